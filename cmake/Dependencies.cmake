@@ -1,0 +1,26 @@
+# Debian's packages (packages.txt). All are private: nothing that links vitkit::vit needs any of them.
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(TBB REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(xsimd REQUIRED)
+find_package(xtensor REQUIRED)
+
+add_library(vitkit_private_deps INTERFACE)
+target_link_libraries(vitkit_private_deps INTERFACE TBB::tbb yaml-cpp nlohmann_json::nlohmann_json fmt::fmt JPEG::JPEG
+                                                    xsimd xtensor Threads::Threads ${CMAKE_DL_LIBS})
+
+# OpenCV without OpenCVConfig.cmake: that file is in libopencv-dev, which pulls in every module of OpenCV, and with them
+# hundreds of packages. The three -dev packages that the codecs need have headers and libraries only.
+find_path(VITKIT_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
+add_library(vitkit_opencv INTERFACE)
+target_include_directories(vitkit_opencv SYSTEM INTERFACE ${VITKIT_OPENCV_INCLUDE})
+foreach(module core imgproc imgcodecs)
+  find_library(VITKIT_OPENCV_${module} opencv_${module} REQUIRED)
+  add_library(vitkit_opencv_${module} SHARED IMPORTED)
+  set_target_properties(vitkit_opencv_${module} PROPERTIES IMPORTED_LOCATION ${VITKIT_OPENCV_${module}})
+  target_link_libraries(vitkit_opencv INTERFACE vitkit_opencv_${module})
+endforeach()

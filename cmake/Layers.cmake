@@ -1,0 +1,78 @@
+# Layers are OBJECT libraries, one per folder, that together make the library `vit`. Objects and not archives: a
+# registration at the end of a file is the only reference to that file, and a linker drops such members of an archive.
+
+# Adds the OBJECT library of one layer from its folder's sources: "vit/core" becomes vit_core. An empty folder is
+# skipped. vit/kernels needs one object per instruction set, which cmake/KernelIsa.cmake knows how to make.
+function(vitkit_add_layer folder)
+  string(REPLACE "/" "_" name ${folder})
+  if(name STREQUAL "vit")
+    set(name vit_top)
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  if(folder STREQUAL "vit/kernels")
+    include(KernelIsa OPTIONAL RESULT_VARIABLE kernel_isa)
+    if(NOT kernel_isa)
+      return()
+    endif()
+    vitkit_add_kernels(${name})
+  else()
+    add_library(${name} OBJECT ${sources})
+  endif()
+  target_link_libraries(${name} PRIVATE vitkit_settings vitkit_private_deps)
+  target_compile_definitions(${name} PRIVATE VITKIT_VERSION="${PROJECT_VERSION}")
+  set_property(GLOBAL APPEND PROPERTY vitkit_layer_targets ${name})
+endfunction()
+
+# The library `vit` (vitkit::vit) of all layers. Shared: libvitkit.so. Static: `vit` is an interface that links the
+# archive whole, for the reason above.
+function(vitkit_add_library)
+  get_property(layers GLOBAL PROPERTY vitkit_layer_targets)
+  list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
+  if(BUILD_SHARED_LIBS)
+    add_library(vit SHARED ${objects})
+    set(library vit)
+    set_target_properties(vit PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+    # An undefined symbol is an error here and not in the first program that uses it (sanitizers leave theirs open).
+    if(VITKIT_LOOSE_LINK)
+      target_link_options(vit INTERFACE $<BUILD_INTERFACE:-Wl,--allow-shlib-undefined>)
+    elseif(NOT VITKIT_SANITIZE)
+      target_link_options(vit PRIVATE -Wl,--no-undefined)
+    endif()
+    target_link_libraries(vit PRIVATE vitkit_settings vitkit_private_deps)
+  else()
+    add_library(vit_archive STATIC ${objects})
+    set(library vit_archive)
+    add_library(vit INTERFACE)
+    # An export does not add the namespace to a name inside $<LINK_LIBRARY>.
+    target_link_libraries(
+      vit INTERFACE "$<BUILD_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,vit_archive>>"
+                    "$<INSTALL_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,vitkit::vit_archive>>"
+                    TBB::tbb yaml-cpp fmt::fmt JPEG::JPEG Threads::Threads ${CMAKE_DL_LIBS})
+  endif()
+  # Always C++: a library of objects only has no source of its own to tell the linker's language from.
+  set_target_properties(${library} PROPERTIES OUTPUT_NAME vitkit LINKER_LANGUAGE CXX)
+  target_include_directories(vit INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_compile_features(vit INTERFACE cxx_std_20)
+  add_library(vitkit::vit ALIAS vit)
+endfunction()
+
+# The module vitkit_codecs: all that uses OpenCV, whose imgcodecs pulls in some 140 shared libraries (0.1 s and 60 MB at
+# start). libvitkit loads it from lib/vitkit/ beside itself when the first picture is decoded.
+function(vitkit_add_codecs)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/vit/image/codecs/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(vitkit_codecs MODULE ${sources})
+  target_link_libraries(vitkit_codecs PRIVATE vitkit_settings vitkit_opencv)
+  set_target_properties(vitkit_codecs PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/vitkit)
+  if(NOT VITKIT_SANITIZE)
+    target_link_options(vitkit_codecs PRIVATE -Wl,--no-undefined)
+  endif()
+  # Whoever builds the library or links it in this tree wants the module too.
+  add_dependencies(vit vitkit_codecs)
+endfunction()

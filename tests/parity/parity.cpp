@@ -1,0 +1,148 @@
+// Runs reference cases: `parity DIR [--only A1,B2]`. A case is a folder with golden.safetensors; its family is the folder's
+// name up to the first underscore without trailing small letters ("A1b_vit_gap": A1). One line per case, then
+// "N passed, N failed"; a family that nobody here knows fails. Exit status: 0 all passed, 1 some failed or none was found, 2 usage.
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/parity/preprocess_case.h"
+#include "vit/core/check.h"
+#include "vit/io/checkpoint.h"
+#include "vit/io/json.h"
+#include "vit/models/build.h"
+#include "vit/verify.h"
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// What one case came to.
+struct Outcome {
+  bool passed = false;
+  std::string detail;
+};
+
+/// A whole model: the case's own checkpoint, or the one that its case.json points to.
+Outcome run_model_case(const fs::path& dir) {
+  fs::path checkpoint = dir;
+  if (!fs::exists(dir / "config.json")) {
+    const nlohmann::json file = vit::load_json(dir / "case.json");
+    checkpoint = (dir / vit::JsonObject(file, (dir / "case.json").string()).require_string("weights")).parent_path();
+  }
+  const auto model = vit::load_model(vit::Checkpoint::open(checkpoint.lexically_normal().string()));
+  const vit::VerifyReport report = vit::verify_model(*model, {.golden = dir / "golden.safetensors"});
+  Outcome outcome{report.ok() && report.unknown.empty(), std::to_string(report.compared.size()) + " tensors"};
+  double worst = 0.0;
+  for (const vit::Comparison& c : report.compared) {
+    const double share = c.limit > 0.0 ? (c.relative ? c.rel : c.max_abs) / c.limit : 0.0;
+    worst = std::max(worst, share);
+    if (!c.ok) outcome.detail += vit::str("; ", c.name, ": max_abs ", c.max_abs, " rel ", c.rel, " limit ", c.limit, " ", c.detail);
+  }
+  for (const std::string& name : report.unknown) outcome.detail += "; not compared: " + name;
+  outcome.detail += vit::str(", worst at ", std::round(1000.0 * worst) / 10.0, " % of its tolerance");
+  return outcome;
+}
+
+Outcome run_preprocess_case(const fs::path& dir) {
+  Outcome outcome;
+  size_t count = 0;
+  outcome.passed = true;
+  for (const auto& result : vit::run_preprocess_golden(dir)) {
+    ++count;
+    outcome.passed = outcome.passed && result.ok;
+    if (!result.ok) outcome.detail += vit::str("; ", result.name, ": max_abs ", result.max_abs);
+  }
+  outcome.passed = outcome.passed && count > 0;
+  outcome.detail = std::to_string(count) + " tensors" + outcome.detail;
+  return outcome;
+}
+
+/// The families, by the prefix of their cases' names; the longest that fits is taken.
+const std::map<std::string, std::function<Outcome(const fs::path&)>>& families() {
+  static const std::map<std::string, std::function<Outcome(const fs::path&)>> known = {
+      {"A1", run_model_case}, {"A2", run_model_case},  {"A3", run_model_case},  {"A7", run_model_case},
+      {"B1", run_model_case}, {"B8b", run_model_case}, {"B8c", run_model_case}, {"B8d", run_model_case},
+      {"E1", run_model_case}, {"D", run_preprocess_case}};
+  return known;
+}
+
+/// "A1b" of "A1b_vit_gap".
+std::string label_of(const fs::path& dir) {
+  const std::string name = dir.filename().string();
+  return name.substr(0, name.find('_'));
+}
+
+std::string family_of(std::string label) {
+  while (!label.empty() && std::islower(static_cast<unsigned char>(label.back()))) label.pop_back();
+  return label;
+}
+
+Outcome run_case(const fs::path& dir) {
+  const std::string label = label_of(dir);
+  auto family = families().find(label);
+  if (family == families().end()) family = families().find(family_of(label));
+  if (family == families().end()) return {false, "family " + family_of(label) + " is not in this version"};
+  try {
+    return family->second(dir);
+  } catch (const std::exception& error) {
+    return {false, error.what()};
+  }
+}
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  std::istringstream in(list);
+  for (std::string part; std::getline(in, part, ',');)
+    if (!part.empty()) parts.push_back(part);
+  return parts;
+}
+
+int run(const fs::path& root, const std::vector<std::string>& only) {
+  std::vector<fs::path> cases;
+  for (const auto& entry : fs::directory_iterator(root))
+    if (entry.is_directory() && fs::exists(entry.path() / "case.json")) cases.push_back(entry.path());
+  std::sort(cases.begin(), cases.end());
+  size_t passed = 0, failed = 0;
+  for (const fs::path& dir : cases) {
+    const std::string label = label_of(dir);
+    // A family ("B8") or one of its cases ("B8b") may be named.
+    const auto named = [&](const std::string& name) { return name == label || name == family_of(label); };
+    if (!only.empty() && std::none_of(only.begin(), only.end(), named)) continue;
+    const Outcome outcome = run_case(dir);
+    (outcome.passed ? passed : failed) += 1;
+    std::cout << (outcome.passed ? "pass " : "FAIL ") << dir.filename().string() << "  " << outcome.detail << std::endl;
+  }
+  std::cout << passed << " passed, " << failed << " failed" << std::endl;
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string root = "tests/goldens", only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--only" && i + 1 < argc) {
+      only = argv[++i];
+    } else if (argument.starts_with("--only=")) {
+      only = argument.substr(7);
+    } else if (argument.starts_with("-")) {
+      std::cerr << "usage: parity [DIR] [--only A1,B2]" << std::endl;
+      return argument == "--help" || argument == "-h" ? 0 : 2;
+    } else {
+      root = argument;
+    }
+  }
+  if (!fs::is_directory(root)) {
+    std::cerr << root << ": no such folder" << std::endl;
+    return 2;
+  }
+  return run(root, split(only));
+}

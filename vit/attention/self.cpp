@@ -1,0 +1,49 @@
+#include "vit/attention/self.h"
+
+#include <cmath>
+
+namespace vit {
+
+SelfAttention::SelfAttention(const AttentionShape& shape, const SelfAttentionOptions& options)
+    : dim_(shape.dim),
+      heads_(shape.num_heads),
+      head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+      qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
+      q_norm_(options.qk_norm, head_dim_, options.norm_eps),
+      k_norm_(options.qk_norm, head_dim_, options.norm_eps),
+      norm_(options.scale_norm, shape.dim, options.norm_eps),
+      proj_(shape.dim, shape.dim, options.proj_bias) {
+  if (heads_ <= 0 || dim_ % heads_ != 0)
+    fail_usage("attention: dim ", dim_, " must be divisible by num_heads ", heads_);
+  add_module("qkv", qkv_);
+  add_module("q_norm", q_norm_);
+  add_module("k_norm", k_norm_);
+  add_module("norm", norm_);
+  add_module("proj", proj_);
+}
+
+SelfAttention::Heads SelfAttention::project(Context& ctx, const Var& x, int64_t wanted_tokens) const {
+  Var qkv = qkv_.forward(ctx, x);
+  qkv = q_norm_.forward_heads(ctx, {qkv, 0}, heads_);
+  qkv = k_norm_.forward_heads(ctx, {qkv, dim_}, heads_);
+  // Where few outputs are wanted all tokens are still keys and values, but only the first ones ask.
+  const Var asking = wanted_tokens > 0 ? slice_tokens(ctx, qkv, 0, wanted_tokens) : qkv;
+  return {{asking, 0}, {qkv, dim_}, {qkv, 2 * dim_}};
+}
+
+Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
+  const Heads heads = project(ctx, x, input.wanted_tokens);
+  const AttentionOptions options{.heads = heads_,
+                                 .head_dim = head_dim_,
+                                 .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
+                                 .bias = input.bias};
+  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, heads.q, heads.k, options));
+  const Var mixed = attention(ctx, heads.q, heads.k, heads.v, options);
+  return proj_.forward(ctx, norm_.forward(ctx, mixed), input.residual);
+}
+
+VITKIT_REGISTER_ATTENTION("self", [](const AttentionShape& shape, const ConfigNode& options) {
+  return std::make_unique<SelfAttention>(shape, read_config<SelfAttentionOptions>(options));
+});
+
+}  // namespace vit

@@ -1,0 +1,47 @@
+// Multi-head self-attention (Vaswani et al. 2017, section 3.2.2) with timm's options.
+#pragma once
+
+#include "vit/core/config.h"
+#include "vit/nn/attention.h"
+#include "vit/nn/linear.h"
+#include "vit/nn/norm.h"
+
+namespace vit {
+
+struct SelfAttentionOptions {
+  bool qkv_bias = true;
+  NormKind qk_norm = NormKind::identity;
+  NormKind scale_norm = NormKind::identity;
+  float norm_eps = 1e-6f;
+  bool proj_bias = true;
+
+  template <class V>
+  void visit_fields(V& v) {
+    v("qkv_bias", qkv_bias, "Bias of the packed query, key and value projection.");
+    v("qk_norm", qk_norm, "Normalises queries and keys, per head, before their product.");
+    v("scale_norm", scale_norm, "Normalises the heads' output before the last projection.");
+    v("norm_eps", norm_eps, "Epsilon of these norms.", above(0));
+    v("proj_bias", proj_bias, "Bias of the last projection.");
+  }
+};
+
+class SelfAttention : public Attention {
+ public:
+  /// Errors: dim is not divisible by num_heads.
+  SelfAttention(const AttentionShape& shape, const SelfAttentionOptions& options);
+  Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override;
+
+ private:
+  struct Heads {
+    HeadColumns q, k, v;
+  };
+  Heads project(Context& ctx, const Var& x, int64_t wanted_tokens) const;
+
+  int64_t dim_, heads_, head_dim_;
+  Linear qkv_;
+  Norm q_norm_, k_norm_;
+  Norm norm_;
+  Linear proj_;
+};
+
+}  // namespace vit

@@ -1,0 +1,124 @@
+// The ops of the toolkit: about thirty coarse functions from Vars to Vars. Each states its shape contract, checks it once,
+// runs a kernel from the table in fixed parallel parts, and, when the context records, knows its gradient. An op whose
+// gradient does not exist refuses to run under a tape. Letters: B batch, N tokens, C channels, H heads, D head dimension,
+// F output width, K classes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "vit/autograd/packed_weight.h"
+#include "vit/autograd/var.h"
+#include "vit/core/context.h"
+#include "vit/kernels/kernels.h"
+
+namespace vit {
+
+using kernels::Activation;
+
+/// What a matrix product does to its result before storing it: y = residual + gamma * activation(x W^T + bias).
+struct LinearOptions {
+  Activation activation = Activation::none;
+  Var gamma{};     ///< [F] layer scale; undefined: 1
+  Var residual{};  ///< shape of the result; undefined: 0
+};
+
+/// y = x W^T + b (Rumelhart, Hinton, Williams 1986; torch.nn.Linear). x [..., C], weight [F, C], bias [F] or undefined
+/// -> [..., F]. Errors: shapes do not match.
+Var linear(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const LinearOptions& options = {});
+
+/// Normalises the last axis: (x - mean) / sqrt(var + eps) * weight + bias (Ba, Kiros, Hinton 2016). x [..., C]; weight and
+/// bias [C] or undefined.
+Var layer_norm(Context& ctx, const Var& x, const Var& weight, const Var& bias, float eps);
+
+/// x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang, Sennrich 2019). x [..., C]; weight [C] or undefined.
+Var rms_norm(Context& ctx, const Var& x, const Var& weight, float eps);
+
+/// Elementwise activation.
+Var activate(Context& ctx, const Var& x, Activation activation);
+
+/// SwiGLU gate (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] -> silu(gate) * value [..., F].
+Var swiglu(Context& ctx, const Var& x);
+
+/// Softmax over the last axis.
+Var softmax(Context& ctx, const Var& x);
+
+/// a + b; b has a's shape, or a's shape with the first axis 1 (broadcast over the batch).
+Var add(Context& ctx, const Var& a, const Var& b);
+
+/// Mean of two tensors of one shape.
+Var average(Context& ctx, const Var& a, const Var& b);
+
+/// Columns [first, first + H * D) of a token tensor [B, N, *], read as H heads of D: queries, keys or values inside a
+/// packed projection, without copying them apart.
+struct HeadColumns {
+  Var tokens;
+  int64_t first = 0;
+};
+
+struct AttentionOptions {
+  int64_t heads = 1;
+  int64_t head_dim = 0;
+  float scale = 0.0f;  ///< factor on q k^T, usually D^-0.5
+  Tensor bias{};       ///< added to the scores: [H or 1, Nq, Nk], or undefined; -inf masks
+};
+
+/// Exact scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) by tiles with an online softmax (Milakov,
+/// Gimelshein 2018; Dao et al. 2022): memory O(N). q [B, Nq, *], k and v [B, Nk, *] -> [B, Nq, H * D].
+Var attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
+              const AttentionOptions& options);
+
+/// The probabilities of the same attention, for observers: [B, H, Nq, Nk]. Memory O(N^2), not differentiable.
+Tensor attention_probs(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options);
+
+/// Layer (or rms) normalisation of each head's vector inside `columns`, in place in inference: qk-norm (Dehghani et al. 2023,
+/// "Scaling ViT to 22 billion parameters", section 2). weight and bias [D]; `rms` leaves the mean in.
+Var head_norm(Context& ctx, const HeadColumns& columns, int64_t heads, int64_t head_dim, const Var& weight,
+              const Var& bias, float eps, bool rms);
+
+/// Splits an image into patches and projects them (Dosovitskiy et al. 2021, eq. 1), reading the image in place:
+/// image [B, c, height, width], weight [C, c * patch_h * patch_w] -> [B, grid_h * grid_w, C]. Rows and columns that fill no
+/// whole patch are ignored, as a strided convolution ignores them.
+Var patch_embed(Context& ctx, const Var& image, const Weight& weight, const Var& bias, int64_t patch_h, int64_t patch_w);
+
+struct Conv2dOptions {
+  int64_t kernel_h = 1, kernel_w = 1;
+  int64_t stride = 1;
+  int64_t padding = 0;  ///< zeros on each side
+  int64_t dilation = 1;
+  Activation activation = Activation::none;
+};
+
+/// 2-d convolution of a token grid, without im2col: x [B, height, width, c], weight [F, kernel_h * kernel_w * c]
+/// (taps outermost) -> [B, height', width', F].
+Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options);
+
+/// Prepends tokens to every sequence: prefix [1, P, C], x [B, N, C], pos [1, N, C] added to x or undefined -> [B, P + N, C].
+Var join_tokens(Context& ctx, const Var& prefix, const Var& x, const Var& pos);
+
+/// Concatenation along the last axis: a [B, Ca], b [B, Cb] -> [B, Ca + Cb].
+Var concat_features(Context& ctx, const Var& a, const Var& b);
+
+/// Rows [begin, end) of the token axis: [B, N, C] -> [B, end - begin, C].
+Var slice_tokens(Context& ctx, const Var& x, int64_t begin, int64_t end);
+
+/// One token of every sequence: [B, N, C] -> [B, C].
+Var select_token(Context& ctx, const Var& x, int64_t index);
+
+enum class Reduction { mean, max };
+
+/// Mean or maximum over tokens first_token..N-1: [B, N, C] -> [B, C].
+Var reduce_tokens(Context& ctx, const Var& x, int64_t first_token, Reduction reduction);
+
+/// How a position table is resampled. The two differ even when enlarging.
+enum class Interpolation {
+  bicubic_antialias,  ///< a = -0.5, support widened when shrinking: timm's resample_abs_pos_embed
+  bicubic,            ///< a = -0.75, border taps clamped: torch.nn.functional.interpolate as Hugging Face calls it
+};
+
+/// Resamples the grid part of a position table [1, P + from_h * from_w, C] to another grid, keeping the P prefix rows ->
+/// [1, P + to_h * to_w, C]. align_corners is false in both forms.
+Var resample_grid(Context& ctx, const Var& table, int64_t prefix, int64_t from_h, int64_t from_w, int64_t to_h,
+                  int64_t to_w, Interpolation interpolation);
+
+}  // namespace vit

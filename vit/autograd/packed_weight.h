@@ -1,0 +1,41 @@
+// Weights in the form that kernels read. A Linear owns one handle that says its precision; activations between ops stay
+// f32, so a precision is a property of weights and kernels, never of models.
+#pragma once
+
+#include <cstdint>
+
+#include "vit/autograd/var.h"
+
+namespace vit {
+
+enum class Precision { f32 };
+
+/// A weight matrix [F, K] packed in panels of columns for the active instruction set (docs/kernels.md has the layout).
+class PackedWeight {
+ public:
+  PackedWeight() = default;
+  /// Packs `weight`, row-major, f32, seen as [F, K] with F its first extent. In parallel over panels.
+  static PackedWeight pack(const Tensor& weight);
+  /// The same into memory given by the caller, of packed_elements(F, K) floats.
+  static PackedWeight pack_into(const Tensor& weight, Tensor memory);
+  static int64_t packed_elements(int64_t outputs, int64_t inputs);
+
+  bool defined() const { return panels_.defined(); }
+  int64_t outputs() const { return outputs_; }  ///< F
+  int64_t inputs() const { return inputs_; }    ///< K
+  Precision precision() const { return Precision::f32; }
+  const float* panels() const { return panels_.f32(); }
+  int64_t nbytes() const { return panels_.nbytes(); }
+
+ private:
+  Tensor panels_;
+  int64_t outputs_ = 0, inputs_ = 0;
+};
+
+/// What an op reads: the packed form when there is one (inference), else the plain matrix, which it packs for the call.
+struct Weight {
+  const Var& plain;
+  const PackedWeight& packed;
+};
+
+}  // namespace vit

@@ -1,0 +1,64 @@
+#include "vit/heads/classifier.h"
+
+namespace vit {
+
+const std::vector<std::pair<Pool, std::string>>& enum_names(Pool) {
+  static const std::vector<std::pair<Pool, std::string>> names = {{Pool::token, "token"},
+                                                                  {Pool::avg, "avg"},
+                                                                  {Pool::max, "max"},
+                                                                  {Pool::avgmax, "avgmax"},
+                                                                  {Pool::token_and_avg, "token_and_avg"}};
+  return names;
+}
+
+ClassifierHead::ClassifierHead(const ClassifierHeadOptions& options)
+    : options_(options), fc_norm_(options.norm, options.dim, options.norm_eps) {
+  const int64_t features = options.pool == Pool::token_and_avg ? 2 * options.dim : options.dim;
+  add_module("fc_norm", fc_norm_);
+  if (options.num_classes > 0) add_module("head", head_.emplace(features, options.num_classes));
+  if (options.num_classes > 0 && options.distilled)
+    add_module("head_dist", head_dist_.emplace(features, options.num_classes));
+}
+
+int64_t ClassifierHead::wanted_tokens() const {
+  if (options_.distilled) return 2;
+  return options_.pool == Pool::token ? 1 : 0;
+}
+
+Var ClassifierHead::pool(Context& ctx, const Var& features) const {
+  const int64_t first = options_.pool_prefix ? 0 : options_.prefix_tokens;
+  switch (options_.pool) {
+    case Pool::token: return select_token(ctx, features, 0);
+    case Pool::avg: return reduce_tokens(ctx, features, first, Reduction::mean);
+    case Pool::max: return reduce_tokens(ctx, features, first, Reduction::max);
+    case Pool::avgmax:
+      return average(ctx, reduce_tokens(ctx, features, first, Reduction::mean),
+                     reduce_tokens(ctx, features, first, Reduction::max));
+    case Pool::token_and_avg:
+      return concat_features(ctx, select_token(ctx, features, 0),
+                             reduce_tokens(ctx, features, first, Reduction::mean));
+  }
+  fail("classifier head: invalid pool");
+}
+
+Var ClassifierHead::forward(Context& ctx, const Var& features) const {
+  if (options_.distilled) return forward_distilled(ctx, features);
+  const Var pooled = fc_norm_.forward(ctx, pool(ctx, features));
+  ctx.observe("pre_logits", pooled.value());
+  return head_ ? head_->forward(ctx, pooled) : pooled;
+}
+
+// timm's VisionTransformerDistilled at inference: each head reads its token, and the answers are averaged.
+Var ClassifierHead::forward_distilled(Context& ctx, const Var& features) const {
+  const Var cls = select_token(ctx, features, 0);
+  const Var dist = select_token(ctx, features, 1);
+  if (ctx.wants("pre_logits")) ctx.observe("pre_logits", average(ctx, cls, dist).value());
+  if (!head_) return average(ctx, cls, dist);
+  const Var logits_cls = head_->forward(ctx, cls);
+  const Var logits_dist = head_dist_->forward(ctx, dist);
+  ctx.observe("logits_cls", logits_cls.value());
+  ctx.observe("logits_dist", logits_dist.value());
+  return average(ctx, logits_cls, logits_dist);
+}
+
+}  // namespace vit

@@ -1,0 +1,57 @@
+// Classification heads: from the features of a backbone to the logits of K classes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vit/nn/linear.h"
+#include "vit/nn/norm.h"
+
+namespace vit {
+
+/// How token features [B, N, C] become one vector per image (timm's global_pool).
+enum class Pool {
+  token,          ///< the class token
+  avg,            ///< mean over the patch tokens
+  max,            ///< maximum over the patch tokens
+  avgmax,         ///< mean of both
+  token_and_avg,  ///< class token and mean of the patch tokens, concatenated: [B, 2C] (Hugging Face's DINOv2)
+};
+
+/// timm's global_pool names, for configurations.
+const std::vector<std::pair<Pool, std::string>>& enum_names(Pool);
+
+struct ClassifierHeadOptions {
+  int64_t dim = 0;            ///< C
+  int64_t num_classes = 0;    ///< K; 0: no projection, the logits are the pooled features
+  Pool pool = Pool::token;
+  int64_t prefix_tokens = 1;  ///< tokens in front of the patches, left out of means and maxima
+  bool pool_prefix = false;   ///< include them after all (timm's pool_include_prefix)
+  NormKind norm = NormKind::identity;  ///< after pooling (timm's fc_norm)
+  float norm_eps = 1e-6f;
+  bool distilled = false;     ///< a second head reads the second token; the logits are the mean of both (DeiT)
+};
+
+/// Pooling, normalisation and projection. Observed as "pre_logits" and, for the distilled form, "logits_cls" and "logits_dist".
+/// Parameters: fc_norm.*, head.*, head_dist.* (timm).
+class ClassifierHead : public Module {
+ public:
+  explicit ClassifierHead(const ClassifierHeadOptions& options);
+  /// features [B, N, C] -> logits [B, K]
+  Var forward(Context& ctx, const Var& features) const;
+  /// How many leading tokens decide the result; 0 when all do.
+  int64_t wanted_tokens() const;
+  const ClassifierHeadOptions& options() const { return options_; }
+
+ private:
+  Var pool(Context& ctx, const Var& features) const;
+  Var forward_distilled(Context& ctx, const Var& features) const;
+  ClassifierHeadOptions options_;
+  Norm fc_norm_;
+  std::optional<Linear> head_, head_dist_;
+};
+
+}  // namespace vit

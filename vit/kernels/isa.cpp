@@ -1,0 +1,60 @@
+// One instruction set's table. This file is compiled once per set, with that set's compiler flags and
+//   VITKIT_KERNEL_ARCH  the xsimd architecture, for example avx512bw
+//   VITKIT_KERNEL_ISA   the name in enum Isa, for example avx512
+// It may include nothing whose inline functions other objects share (no std containers, no other library): the linker
+// keeps one copy of those, and could keep the one that was compiled for a newer CPU. The only name it exports is table_<isa>.
+#include "vit/kernels/activation.inl.h"
+#include "vit/kernels/attention.inl.h"
+#include "vit/kernels/conv.inl.h"
+#include "vit/kernels/elementwise.inl.h"
+#include "vit/kernels/gemm.inl.h"
+#include "vit/kernels/kernels.h"
+#include "vit/kernels/norm.inl.h"
+#include "vit/kernels/simd.h"
+
+#define VITKIT_CONCAT2(a, b) a##b
+#define VITKIT_CONCAT(a, b) VITKIT_CONCAT2(a, b)
+#define VITKIT_STRING2(a) #a
+#define VITKIT_STRING(a) VITKIT_STRING2(a)
+
+namespace vit::kernels {
+namespace {
+
+using S = Simd<xsimd::VITKIT_KERNEL_ARCH>;
+
+}  // namespace
+
+extern const KernelTable VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA);
+
+const KernelTable VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA) = {
+    .isa = Isa::VITKIT_KERNEL_ISA,
+    .name = VITKIT_STRING(VITKIT_KERNEL_ISA),
+    .vector_width = S::kWidth,
+    .panel_width = kPanelWidth<S>,
+    .tile_rows = S::kTileRows,
+    .pack_b = pack_b<S>,
+    .gemm = gemm<S>,
+    .gemm_indirect = gemm_indirect<S>,
+    .conv_depthwise = conv_depthwise<S>,
+    .attention_packed_size = attention_packed_size<S>,
+    .attention_workspace_size = attention_workspace_size<S>,
+    .attention_pack = attention_pack<S>,
+    .attention_rows = attention_rows<S>,
+    .attention_scores = attention_scores<S>,
+    .layer_norm = layer_norm<S>,
+    .rms_norm = rms_norm<S>,
+    .l2_norm = l2_norm<S>,
+    .softmax = softmax<S>,
+    .mean_rows = mean_rows<S>,
+    .transpose = transpose<S>,
+    .activation = activation<S>,
+    .gated_activation = gated_activation<S>,
+    .add = add<S>,
+    .multiply = multiply<S>,
+    .scale = scale<S>,
+    .scale_add = scale_add<S>,
+    .normalize_u8 = normalize_u8<S>,
+    .fma_peak = fma_peak<S>,
+};
+
+}  // namespace vit::kernels

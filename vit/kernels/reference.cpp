@@ -1,0 +1,302 @@
+// The scalar oracle: every kernel of the table written the plain way, sums in double. Tests compare the vector kernels with
+// it, and VITKIT_ISA=scalar runs whole models on it. Never optimise it; when it and a fast kernel differ, it is right.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "vit/kernels/kernels.h"
+
+namespace vit::kernels {
+namespace {
+
+// Narrow panels and tiles, so that small tests meet whole and ragged ones.
+constexpr int64_t kWidth = 4;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
+double activate(double x, Activation kind) {
+  switch (kind) {
+    case Activation::none: return x;
+    case Activation::relu: return x < 0.0 ? 0.0 : x;
+    case Activation::gelu: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case Activation::gelu_tanh: return x * sigmoid(2.0 * std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x));
+    case Activation::quick_gelu: return x * sigmoid(1.702 * x);
+    case Activation::silu: return x * sigmoid(x);
+    case Activation::sigmoid: return sigmoid(x);
+    case Activation::tanh: return std::tanh(x);
+  }
+  return x;
+}
+
+/// y = residual + gamma * act(acc + bias) for one element.
+void finish(float* c, double acc, int64_t row, int64_t col, const Epilogue& epilogue) {
+  if (epilogue.accumulate) acc += *c;
+  if (epilogue.bias) acc += epilogue.bias[col];
+  acc = activate(acc, epilogue.activation);
+  if (epilogue.gamma) acc *= epilogue.gamma[col];
+  if (epilogue.residual) acc += epilogue.residual[row * epilogue.residual_stride + col];
+  *c = static_cast<float>(acc);
+}
+
+void pack_b(float* packed, const float* b, int64_t n_stride, int64_t k_stride, int64_t n, int64_t k, int64_t p0,
+            int64_t p1) {
+  for (int64_t p = p0; p < p1; ++p)
+    for (int64_t kk = 0; kk < k; ++kk)
+      for (int64_t j = 0; j < kWidth; ++j) {
+        const int64_t col = p * kWidth + j;
+        packed[(p * k + kk) * kWidth + j] = col < n ? b[col * n_stride + kk * k_stride] : 0.0f;
+      }
+}
+
+/// Element (kk, col) of a packed matrix.
+double packed_at(const float* b, int64_t k, int64_t kk, int64_t col) {
+  return b[(col / kWidth * k + kk) * kWidth + col % kWidth];
+}
+
+/// element(row, kk) is the left matrix.
+template <class Element>
+void product(float* c, int64_t c_stride, const float* b, int64_t n, int64_t k, const Epilogue& epilogue,
+             const GemmPart& part, const Element& element) {
+  for (int64_t row = part.m0; row < part.m1; ++row)
+    for (int64_t col = part.p0 * kWidth; col < std::min(part.p1 * kWidth, n); ++col) {
+      double acc = 0.0;
+      for (int64_t kk = 0; kk < k; ++kk) acc += element(row, kk) * packed_at(b, k, kk, col);
+      finish(c + row * c_stride + col, acc, row, col, epilogue);
+    }
+}
+
+void gemm(const GemmArgs& args, const GemmPart& part) {
+  product(args.c, args.c_stride, args.b, args.n, args.k, args.epilogue, part,
+          [&](int64_t row, int64_t kk) -> double { return args.a[row * args.a_stride + kk]; });
+}
+
+double indirect_at(const IndirectRows& a, int64_t row, int64_t tap, int64_t at) {
+  const int32_t offset = a.offsets[row % a.rows_per_image * a.taps + tap];
+  return offset == kZeroTap ? 0.0 : a.images[row / a.rows_per_image * a.image_stride + offset + at];
+}
+
+void gemm_indirect(const GemmIndirectArgs& args, const GemmPart& part) {
+  const int64_t run = args.a.tap_length;
+  product(args.c, args.c_stride, args.b, args.n, args.a.taps * run, args.epilogue, part,
+          [&](int64_t row, int64_t kk) { return indirect_at(args.a, row, kk / run, kk % run); });
+}
+
+void conv_depthwise(const DepthwiseArgs& args, int64_t r0, int64_t r1) {
+  const int64_t channels = args.a.tap_length;
+  for (int64_t r = r0; r < r1; ++r)
+    for (int64_t ch = 0; ch < channels; ++ch) {
+      double acc = 0.0;
+      for (int64_t tap = 0; tap < args.a.taps; ++tap)
+        acc += indirect_at(args.a, r, tap, ch) * args.weight[tap * channels + ch];
+      finish(args.c + r * args.c_stride + ch, acc, r, ch, args.epilogue);
+    }
+}
+
+// ---- attention: keys and values are "packed" by copying them, [kv_rows, qk_dim] then [kv_rows, v_dim] ------------------
+
+int64_t attention_packed_size(int64_t kv_rows, int64_t qk_dim, int64_t v_dim) { return kv_rows * (qk_dim + v_dim); }
+int64_t attention_workspace_size(int64_t, int64_t v_dim) { return 2 * v_dim; }
+
+void attention_pack(float* packed, const float* k, int64_t k_stride, const float* v, int64_t v_stride, int64_t kv_rows,
+                    int64_t qk_dim, int64_t v_dim, int64_t j0, int64_t j1) {
+  for (int64_t j = j0; j < j1; ++j) {
+    std::copy_n(k + j * k_stride, qk_dim, packed + j * qk_dim);
+    std::copy_n(v + j * v_stride, v_dim, packed + kv_rows * qk_dim + j * v_dim);
+  }
+}
+
+double dot(const float* a, const float* b, int64_t count) {
+  double sum = 0.0;
+  for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
+}
+
+/// Softmax of count scores given by score(j), handed out one by one; returns the log of the sum of exponentials.
+template <class Score, class Take>
+double softmax_of(int64_t count, const Score& score, const Take& take) {
+  double best = -kInfinity, sum = 0.0;
+  for (int64_t j = 0; j < count; ++j) best = std::max(best, score(j));
+  if (best == -kInfinity) best = 0.0;
+  for (int64_t j = 0; j < count; ++j) sum += std::exp(score(j) - best);
+  for (int64_t j = 0; j < count; ++j) take(j, sum == 0.0 ? 0.0 : std::exp(score(j) - best) / sum);
+  return sum == 0.0 ? -kInfinity : best + std::log(sum);
+}
+
+void attention_rows(const AttentionArgs& args, float* workspace, int64_t q0, int64_t q1) {
+  auto* sums = reinterpret_cast<double*>(workspace);
+  const float* values = args.packed_kv + args.kv_rows * args.qk_dim;
+  for (int64_t i = q0; i < q1; ++i) {
+    std::fill_n(sums, args.v_dim, 0.0);
+    const auto score = [&](int64_t j) {
+      const double bias = args.bias ? args.bias[i * args.bias_stride + j] : 0.0;
+      return args.scale * dot(args.q + i * args.q_stride, args.packed_kv + j * args.qk_dim, args.qk_dim) + bias;
+    };
+    const double lse = softmax_of(args.kv_rows, score, [&](int64_t j, double p) {
+      for (int64_t d = 0; d < args.v_dim; ++d) sums[d] += p * values[j * args.v_dim + d];
+    });
+    for (int64_t d = 0; d < args.v_dim; ++d) args.out[i * args.out_stride + d] = static_cast<float>(sums[d]);
+    if (args.lse) args.lse[i] = static_cast<float>(lse);
+  }
+}
+
+void attention_scores(const AttentionScoresArgs& args, int64_t q0, int64_t q1) {
+  for (int64_t i = q0; i < q1; ++i) {
+    const auto score = [&](int64_t j) {
+      const double bias = args.bias ? args.bias[i * args.bias_stride + j] : 0.0;
+      return args.scale * dot(args.q + i * args.q_stride, args.k + j * args.k_stride, args.qk_dim) + bias;
+    };
+    softmax_of(args.kv_rows, score, [&](int64_t j, double p) {
+      args.probabilities[i * args.probabilities_stride + j] = static_cast<float>(p);
+    });
+  }
+}
+
+// ---- rows -------------------------------------------------------------------------------------------------------------
+
+void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride, const float* gamma,
+                const float* beta, int64_t rows, int64_t cols, float eps) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* x_r = x + r * x_stride;
+    double sum = 0.0, squares = 0.0;
+    for (int64_t i = 0; i < cols; ++i) sum += x_r[i];
+    const double m = sum / static_cast<double>(cols);
+    for (int64_t i = 0; i < cols; ++i) squares += (x_r[i] - m) * (x_r[i] - m);
+    const double s = 1.0 / std::sqrt(squares / static_cast<double>(cols) + eps);
+    for (int64_t i = 0; i < cols; ++i)
+      y[r * y_stride + i] = static_cast<float>((x_r[i] - m) * s * (gamma ? gamma[i] : 1.0f) + (beta ? beta[i] : 0.0f));
+    if (mean) mean[r] = static_cast<float>(m);
+    if (rstd) rstd[r] = static_cast<float>(s);
+  }
+}
+
+void rms_norm(float* y, int64_t y_stride, float* rstd, const float* x, int64_t x_stride, const float* gamma, int64_t rows,
+              int64_t cols, float eps) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* x_r = x + r * x_stride;
+    const double s = 1.0 / std::sqrt(dot(x_r, x_r, cols) / static_cast<double>(cols) + eps);
+    for (int64_t i = 0; i < cols; ++i) y[r * y_stride + i] = static_cast<float>(x_r[i] * s * (gamma ? gamma[i] : 1.0f));
+    if (rstd) rstd[r] = static_cast<float>(s);
+  }
+}
+
+void l2_norm(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols, float eps) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* x_r = x + r * x_stride;
+    const double length = std::max(std::sqrt(dot(x_r, x_r, cols)), static_cast<double>(eps));
+    for (int64_t i = 0; i < cols; ++i) y[r * y_stride + i] = static_cast<float>(x_r[i] / length);
+  }
+}
+
+void softmax(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols, float scale) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* x_r = x + r * x_stride;
+    double best = -kInfinity, sum = 0.0;
+    for (int64_t i = 0; i < cols; ++i) best = std::max(best, static_cast<double>(x_r[i]) * scale);
+    if (best == -kInfinity) best = 0.0;
+    for (int64_t i = 0; i < cols; ++i) sum += std::exp(static_cast<double>(x_r[i]) * scale - best);
+    // Element by element and after the sum is known: y may be x.
+    for (int64_t i = 0; i < cols; ++i) {
+      const double p = std::exp(static_cast<double>(x_r[i]) * scale - best);
+      y[r * y_stride + i] = static_cast<float>(sum == 0.0 ? 0.0 : p / sum);
+    }
+  }
+}
+
+void mean_rows(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+  for (int64_t c = 0; c < cols; ++c) {
+    double sum = 0.0;
+    for (int64_t r = 0; r < rows; ++r) sum += x[r * x_stride + c];
+    y[c] = rows > 0 ? static_cast<float>(sum / static_cast<double>(rows)) : 0.0f;
+  }
+}
+
+void transpose(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c) y[c * y_stride + r] = x[r * x_stride + c];
+}
+
+// ---- elements ---------------------------------------------------------------------------------------------------------
+
+void activation(float* y, const float* x, int64_t count, Activation kind) {
+  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(activate(x[i], kind));
+}
+
+void gated_activation(float* y, int64_t y_stride, const float* gate, const float* value, int64_t in_stride, int64_t rows,
+                      int64_t cols, Activation kind) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < cols; ++i)
+      y[r * y_stride + i] =
+          static_cast<float>(activate(gate[r * in_stride + i], kind) * static_cast<double>(value[r * in_stride + i]));
+}
+
+void add(float* y, const float* a, const float* b, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) y[i] = a[i] + b[i];
+}
+
+void multiply(float* y, const float* a, const float* b, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) y[i] = a[i] * b[i];
+}
+
+void scale(float* y, const float* x, float factor, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) y[i] = x[i] * factor;
+}
+
+void scale_add(float* y, const float* a, const float* b, const float* gamma, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c) {
+      const int64_t i = r * cols + c;
+      y[i] = static_cast<float>(a[i] + static_cast<double>(gamma[c]) * b[i]);
+    }
+}
+
+void normalize_u8(float* y, int64_t plane_stride, const uint8_t* x, int64_t width, float scale, const float* mean,
+                  const float* std) {
+  for (int64_t i = 0; i < width; ++i)
+    for (int64_t c = 0; c < 3; ++c) y[c * plane_stride + i] = (static_cast<float>(x[3 * i + c]) * scale - mean[c]) / std[c];
+}
+
+float fma_peak(int64_t iterations, int64_t* flops) {
+  double acc = 0.0;
+  for (int64_t i = 0; i < iterations; ++i) acc = acc * 0.999 + 0.001;
+  *flops = 2 * iterations;
+  return static_cast<float>(acc);
+}
+
+}  // namespace
+
+extern const KernelTable table_scalar;
+
+const KernelTable table_scalar = {
+    .isa = Isa::scalar,
+    .name = "scalar",
+    .vector_width = 1,
+    .panel_width = kWidth,
+    .tile_rows = 1,
+    .pack_b = pack_b,
+    .gemm = gemm,
+    .gemm_indirect = gemm_indirect,
+    .conv_depthwise = conv_depthwise,
+    .attention_packed_size = attention_packed_size,
+    .attention_workspace_size = attention_workspace_size,
+    .attention_pack = attention_pack,
+    .attention_rows = attention_rows,
+    .attention_scores = attention_scores,
+    .layer_norm = layer_norm,
+    .rms_norm = rms_norm,
+    .l2_norm = l2_norm,
+    .softmax = softmax,
+    .mean_rows = mean_rows,
+    .transpose = transpose,
+    .activation = activation,
+    .gated_activation = gated_activation,
+    .add = add,
+    .multiply = multiply,
+    .scale = scale,
+    .scale_add = scale_add,
+    .normalize_u8 = normalize_u8,
+    .fma_peak = fma_peak,
+};
+
+}  // namespace vit::kernels

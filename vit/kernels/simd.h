@@ -1,0 +1,173 @@
+// What the kernels need from a vector unit, on top of xsimd 8.1: fused multiply-add on AVX-512 (xsimd falls back to a
+// multiply and an add there), loads and stores of a row's rest, the largest lane, 2^n scaling and a small transpose.
+// Intrinsics live here and nowhere else. Simd<Arch> works for every xsimd architecture; specialisations replace what an
+// instruction set does better. NEON64 uses the general version.
+//
+// Included by isa.cpp only, which is compiled once per instruction set. Everything is in an unnamed namespace, and the
+// build renames xsimd's namespace per set, so that no function compiled for one set can be linked into another's code.
+#pragma once
+
+#include <xsimd/xsimd.hpp>
+
+#include <cstdint>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#define VITKIT_INLINE __attribute__((always_inline)) inline
+
+namespace vit::kernels {
+namespace {
+
+constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+constexpr float kInfinity = __builtin_huge_valf();
+
+/// Fetches the cache line at p into the second-level cache, soon.
+VITKIT_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+/// Copies a 4 x 4 block, transposed. Strides in floats.
+VITKIT_INLINE void transpose4x4(float* y, int64_t y_stride, const float* x, int64_t x_stride) {
+#if defined(__SSE2__)
+  __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + x_stride);
+  __m128 c = _mm_loadu_ps(x + 2 * x_stride), d = _mm_loadu_ps(x + 3 * x_stride);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(y, a);
+  _mm_storeu_ps(y + y_stride, b);
+  _mm_storeu_ps(y + 2 * y_stride, c);
+  _mm_storeu_ps(y + 3 * y_stride, d);
+#else
+  for (int64_t i = 0; i < 4; ++i)
+    for (int64_t j = 0; j < 4; ++j) y[j * y_stride + i] = x[i * x_stride + j];
+#endif
+}
+
+/// The general version, for any architecture that xsimd knows.
+template <class Arch>
+struct SimdBase {
+  using V = xsimd::batch<float, Arch>;
+  using I = xsimd::batch<int32_t, Arch>;
+  static constexpr int64_t kWidth = static_cast<int64_t>(V::size);
+  // Vectors per packed panel and rows per register tile: accumulators + one row of the panel + one broadcast fit 16 registers.
+  static constexpr int kPanelVectors = 2;
+  static constexpr int kTileRows = 4;
+  /// Below this e^x is zero by way of scale().
+  static constexpr float kExpFloor = -88.1f;
+
+  static VITKIT_INLINE V load(const float* p) { return V::load_unaligned(p); }
+  static VITKIT_INLINE V load_aligned(const float* p) { return V::load_aligned(p); }
+  static VITKIT_INLINE void store(float* p, V v) { v.store_unaligned(p); }
+  static VITKIT_INLINE void store_aligned(float* p, V v) { v.store_aligned(p); }
+  /// The first `count` < kWidth floats, then zeros; memory behind them is not touched.
+  static VITKIT_INLINE V load_tail(const float* p, int64_t count) {
+    alignas(64) float lanes[kWidth] = {};
+    for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+    return V::load_aligned(lanes);
+  }
+  static VITKIT_INLINE void store_tail(float* p, V v, int64_t count) {
+    alignas(64) float lanes[kWidth];
+    v.store_aligned(lanes);
+    for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+  }
+  /// a * b + c, rounded once where the unit can (SSE2 rounds twice).
+  static VITKIT_INLINE V fma(V a, V b, V c) { return xsimd::fma(a, b, c); }
+  static VITKIT_INLINE V max(V a, V b) { return xsimd::max(a, b); }
+  static VITKIT_INLINE V abs(V a) { return xsimd::abs(a); }
+  static VITKIT_INLINE V sqrt(V a) { return xsimd::sqrt(a); }
+  /// a < b ? x : y by lane; a NaN takes y.
+  static VITKIT_INLINE V select_less(V a, V b, V x, V y) { return xsimd::select(a < b, x, y); }
+  static VITKIT_INLINE float reduce_add(V v) { return xsimd::hadd(v); }
+  static VITKIT_INLINE float reduce_max(V v) {
+    alignas(64) float lanes[kWidth];
+    v.store_aligned(lanes);
+    float best = lanes[0];
+    for (int64_t i = 1; i < kWidth; ++i) best = best > lanes[i] ? best : lanes[i];
+    return best;
+  }
+  /// Splits x <= 0 into a whole part n and a rest r in [-0.5, 0.5]. Adding 1.5 * 2^23 rounds to nearest in the addition;
+  /// the 127 more leave the biased exponent of 2^n in the sum's low bits, for scale().
+  struct Split {
+    V n, r, raw;
+  };
+  static VITKIT_INLINE Split split_nonpositive(V x) {
+    const V magic(12582912.0f + 127.0f);
+    const V clamped = xsimd::max(V(-127.0f), x);  // this order keeps a NaN
+    const V raw = clamped + magic;
+    const V n = raw - magic;
+    return {n, clamped - n, raw};
+  }
+  /// p * 2^n of a split; n = -127 gives zero.
+  static VITKIT_INLINE V scale(V p, const Split& split) {
+    const I bits = xsimd::bitwise_cast<I>(split.raw) << 23;
+    return p * xsimd::bitwise_cast<V>(bits);
+  }
+};
+
+template <class Arch>
+struct Simd : SimdBase<Arch> {};
+
+#if defined(__AVX2__) && defined(__FMA__)
+template <>
+struct Simd<xsimd::fma3<xsimd::avx2>> : SimdBase<xsimd::fma3<xsimd::avx2>> {
+  static constexpr int kTileRows = 6;
+
+  static VITKIT_INLINE __m256i tail_mask(int64_t count) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+  }
+  static VITKIT_INLINE V load_tail(const float* p, int64_t count) { return V(_mm256_maskload_ps(p, tail_mask(count))); }
+  static VITKIT_INLINE void store_tail(float* p, V v, int64_t count) { _mm256_maskstore_ps(p, tail_mask(count), v); }
+};
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
+template <>
+struct Simd<xsimd::avx512bw> : SimdBase<xsimd::avx512bw> {
+  static constexpr int kPanelVectors = 4;
+  static constexpr int kTileRows = 6;
+  static constexpr float kExpFloor = -200.0f;
+
+  static VITKIT_INLINE __mmask16 tail_mask(int64_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
+  static VITKIT_INLINE V load_tail(const float* p, int64_t count) {
+    return V(_mm512_maskz_loadu_ps(tail_mask(count), p));
+  }
+  static VITKIT_INLINE void store_tail(float* p, V v, int64_t count) { _mm512_mask_storeu_ps(p, tail_mask(count), v); }
+  static VITKIT_INLINE V fma(V a, V b, V c) { return V(_mm512_fmadd_ps(a, b, c)); }
+  static VITKIT_INLINE V max(V a, V b) { return V(_mm512_max_ps(a, b)); }
+  static VITKIT_INLINE V abs(V a) { return V(_mm512_abs_ps(a)); }
+  static VITKIT_INLINE V sqrt(V a) { return V(_mm512_sqrt_ps(a)); }
+  static VITKIT_INLINE V select_less(V a, V b, V x, V y) {
+    return V(_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x));
+  }
+  static VITKIT_INLINE float reduce_add(V v) { return _mm512_reduce_add_ps(v); }
+  static VITKIT_INLINE float reduce_max(V v) { return _mm512_reduce_max_ps(v); }
+  // scalef multiplies by 2^n in one instruction and turns 2^-inf into zero whatever the rest has become.
+  struct Split {
+    V n, r;
+  };
+  static VITKIT_INLINE Split split_nonpositive(V x) {
+    const V n(_mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    return {n, x - n};
+  }
+  static VITKIT_INLINE V scale(V p, const Split& split) { return V(_mm512_scalef_ps(p, split.n)); }
+};
+#endif
+
+/// load/store of `count` floats, where a vector may be whole or the row's rest.
+template <class S>
+VITKIT_INLINE typename S::V load_some(const float* p, int64_t count) {
+  return count >= S::kWidth ? S::load(p) : S::load_tail(p, count);
+}
+template <class S>
+VITKIT_INLINE void store_some(float* p, typename S::V v, int64_t count) {
+  if (count >= S::kWidth)
+    S::store(p, v);
+  else
+    S::store_tail(p, v, count);
+}
+
+}  // namespace
+}  // namespace vit::kernels

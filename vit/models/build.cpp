@@ -1,0 +1,58 @@
+#include "vit/models/build.h"
+
+#include <nlohmann/json.hpp>
+
+#include "vit/core/config.h"
+#include "vit/io/json.h"
+
+namespace vit {
+
+Registry<YamlFactory>& model_registry() {
+  static Registry<YamlFactory> registry("model type");
+  return registry;
+}
+
+Registry<CheckpointFactory>& timm_registry() {
+  static Registry<CheckpointFactory> registry("timm architecture");
+  return registry;
+}
+
+Registry<CheckpointFactory>& hugging_face_registry() {
+  static Registry<CheckpointFactory> registry("Hugging Face model_type");
+  return registry;
+}
+
+ModelPlan plan_model(const CheckpointConfig& config) {
+  const JsonObject json(config.json, config.where);
+  const auto from = [&](const Registry<CheckpointFactory>& registry, const std::string& name) {
+    try {
+      return registry.find(name)(config);
+    } catch (const Error& error) {
+      // Shapes and options are checked where they are used; here it is known which file they came from.
+      const bool placed = std::string(error.what()).find(config.where) != std::string::npos;
+      throw placed ? error : Error(config.where + ": " + error.what(), ErrorKind::kUsage);
+    }
+  };
+  if (json.has("architecture")) return from(timm_registry(), json.require_string("architecture"));
+  if (json.has("model_type")) return from(hugging_face_registry(), json.require_string("model_type"));
+  fail_usage(config.where, ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; known architectures: ",
+             joined(timm_registry().names()), "; known model types: ", joined(hugging_face_registry().names()));
+}
+
+std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadModelOptions& options) {
+  std::unique_ptr<ImageModel> model;
+  if (checkpoint.has_weights()) {
+    const std::string where = (checkpoint.dir() / "config.json").string();
+    ModelPlan plan = plan_model({checkpoint.config(), where, &checkpoint.weights()});
+    load_parameters(*plan.model, checkpoint.weights(), plan.keys);
+    model = std::move(plan.model);
+  } else {
+    const TypedConfig typed = split_type(ConfigNode::load(checkpoint.yaml()));
+    model = model_registry().find(typed.type)(typed.options, checkpoint.name());
+    initialise_parameters(*model, options.seed);
+  }
+  if (options.input_size) model->set_input_size((*options.input_size)[0], (*options.input_size)[1]);
+  return model;
+}
+
+}  // namespace vit

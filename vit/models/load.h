@@ -1,0 +1,36 @@
+// From a checkpoint's tensors to a model's parameters: names are translated by a table, everything that does not fit is
+// reported at once, and each module packs its weights as soon as it has them, in parallel.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vit/io/weights.h"
+#include "vit/models/model.h"
+
+namespace vit {
+
+/// One line of a key map: our parameter, and the checkpoint's tensors that make it (several are stacked along the first
+/// axis). `{i}` stands for a number, `{p}` for KeyMap::prefix.
+struct KeyRule {
+  std::string ours;
+  std::vector<std::string> theirs;
+};
+
+/// How a foreign checkpoint names its tensors. Without rules the names are ours (timm's).
+struct KeyMap {
+  std::vector<KeyRule> rules;
+  std::string prefix;
+  /// Tensors that the model has no use for, and that are no sign of a wrong checkpoint. May contain `{i}` and `{p}`.
+  std::vector<std::string> ignored;
+};
+
+/// Fills every parameter from the weights and prepares the model for inference.
+/// Errors (usage): missing, unexpected and wrongly shaped tensors, all of them by name.
+void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys);
+
+/// Fills every parameter from its initialiser and prepares the model for inference. The same seed gives the same bytes.
+void initialise_parameters(ImageModel& model, uint64_t seed);
+
+}  // namespace vit

@@ -1,0 +1,39 @@
+// The pre-norm transformer block (Dosovitskiy et al. 2021, eq. 2 and 3), with layer scale (Touvron et al. 2021, CaiT).
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "vit/nn/attention.h"
+#include "vit/nn/mlp.h"
+#include "vit/nn/norm.h"
+
+namespace vit {
+
+struct BlockOptions {
+  int64_t dim = 0;
+  NormKind norm = NormKind::layer_norm;
+  float norm_eps = 1e-6f;
+  std::optional<float> init_values{};  ///< layer scale's start value; none: no layer scale
+  MlpOptions mlp{};
+};
+
+class Block : public Module {
+ public:
+  Block(const BlockOptions& options, std::unique_ptr<Attention> attention);
+
+  /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer.
+  Var forward(Context& ctx, const Var& x, AttentionInput input) const;
+
+ private:
+  struct LayerScale : Module {
+    LayerScale(int64_t dim, float init) { add_parameter("gamma", gamma, {dim}, Init::constant(init)); }
+    Parameter gamma;
+  };
+  Norm norm1_, norm2_;
+  std::unique_ptr<Attention> attention_;
+  std::optional<LayerScale> scale1_, scale2_;
+  Mlp mlp_;
+};
+
+}  // namespace vit

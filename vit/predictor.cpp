@@ -1,0 +1,144 @@
+#include "vit/predictor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "vit/core/context.h"
+#include "vit/image/preprocess.h"
+#include "vit/io/json.h"
+#include "vit/models/build.h"
+#include "vit/models/labels.h"
+
+namespace vit {
+
+namespace {
+
+/// The image processor that Hugging Face pairs with a model type, for checkpoints that lack preprocessor_config.json.
+std::string default_processor(const std::string& model_type) {
+  if (model_type == "deit") return "DeiTImageProcessor";
+  if (model_type.starts_with("dinov2")) return "BitImageProcessor";
+  return "ViTImageProcessor";
+}
+
+PreprocessOverrides square(int64_t size) { return {.image_size = size}; }
+
+Preprocessor preprocessor_for(const Checkpoint& checkpoint, const ImageModel& model, std::optional<int64_t> img_size) {
+  if (!checkpoint.has_weights()) {
+    // What timm's own vit_* configurations say; there is no checkpoint that could say otherwise.
+    TimmPreprocess preprocess{.input_size = {model.info().input_size[0], model.info().input_size[1]},
+                              .crop_pct = 0.9,
+                              .mean = {0.5, 0.5, 0.5},
+                              .std = {0.5, 0.5, 0.5}};
+    if (img_size) preprocess.input_size = {*img_size, *img_size};
+    return Preprocessor::timm(preprocess);
+  }
+  const std::string where = (checkpoint.dir() / "config.json").string();
+  const JsonObject config(checkpoint.config(), where);
+  const PreprocessOverrides overrides{.image_size = img_size};
+  if (config.has("architecture"))
+    return Preprocessor::from_timm(config.get_object("pretrained_cfg").raw(), where + ": pretrained_cfg", overrides);
+  const std::string type = default_processor(config.get_string("model_type", ""));
+  if (const nlohmann::json* file = checkpoint.preprocessor())
+    return Preprocessor::from_hugging_face(*file, (checkpoint.dir() / "preprocessor_config.json").string(), type,
+                                           overrides);
+  return Preprocessor::from_hugging_face(nlohmann::json::object(), where, type,
+                                         square(img_size.value_or(model.info().input_size[0])));
+}
+
+}  // namespace
+
+struct Classifier::State {
+  std::unique_ptr<ImageModel> model;
+  Preprocessor preprocessor;
+  ClassLabels labels;
+  bool trained = false;
+  int64_t topk = 5;
+
+  // Contexts keep the temporaries of earlier calls; each running call has one to itself.
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Context>> idle;
+
+  std::unique_ptr<Context> take() {
+    const std::lock_guard lock(mutex);
+    if (idle.empty()) return std::make_unique<Context>();
+    std::unique_ptr<Context> context = std::move(idle.back());
+    idle.pop_back();
+    return context;
+  }
+  void give_back(std::unique_ptr<Context> context) {
+    const std::lock_guard lock(mutex);
+    idle.push_back(std::move(context));
+  }
+};
+
+Classifier Classifier::load(const std::string& name, const ClassifierOptions& options) {
+  const Checkpoint checkpoint = Checkpoint::open(name);
+  Classifier classifier;
+  classifier.state_ = std::make_shared<State>();
+  State& state = *classifier.state_;
+  state.model = load_model(checkpoint, {.input_size = {}, .seed = options.seed});
+  const ModelInfo& info = state.model->info();
+  if (info.num_classes == 0)
+    fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features");
+  if (info.input_channels != 3)
+    fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
+  state.preprocessor = preprocessor_for(checkpoint, *state.model, options.img_size);
+  const std::optional<Extent> size = state.preprocessor.fixed_size();
+  if (size && (size->height != info.input_size[0] || size->width != info.input_size[1]))
+    state.model->set_input_size(size->height, size->width);
+  state.labels = checkpoint.has_weights()
+                     ? ClassLabels::from_checkpoint(checkpoint.config(), info.num_classes,
+                                                    (checkpoint.dir() / "config.json").string())
+                     : ClassLabels::from_checkpoint(nlohmann::json::object(), info.num_classes, name);
+  state.trained = checkpoint.has_weights();
+  state.topk = options.topk;
+  return classifier;
+}
+
+Tensor Classifier::logits(const Tensor& pixels) const {
+  std::unique_ptr<Context> context = state_->take();
+  Tensor logits = state_->model->forward(*context, pixels).value();
+  state_->give_back(std::move(context));
+  return logits;
+}
+
+std::vector<Prediction> Classifier::top(const float* logits, int64_t topk) const {
+  const int64_t classes = state_->model->info().num_classes;
+  std::vector<int64_t> order(static_cast<size_t>(classes));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  const auto wanted = order.begin() + std::clamp<int64_t>(topk, 0, classes);
+  std::partial_sort(order.begin(), wanted, order.end(), [&](int64_t a, int64_t b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  });
+  const double largest = *std::max_element(logits, logits + classes);
+  double sum = 0.0;
+  for (int64_t i = 0; i < classes; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  std::vector<Prediction> predictions;
+  for (auto index = order.begin(); index != wanted; ++index)
+    predictions.push_back({state_->labels.name(*index), *index,
+                           std::exp(static_cast<double>(logits[*index]) - largest) / sum});
+  return predictions;
+}
+
+std::vector<std::vector<Prediction>> Classifier::operator()(const std::vector<Image>& images) const {
+  if (images.empty()) return {};
+  const Tensor result = logits(state_->preprocessor.batch(images).pixel_values);
+  std::vector<std::vector<Prediction>> predictions;
+  for (int64_t i = 0; i < result.size(0); ++i)
+    predictions.push_back(top(result.f32() + i * result.size(1), state_->topk));
+  return predictions;
+}
+
+std::vector<Prediction> Classifier::operator()(const Image& image) const {
+  return (*this)(std::vector<Image>{image}).front();
+}
+
+const ImageModel& Classifier::model() const { return *state_->model; }
+const Preprocessor& Classifier::preprocessor() const { return state_->preprocessor; }
+const ClassLabels& Classifier::labels() const { return state_->labels; }
+bool Classifier::trained() const { return state_->trained; }
+
+}  // namespace vit
