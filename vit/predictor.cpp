@@ -25,7 +25,10 @@ std::string default_processor(const std::string& model_type) {
 
 PreprocessOverrides square(int64_t size) { return {.image_size = size}; }
 
-Preprocessor preprocessor_for(const Checkpoint& checkpoint, const ImageModel& model, std::optional<int64_t> img_size) {
+}  // namespace
+
+Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& model,
+                               std::optional<int64_t> img_size) {
   if (!checkpoint.has_weights()) {
     // What timm's own vit_* configurations say; there is no checkpoint that could say otherwise.
     TimmPreprocess preprocess{.input_size = {model.info().input_size[0], model.info().input_size[1]},
@@ -38,8 +41,11 @@ Preprocessor preprocessor_for(const Checkpoint& checkpoint, const ImageModel& mo
   const std::string where = (checkpoint.dir() / "config.json").string();
   const JsonObject config(checkpoint.config(), where);
   const PreprocessOverrides overrides{.image_size = img_size};
-  if (config.has("architecture"))
-    return Preprocessor::from_timm(config.get_object("pretrained_cfg").raw(), where + ": pretrained_cfg", overrides);
+  if (config.has("architecture")) {
+    const bool nested = config.has("pretrained_cfg");  // old files have its entries at the top level
+    return Preprocessor::from_timm(nested ? config.get_object("pretrained_cfg").raw() : config.raw(),
+                                   nested ? where + ": pretrained_cfg" : where, overrides);
+  }
   const std::string type = default_processor(config.get_string("model_type", ""));
   if (const nlohmann::json* file = checkpoint.preprocessor())
     return Preprocessor::from_hugging_face(*file, (checkpoint.dir() / "preprocessor_config.json").string(), type,
@@ -48,7 +54,12 @@ Preprocessor preprocessor_for(const Checkpoint& checkpoint, const ImageModel& mo
                                          square(img_size.value_or(model.info().input_size[0])));
 }
 
-}  // namespace
+ClassLabels load_labels(const Checkpoint& checkpoint, const ImageModel& model) {
+  const int64_t classes = model.info().num_classes;
+  if (!checkpoint.has_weights())
+    return ClassLabels::from_checkpoint(nlohmann::json::object(), classes, checkpoint.name());
+  return ClassLabels::from_checkpoint(checkpoint.config(), classes, (checkpoint.dir() / "config.json").string());
+}
 
 struct Classifier::State {
   std::unique_ptr<ImageModel> model;
@@ -85,14 +96,11 @@ Classifier Classifier::load(const std::string& name, const ClassifierOptions& op
     fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features");
   if (info.input_channels != 3)
     fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
-  state.preprocessor = preprocessor_for(checkpoint, *state.model, options.img_size);
+  state.preprocessor = load_preprocessor(checkpoint, *state.model, options.img_size);
   const std::optional<Extent> size = state.preprocessor.fixed_size();
   if (size && (size->height != info.input_size[0] || size->width != info.input_size[1]))
     state.model->set_input_size(size->height, size->width);
-  state.labels = checkpoint.has_weights()
-                     ? ClassLabels::from_checkpoint(checkpoint.config(), info.num_classes,
-                                                    (checkpoint.dir() / "config.json").string())
-                     : ClassLabels::from_checkpoint(nlohmann::json::object(), info.num_classes, name);
+  state.labels = load_labels(checkpoint, *state.model);
   state.trained = checkpoint.has_weights();
   state.topk = options.topk;
   return classifier;

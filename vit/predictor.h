@@ -16,10 +16,19 @@
 
 namespace vit {
 
+class Checkpoint;
 class ClassLabels;
 class ImageModel;
 class Preprocessor;
 struct Context;
+
+/// The pre-processing of a checkpoint: its own files', else what its library pairs with such a model; for a configuration
+/// without weights, timm's for vit_*. `img_size`: a square input of another size. Errors (usage): wrong values in a file.
+Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& model,
+                               std::optional<int64_t> img_size = {});
+
+/// The names of a checkpoint's classes. Errors (usage): as ClassLabels::from_checkpoint.
+ClassLabels load_labels(const Checkpoint& checkpoint, const ImageModel& model);
 
 /// One answer for one picture.
 struct Prediction {

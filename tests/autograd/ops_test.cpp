@@ -42,6 +42,8 @@ struct OpCase {
   double tolerance = 0.0;
 };
 
+void PrintTo(const OpCase& op, std::ostream* out) { *out << op.name; }
+
 std::string name_of(const testing::TestParamInfo<OpCase>& info) { return info.param.name; }
 
 /// A sum of k products of standard normal values.

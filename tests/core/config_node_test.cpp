@@ -60,6 +60,9 @@ TEST(ConfigNode, WhatIsNotYamlIsRefusedWithItsLine) {
   EXPECT_THAT(parse_error("~: 1\n"), HasSubstr("a key must be a plain name"));
   EXPECT_THAT(parse_error("a: 1\n---\nb: 2\n"), AllOf(StartsWith("test.yaml:"), HasSubstr("only one document")));
   EXPECT_THAT(parse_error(std::string_view("a: 1\0b: 2\n", 10)), HasSubstr("zero byte"));
+  for (const std::string bytes :
+       {"\x84", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xe0\x9f\xbf"})
+    EXPECT_THAT(parse_error("a: " + bytes), HasSubstr("not UTF-8"));
   EXPECT_THAT(parse_error("a: &x [1, *x]\n"), HasSubstr("test.yaml:1"));
 }
 
@@ -198,8 +201,9 @@ TEST(ConfigNode, YamlRoundTrip) {
   const std::string text =
       "number: 1\ntext: '1'\nwords: hello world\nodd: 'a: b # c'\nempty: ''\nnothing: ~\nnull_text: 'null'\nyes: "
       "'true'\n"
-      "list: [1, two, '3']\nmap: {a: {b: []}, c: {}}\nlines: |\n  one\n  two\nunicode: \"\\u00e9\\t\"\n"
-      "maps:\n  - a: 1\n    b: 2\n  - a: 3\n";
+      "list: [1, two, '3']\nmap: {a: {b: []}, c: {}}\nlines: |\n  one\n  two\nunicode: \"\\u00e9\\t\"\nplain: "
+      "\xe2\x82\xac \xf0\x9f\x98\x80\n"
+      "'null': 1\n'': 2\n'~': 3\nmaps:\n  - a: 1\n    b: 2\n  - a: 3\n";
   const ConfigNode root = parse(text);
   const ConfigNode again = parse(root.to_yaml());
   EXPECT_EQ(again, root) << root.to_yaml();

@@ -18,5 +18,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const vit::TensorInfo& info : file.tensors()) vit::to_f32(file.view(info.name));
   } catch (const vit::Error&) {
   }
+  unlink(path.c_str());
   return 0;
 }

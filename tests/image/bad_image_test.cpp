@@ -60,7 +60,8 @@ TEST(BadImage, TruncatedJpegSaysSo) {
 
 TEST(BadImage, EmptyAndForeignFilesSaySo) {
   EXPECT_EQ(decode_error(""), "photo: empty file");
-  EXPECT_THAT(decode_error("Dear Sir or Madam"), AllOf(HasSubstr("not an image format that is known"), HasSubstr("JPEG, PNG")));
+  EXPECT_THAT(decode_error("Dear Sir or Madam"),
+              AllOf(HasSubstr("not an image format that is known"), HasSubstr("JPEG, PNG")));
   EXPECT_THAT(decode_error("GIF89a\x01\x01"), HasSubstr("not an image format that is known"));
   EXPECT_THAT(decode_error(std::string(1000, '\0')), HasSubstr("not an image format that is known"));
 }
@@ -85,7 +86,8 @@ std::map<std::string, std::string> bombs() {
   const std::string vp8x = "RIFF" + le(30, 4) + "WEBPVP8X" + le(10, 4) + le(0, 4) + le(side - 1, 3) + le(side - 1, 3);
   const std::string png_header = be(side, 4) + be(side, 4) + std::string("\x08\x02\0\0\0", 5);
   const std::string png = "\x89PNG\r\n\x1A\n" + test::png_chunk("IHDR", png_header) + test::png_chunk("IEND", "");
-  return {{"jpeg", jpeg}, {"bmp", bmp}, {"tiff", tiff}, {"sun", sun}, {"jp2", jp2}, {"codestream", codestream},
+  return {{"jpeg", jpeg}, {"bmp", bmp}, {"tiff", tiff},
+          {"sun", sun},   {"jp2", jp2}, {"codestream", codestream},
           {"webp", vp8x}, {"png", png}, {"pnm", "P6 65535 65535 255\n"}};
 }
 
@@ -125,7 +127,7 @@ TEST(BadImage, ZeroExtentsAreErrors) {
 TEST(BadImage, FlippedBytesNeverCrash) {
   for (const auto& [kind, file] : one_of_each()) {
     SCOPED_TRACE(kind);
-    for (size_t at = 0; at < file.size(); at += file.size() > 600 ? 3 : 1) {
+    for (size_t at = 0; at<file.size(); at += file.size()> 600 ? 3 : 1) {
       std::string damaged = file;
       damaged[at] = static_cast<char>(damaged[at] ^ 0xA5);
       try {

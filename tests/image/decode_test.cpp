@@ -1,4 +1,5 @@
-// What decoding yields for each kind of picture, by values that Pillow 9.4 gives (checked with it when this was written).
+// What decoding yields for each kind of picture, by values that Pillow 9.4 gives (checked with it when this was
+// written).
 #include "vit/image/decode.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-// The arithmetic of pre-processing on sizes that the references disagree about, class defaults, legacy keys and errors. The bytes
-// and values are compared with timm and transformers in the reference case D_preprocess (tests/parity).
+// The arithmetic of pre-processing on sizes that the references disagree about, class defaults, legacy keys and errors.
+// The bytes and values are compared with timm and transformers in the reference case D_preprocess (tests/parity).
 #include "vit/image/preprocess.h"
 
 #include <gmock/gmock.h>
@@ -90,14 +90,18 @@ TEST(Timm, CropsLargerThanThePictureArePadded) {
   const Image dot = test::picture(1, 1, {200, 200, 200});
   const Preprocessor torchvision({CenterCrop{.to = {2, 4}}}, ToFloat{});
   EXPECT_EQ(torchvision.resized(dot).row(0)[3 * 1], 200);  // (4 - 1) / 2 = 1 in front, 0 above
-  const Preprocessor transformers({CenterCrop{.to = {2, 4}, .rounding = CenterCrop::Rounding::kTransformers}}, ToFloat{});
+  const Preprocessor transformers({CenterCrop{.to = {2, 4}, .rounding = CenterCrop::Rounding::kTransformers}},
+                                  ToFloat{});
   EXPECT_EQ(transformers.resized(dot).row(1)[3 * 2], 200);  // ceil(3 / 2) = 2 in front, 1 above
   EXPECT_EQ(transformers.resized(dot).row(0)[3 * 2], 0);
 }
 
 TEST(Timm, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(test::usage_error([] { timm({{"crop_mode", "middle"}}); }), HasSubstr("known: center, squash, border"));
-  EXPECT_THAT(test::usage_error([] { timm({{"interpolation", "cubic"}}); }), HasSubstr("unknown interpolation 'cubic'"));
+  EXPECT_THAT(test::usage_error([] {
+                timm({{"interpolation", "cubic"}});
+              }),
+              HasSubstr("unknown interpolation 'cubic'"));
   EXPECT_THAT(test::usage_error([] { timm({{"input_size", {1, 28, 28}}}); }), HasSubstr("config.json: input_size"));
   EXPECT_THAT(test::usage_error([] { timm({{"input_size", {3, 1e9, 28}}}); }), HasSubstr("input_size"));
   EXPECT_THAT(test::usage_error([] { timm({{"std", {0.2, 0.0, 0.2}}}); }), HasSubstr("std"));
@@ -110,8 +114,10 @@ TEST(HuggingFace, ClassDefaults) {
   const auto of = [](const char* type) { return hugging_face({{"image_processor_type", type}}); };
   EXPECT_EQ(of("ViTImageProcessor").description(),
             "resize to 224 x 224 (bilinear), x 0.00392157, mean [0.5, 0.5, 0.5], std [0.5, 0.5, 0.5]");
-  EXPECT_THAT(of("DeiTImageProcessor").description(), HasSubstr("resize to 256 x 256 (bicubic), centre crop 224 x 224"));
-  EXPECT_THAT(of("CLIPImageProcessor").description(), HasSubstr("shorter side to 224 (bicubic), centre crop 224 x 224"));
+  EXPECT_THAT(of("DeiTImageProcessor").description(),
+              HasSubstr("resize to 256 x 256 (bicubic), centre crop 224 x 224"));
+  EXPECT_THAT(of("CLIPImageProcessor").description(),
+              HasSubstr("shorter side to 224 (bicubic), centre crop 224 x 224"));
   EXPECT_FLOAT_EQ(of("CLIPImageProcessor").to_float().mean[0], 0.48145466f);
   EXPECT_THAT(of("BlipImageProcessor").description(), HasSubstr("resize to 384 x 384 (bicubic), x"));
   EXPECT_FLOAT_EQ(of("BitImageProcessor").to_float().std[2], 0.27577711f);
@@ -135,7 +141,8 @@ TEST(HuggingFace, EveryKnownTypeBuildsUnderAllItsNames) {
 
 TEST(HuggingFace, LegacyNumbersMeanWhatTheClassSays) {
   EXPECT_EQ(first<ResizeTo>(hugging_face({{"size", 384}}, "ViTFeatureExtractor")).to, (Extent{384, 384}));
-  const Preprocessor clip = hugging_face({{"size", 336}, {"crop_size", 336}, {"feature_extractor_type", "CLIPFeatureExtractor"}});
+  const Preprocessor clip =
+      hugging_face({{"size", 336}, {"crop_size", 336}, {"feature_extractor_type", "CLIPFeatureExtractor"}});
   EXPECT_EQ(first<ResizeShortest>(clip).size, 336);
   EXPECT_EQ(clip.fixed_size(), (Extent{336, 336}));
   const Preprocessor detr = hugging_face({{"size", 600}, {"max_size", 1000}}, "DetrFeatureExtractor");
@@ -145,8 +152,9 @@ TEST(HuggingFace, LegacyNumbersMeanWhatTheClassSays) {
 }
 
 TEST(HuggingFace, SwitchesAreObeyed) {
-  const Preprocessor bare = hugging_face(
-      {{"do_resize", false}, {"do_rescale", false}, {"do_normalize", false}, {"do_center_crop", false}}, "CLIPImageProcessor");
+  const Preprocessor bare =
+      hugging_face({{"do_resize", false}, {"do_rescale", false}, {"do_normalize", false}, {"do_center_crop", false}},
+                   "CLIPImageProcessor");
   const Image image = test::picture(1, 2, {1, 2, 3, 4, 5, 6});
   const Tensor pixels = bare(image);
   EXPECT_EQ(pixels.shape(), (Shape{3, 1, 2}));
@@ -178,14 +186,19 @@ TEST(HuggingFace, ImageSizeKeepsTheProportions) {
   EXPECT_EQ(first<ResizeTo>(deit).to, (Extent{439, 439}));  // 256 * 384 / 224
   EXPECT_EQ(deit.fixed_size(), (Extent{384, 384}));
   EXPECT_EQ(hugging_face(json::object(), "ViTImageProcessor", to_384).fixed_size(), (Extent{384, 384}));
-  EXPECT_EQ(first<ResizeShortestLongest>(hugging_face(json::object(), "DetrImageProcessor", {.image_size = 400})).longest, 667);
+  EXPECT_EQ(
+      first<ResizeShortestLongest>(hugging_face(json::object(), "DetrImageProcessor", {.image_size = 400})).longest,
+      667);
 }
 
 TEST(HuggingFace, RefusesWhatItDoesNotKnow) {
-  const auto error = [](const json& config) { return test::usage_error([&] { hugging_face(config, "ViTImageProcessor"); }); };
+  const auto error = [](const json& config) {
+    return test::usage_error([&] { hugging_face(config, "ViTImageProcessor"); });
+  };
   EXPECT_THAT(error({{"image_processor_type", "ViTImageProcesor"}}), HasSubstr("did you mean 'ViTImageProcessor'"));
   EXPECT_THAT(error({{"image_processor_type", "SamImageProcessor"}}), HasSubstr("known: ViTImageProcessor, DeiT"));
-  EXPECT_THAT(error({{"size", {{"height", 224}}}}), HasSubstr("preprocessor_config.json: size: expected both height and width"));
+  EXPECT_THAT(error({{"size", {{"height", 224}}}}),
+              HasSubstr("preprocessor_config.json: size: expected both height and width"));
   EXPECT_THAT(error({{"size", -3}}), HasSubstr("size"));
   EXPECT_THAT(error({{"size", {{"longest_edge", 3}}}}), HasSubstr("size"));
   EXPECT_THAT(error({{"resample", 9}}), HasSubstr("resample"));
@@ -196,11 +209,15 @@ TEST(HuggingFace, RefusesWhatItDoesNotKnow) {
 }
 
 TEST(Batch, PadsAtTheBottomAndRightAfterNormalising) {
-  const Preprocessor preprocessor({}, {.rescale = ToFloat::Rescale::kNone, .normalize = true, .mean = {1, 1, 1}}, {.enabled = true});
-  const PixelBatch batch = preprocessor.batch({test::picture(1, 2, std::vector<uint8_t>(6, 5)), test::picture(2, 1, std::vector<uint8_t>(6, 7))});
+  const Preprocessor preprocessor({}, {.rescale = ToFloat::Rescale::kNone, .normalize = true, .mean = {1, 1, 1}},
+                                  {.enabled = true});
+  const PixelBatch batch = preprocessor.batch(
+      {test::picture(1, 2, std::vector<uint8_t>(6, 5)), test::picture(2, 1, std::vector<uint8_t>(6, 7))});
   ASSERT_EQ(batch.pixel_values.shape(), (Shape{2, 3, 2, 2}));
-  EXPECT_THAT(std::vector<float>(batch.pixel_values.f32(), batch.pixel_values.f32() + 4), testing::ElementsAre(4, 4, 0, 0));
-  EXPECT_THAT(std::vector<float>(batch.pixel_values.f32() + 12, batch.pixel_values.f32() + 16), testing::ElementsAre(6, 0, 6, 0));
+  EXPECT_THAT(std::vector<float>(batch.pixel_values.f32(), batch.pixel_values.f32() + 4),
+              testing::ElementsAre(4, 4, 0, 0));
+  EXPECT_THAT(std::vector<float>(batch.pixel_values.f32() + 12, batch.pixel_values.f32() + 16),
+              testing::ElementsAre(6, 0, 6, 0));
   const auto mask = batch.pixel_mask.span<int64_t>();
   EXPECT_THAT(std::vector<int64_t>(mask.begin(), mask.end()), testing::ElementsAre(1, 1, 0, 0, 1, 0, 1, 0));
   EXPECT_EQ(batch.sizes[1], (Extent{2, 1}));
@@ -208,7 +225,10 @@ TEST(Batch, PadsAtTheBottomAndRightAfterNormalising) {
 
 TEST(Batch, RefusesMixedSizesWithoutPadding) {
   const Preprocessor preprocessor({}, ToFloat{});
-  EXPECT_THAT(test::failure([&] { preprocessor.batch({test::pattern(2, 2), test::pattern(2, 3)}); }), HasSubstr("different sizes"));
+  EXPECT_THAT(test::failure([&] {
+                preprocessor.batch({test::pattern(2, 2), test::pattern(2, 3)});
+              }),
+              HasSubstr("different sizes"));
   EXPECT_THAT(test::failure([&] { preprocessor.batch({}); }), HasSubstr("no pictures"));
   const Preprocessor bounded({}, ToFloat{}, {.enabled = true, .to = Extent{2, 2}});
   EXPECT_THAT(test::failure([&] { bounded.batch({test::pattern(2, 3)}); }), HasSubstr("pad_size"));

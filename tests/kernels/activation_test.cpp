@@ -6,7 +6,7 @@
 namespace vit::kernels::test {
 namespace {
 
-const Activation kKinds[] = {Activation::none, Activation::relu, Activation::gelu,    Activation::gelu_tanh,
+const Activation kKinds[] = {Activation::none,       Activation::relu, Activation::gelu,    Activation::gelu_tanh,
                              Activation::quick_gelu, Activation::silu, Activation::sigmoid, Activation::tanh};
 
 class ActivationTest : public KernelTest {};
@@ -38,7 +38,8 @@ TEST_P(ActivationTest, WithinThreeTenMillionths) {
 }
 
 TEST_P(ActivationTest, SmallArgumentsKeepTheirDigits) {
-  for (Activation kind : {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu, Activation::tanh})
+  for (Activation kind :
+       {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu, Activation::tanh})
     for (float x = 1e-30f; x < 0.3f; x *= 1.7f)
       for (float value : {x, -x}) {
         float got = 0.0f, expected = 0.0f;
@@ -55,7 +56,8 @@ TEST_P(ActivationTest, SpecialValues) {
     float y[3];
     table().activation(y, x, 3, kind);
     EXPECT_TRUE(std::isnan(y[0])) << static_cast<int>(kind);
-    EXPECT_EQ(y[1], kind == Activation::sigmoid || kind == Activation::tanh ? 1.0f : infinity) << static_cast<int>(kind);
+    EXPECT_EQ(y[1], kind == Activation::sigmoid || kind == Activation::tanh ? 1.0f : infinity)
+        << static_cast<int>(kind);
   }
   float y = 0.0f;
   table().activation(&y, x + 2, 1, Activation::sigmoid);
@@ -82,7 +84,8 @@ TEST_P(ActivationTest, GatedHalvesOfAPackedRow) {
       Guarded x(4, 2 * cols, 3), got(4, cols, 1), expected(4, cols, 1);
       x.randomize(1);
       table().gated_activation(got.data(), got.stride(), x.data(), x.data() + cols, x.stride(), 4, cols, kind);
-      oracle().gated_activation(expected.data(), expected.stride(), x.data(), x.data() + cols, x.stride(), 4, cols, kind);
+      oracle().gated_activation(expected.data(), expected.stride(), x.data(), x.data() + cols, x.stride(), 4, cols,
+                                kind);
       expect_near(got, expected, [](int64_t, int64_t) { return 3e-6; });
     }
 }

@@ -17,9 +17,10 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) {
 }
 
 // Around tiles, panels, query chunks of 96 and key blocks of 512.
-const Shape kShapes[] = {{1, 1, 8, 8},     {5, 49, 32, 32},   {7, 64, 64, 64},  {13, 65, 64, 64},    {197, 197, 64, 64},
-                         {97, 30, 24, 24}, {10, 513, 16, 16}, {3, 1030, 64, 64}, {1, 700, 80, 80},   {33, 17, 1, 1},
-                         {6, 100, 256, 256}, {4, 20, 40, 72}, {9, 31, 48, 5},   {0, 10, 8, 8},       {193, 1100, 8, 20}};
+const Shape kShapes[] = {{1, 1, 8, 8},       {5, 49, 32, 32},  {7, 64, 64, 64},    {13, 65, 64, 64},
+                         {197, 197, 64, 64}, {97, 30, 24, 24}, {10, 513, 16, 16},  {3, 1030, 64, 64},
+                         {1, 700, 80, 80},   {33, 17, 1, 1},   {6, 100, 256, 256}, {4, 20, 40, 72},
+                         {9, 31, 48, 5},     {0, 10, 8, 8},    {193, 1100, 8, 20}};
 
 struct Operands {
   Guarded q, k, v;
@@ -36,7 +37,8 @@ struct Options {
   std::vector<std::pair<int64_t, int64_t>> parts;  ///< empty: all queries at once
 };
 
-void run(const KernelTable& table, const Shape& s, const Operands& in, const Options& options, Guarded& out, Guarded& lse) {
+void run(const KernelTable& table, const Shape& s, const Operands& in, const Options& options, Guarded& out,
+         Guarded& lse) {
   Guarded packed(1, table.attention_packed_size(s.kv_rows, s.qk_dim, s.v_dim), 0, true);
   Guarded workspace(1, table.attention_workspace_size(s.qk_dim, s.v_dim), 0, true);
   const int64_t cut = s.kv_rows / 2 / table.panel_width * table.panel_width;
@@ -67,7 +69,9 @@ void run(const KernelTable& table, const Shape& s, const Operands& in, const Opt
 
 /// Scores are dot products of qk_dim terms scaled to deviation 1; an error of a score is a relative error of its
 /// probability, and probabilities average values of deviation 1.
-double out_tolerance(const Shape& s) { return 4.0 * dot_tolerance(s.qk_dim, 4.0, 4.0) + dot_tolerance(s.kv_rows, 1.0, 4.0); }
+double out_tolerance(const Shape& s) {
+  return 4.0 * dot_tolerance(s.qk_dim, 4.0, 4.0) + dot_tolerance(s.kv_rows, 1.0, 4.0);
+}
 
 class AttentionTest : public KernelTest {};
 VITKIT_TEST_EVERY_ISA(AttentionTest);
@@ -146,7 +150,8 @@ TEST_P(AttentionTest, ReadsPackedQkvInPlace) {
     const float* q = qkv.data() + h * dim;
     Guarded packed(1, table().attention_packed_size(tokens, dim, dim), 0, true);
     Guarded workspace(1, table().attention_workspace_size(dim, dim), 0, true);
-    table().attention_pack(packed.data(), q + width, qkv.stride(), q + 2 * width, qkv.stride(), tokens, dim, dim, 0, tokens);
+    table().attention_pack(packed.data(), q + width, qkv.stride(), q + 2 * width, qkv.stride(), tokens, dim, dim, 0,
+                           tokens);
     AttentionArgs args;
     args.out = out.data() + h * dim;
     args.out_stride = out.stride();
@@ -207,8 +212,10 @@ TEST_P(AttentionTest, ScoresMatchOracle) {
     scores(table(), got);
     scores(oracle(), expected);
     expect_near(got, expected, [&](int64_t i, int64_t j) {
-      return expected.at(i, j) * (0.3 * dot_tolerance(s.qk_dim, norm(in.q.row(i), s.qk_dim), norm(in.k.row(j), s.qk_dim)) * 4.0 +
-                                  rounding_tolerance(s.kv_rows, 4.0)) + 1e-37;
+      return expected.at(i, j) *
+                 (0.3 * dot_tolerance(s.qk_dim, norm(in.q.row(i), s.qk_dim), norm(in.k.row(j), s.qk_dim)) * 4.0 +
+                  rounding_tolerance(s.kv_rows, 4.0)) +
+             1e-37;
     });
   }
 }

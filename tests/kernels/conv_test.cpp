@@ -58,8 +58,9 @@ VITKIT_TEST_EVERY_ISA(ConvTest);
 
 TEST_P(ConvTest, ConvolutionMatchesItsDefinition) {
   const ConvCase cases[] = {
-      conv_case(5, 7, 3, 3, 1, 1, 1, 2, 17),    conv_case(9, 8, 16, 3, 2, 1, 1, 1, 70),  conv_case(6, 6, 5, 1, 1, 0, 1, 3, 9),
-      conv_case(12, 11, 4, 3, 1, 2, 2, 1, 33),  conv_case(8, 8, 2, 7, 4, 3, 1, 2, 16),   conv_case(7, 7, 12, 3, 1, 1, 1, 2, 20, 4),
+      conv_case(5, 7, 3, 3, 1, 1, 1, 2, 17), conv_case(9, 8, 16, 3, 2, 1, 1, 1, 70),
+      conv_case(6, 6, 5, 1, 1, 0, 1, 3, 9),  conv_case(12, 11, 4, 3, 1, 2, 2, 1, 33),
+      conv_case(8, 8, 2, 7, 4, 3, 1, 2, 16), conv_case(7, 7, 12, 3, 1, 1, 1, 2, 20, 4),
       conv_case(3, 3, 1, 3, 1, 0, 1, 1, 1),
   };
   for (const ConvCase& c : cases) {
@@ -77,7 +78,8 @@ TEST_P(ConvTest, ConvolutionMatchesItsDefinition) {
     const std::vector<float> zeros(static_cast<std::size_t>(in_group), 0.0f);
     for (int64_t group = 0; group < c.groups; ++group) {
       Guarded packed(1, packed_size(table(), out_group, k), 0, true);
-      table().pack_b(packed.data(), ordered.row(group * out_group), k, 1, out_group, k, 0, panel_count(table(), out_group));
+      table().pack_b(packed.data(), ordered.row(group * out_group), k, 1, out_group, k, 0,
+                     panel_count(table(), out_group));
       GemmIndirectArgs args;
       args.c = y.data() + group * out_group;
       args.c_stride = y.stride();
@@ -90,8 +92,7 @@ TEST_P(ConvTest, ConvolutionMatchesItsDefinition) {
       table().gemm_indirect(args, {cut, y.rows(), 0, panel_count(table(), out_group)});
     }
     const double x_norm = 3.0 * std::sqrt(static_cast<double>(k));
-    expect_near(y, expected,
-                [&](int64_t, int64_t n) { return dot_tolerance(k, x_norm, norm(weight.row(n), k)); });
+    expect_near(y, expected, [&](int64_t, int64_t n) { return dot_tolerance(k, x_norm, norm(weight.row(n), k)); });
   }
 }
 
@@ -134,7 +135,8 @@ TEST_P(ConvTest, DepthwiseMatchesItsDefinition) {
     SCOPED_TRACE(channels);
     const ConvCase c = conv_case(6, 5, channels, 3, 1, 1, 1, 2, channels, channels);
     const int64_t taps = 9, rows_per_image = c.g.out_h() * c.g.out_w();
-    Guarded x(c.batch, c.g.height * c.g.width * channels, 2), weight(channels, taps), by_tap(taps, channels), bias(channels);
+    Guarded x(c.batch, c.g.height * c.g.width * channels, 2), weight(channels, taps), by_tap(taps, channels),
+        bias(channels);
     x.randomize(1);
     weight.randomize(2);
     bias.randomize(3);
@@ -153,7 +155,8 @@ TEST_P(ConvTest, DepthwiseMatchesItsDefinition) {
     args.epilogue.bias = bias.data();
     table().conv_depthwise(args, 0, 7);
     table().conv_depthwise(args, 7, y.rows());
-    expect_near(y, expected, [&](int64_t, int64_t ch) { return dot_tolerance(taps, 10.0, 1.0 + norm(weight.row(ch), taps)); });
+    expect_near(y, expected,
+                [&](int64_t, int64_t ch) { return dot_tolerance(taps, 10.0, 1.0 + norm(weight.row(ch), taps)); });
   }
 }
 

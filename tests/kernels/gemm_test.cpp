@@ -1,4 +1,5 @@
-// Packed products on every instruction set: ragged sizes, epilogues, strides, parts, and the convolutions on top of them.
+// Packed products on every instruction set: ragged sizes, epilogues, strides, parts, and the convolutions on top of
+// them.
 #include <memory>
 #include <ostream>
 
@@ -15,9 +16,10 @@ struct Problem {
 std::ostream& operator<<(std::ostream& out, const Problem& p) { return out << p.m << " x " << p.n << " x " << p.k; }
 
 // Around every tile height, vector width and panel width of every set.
-const Problem kProblems[] = {{1, 1, 1},   {2, 3, 5},    {5, 17, 4},   {6, 64, 16},  {7, 65, 33},  {12, 128, 64}, {13, 130, 70},
-                             {3, 15, 1},  {4, 16, 7},   {197, 48, 9}, {1, 200, 31}, {31, 63, 2},  {11, 33, 257}, {24, 8, 8},
-                             {5, 31, 12}, {400, 20, 3}, {530, 9, 5},  {0, 5, 5},    {5, 7, 0}};
+const Problem kProblems[] = {{1, 1, 1},     {2, 3, 5},     {5, 17, 4},    {6, 64, 16}, {7, 65, 33},
+                             {12, 128, 64}, {13, 130, 70}, {3, 15, 1},    {4, 16, 7},  {197, 48, 9},
+                             {1, 200, 31},  {31, 63, 2},   {11, 33, 257}, {24, 8, 8},  {5, 31, 12},
+                             {400, 20, 3},  {530, 9, 5},   {0, 5, 5},     {5, 7, 0}};
 
 /// A product's operands. Weights as a torch Linear has them, [n, k].
 struct Operands {
@@ -50,7 +52,9 @@ void run(const KernelTable& table, const Problem& p, const Operands& in, Guarded
   for (const GemmPart& part : parts) table.gemm(args, part);
 }
 
-std::vector<GemmPart> whole(const KernelTable& table, const Problem& p) { return {{0, p.m, 0, panel_count(table, p.n)}}; }
+std::vector<GemmPart> whole(const KernelTable& table, const Problem& p) {
+  return {{0, p.m, 0, panel_count(table, p.n)}};
+}
 
 /// Error of one element: the dot product's, carried through an activation (slope at most 1.13) and the gamma.
 double element_tolerance(const Operands& in, const Problem& p, int64_t i, int64_t j, double gamma) {
@@ -129,7 +133,8 @@ TEST_P(GemmTest, BitsDoNotDependOnTheParts) {
 }
 
 TEST_P(GemmTest, GridCoversEveryElementOnce) {
-  for (const Problem& p : {Problem{197, 192, 768}, Problem{1, 1000, 768}, Problem{1576, 2304, 768}, Problem{50, 10, 400}})
+  for (const Problem& p :
+       {Problem{197, 192, 768}, Problem{1, 1000, 768}, Problem{1576, 2304, 768}, Problem{50, 10, 400}})
     for (int threads : {1, 2, 3, 8, 64}) {
       const GemmGrid grid = gemm_grid(table(), p.m, p.n, p.k, threads);
       std::vector<int> hits(static_cast<std::size_t>(p.m * panel_count(table(), p.n)));

@@ -1,5 +1,6 @@
-// Matrices for kernel tests that notice every access out of bounds: the last element lies directly before a page that may
-// not be touched, the space before the first and between rows is filled with a canary that the test checks afterwards.
+// Matrices for kernel tests that notice every access out of bounds: the last element lies directly before a page that
+// may not be touched, the space before the first and between rows is filled with a canary that the test checks
+// afterwards.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -71,8 +72,8 @@ class Guarded {
     if (!std::all_of(reinterpret_cast<const float*>(base_), static_cast<const float*>(data_), is_canary)) return false;
     for (int64_t i = 0; i + 1 < rows_; ++i)
       if (!std::all_of(row(i) + cols_, row(i + 1), is_canary)) return false;
-    return std::all_of(static_cast<const float*>(end_),
-                       reinterpret_cast<const float*>(base_ + mapped_ - kPage), is_canary);
+    return std::all_of(static_cast<const float*>(end_), reinterpret_cast<const float*>(base_ + mapped_ - kPage),
+                       is_canary);
   }
 
  private:
@@ -90,7 +91,8 @@ inline double norm(const float* x, int64_t count, int64_t step = 1) {
   return std::sqrt(sum);
 }
 
-/// Every element of `got` within `tolerance(i, j)` of `expected`, and nothing outside touched. Infinities must be equal.
+/// Every element of `got` within `tolerance(i, j)` of `expected`, and nothing outside touched. Infinities must be
+/// equal.
 template <class Tolerance>
 void expect_near(const Guarded& got, const Guarded& expected, const Tolerance& tolerance) {
   EXPECT_TRUE(got.untouched_outside());
@@ -100,7 +102,8 @@ void expect_near(const Guarded& got, const Guarded& expected, const Tolerance& t
       if (std::isinf(e)) {
         ASSERT_EQ(g, e) << "at [" << i << ", " << j << "]";
       } else {
-        ASSERT_NEAR(g, e, tolerance(i, j)) << "at [" << i << ", " << j << "] of [" << got.rows() << ", " << got.cols() << "]";
+        ASSERT_NEAR(g, e, tolerance(i, j))
+            << "at [" << i << ", " << j << "] of [" << got.rows() << ", " << got.cols() << "]";
       }
     }
 }
@@ -109,7 +112,8 @@ void expect_near(const Guarded& got, const Guarded& expected, const Tolerance& t
 inline std::vector<const KernelTable*> available_tables(bool with_scalar) {
   std::vector<const KernelTable*> tables;
   for (Isa isa : {Isa::scalar, Isa::sse2, Isa::avx2, Isa::avx512, Isa::neon64})
-    if (const KernelTable* table = kernels_for(isa); table && (with_scalar || isa != Isa::scalar)) tables.push_back(table);
+    if (const KernelTable* table = kernels_for(isa); table && (with_scalar || isa != Isa::scalar))
+      tables.push_back(table);
   return tables;
 }
 

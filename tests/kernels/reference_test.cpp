@@ -1,5 +1,5 @@
-// The scalar oracle against the definitions written as xtensor expressions in double, so that the oracle itself stands on
-// something readable.
+// The scalar oracle against the definitions written as xtensor expressions in double, so that the oracle itself stands
+// on something readable.
 #include <xtensor/xadapt.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xtensor.hpp>
@@ -21,7 +21,8 @@ Matrix to_matrix(const Guarded& x) {
 
 /// a [m, k] * b [n, k]^T by broadcasting: nothing but a product and a sum.
 Matrix product(const Matrix& a, const Matrix& b) {
-  Matrix c = xt::sum(xt::view(a, xt::all(), xt::newaxis(), xt::all()) * xt::view(b, xt::newaxis(), xt::all(), xt::all()), 2);
+  Matrix c =
+      xt::sum(xt::view(a, xt::all(), xt::newaxis(), xt::all()) * xt::view(b, xt::newaxis(), xt::all(), xt::all()), 2);
   return c;
 }
 
@@ -42,7 +43,8 @@ Matrix softmax(const Matrix& x) {
 void expect_matrix(const Guarded& got, const Matrix& expected) {
   for (int64_t i = 0; i < got.rows(); ++i)
     for (int64_t j = 0; j < got.cols(); ++j)
-      ASSERT_NEAR(got.at(i, j), expected(i, j), rounding_tolerance(1, 1.0 + std::abs(expected(i, j)))) << i << ", " << j;
+      ASSERT_NEAR(got.at(i, j), expected(i, j), rounding_tolerance(1, 1.0 + std::abs(expected(i, j))))
+          << i << ", " << j;
 }
 
 TEST(ReferenceTest, GemmIsTheDefinition) {

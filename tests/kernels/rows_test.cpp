@@ -57,8 +57,8 @@ TEST_P(RowsTest, RmsNormAndL2NormMatchOracle) {
     std::fill_n(x.row(3), cols, 0.0f);  // nothing to normalise: eps decides
     const auto tolerance = [&](int64_t, int64_t) { return rounding_tolerance(cols, 20.0); };
     table().rms_norm(got.data(), got.stride(), rstd.data(), x.data(), x.stride(), gamma.data(), kRows, cols, 1e-6f);
-    oracle().rms_norm(expected.data(), expected.stride(), expected_rstd.data(), x.data(), x.stride(), gamma.data(), kRows,
-                      cols, 1e-6f);
+    oracle().rms_norm(expected.data(), expected.stride(), expected_rstd.data(), x.data(), x.stride(), gamma.data(),
+                      kRows, cols, 1e-6f);
     expect_near(got, expected, tolerance);
     expect_near(rstd, expected_rstd,
                 [&](int64_t, int64_t i) { return rounding_tolerance(cols, expected_rstd.at(0, i)); });

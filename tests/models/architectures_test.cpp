@@ -116,7 +116,7 @@ TEST(ArchitecturesTest, FilesHaveSourceAndAccuracy) {
 
 TEST(ArchitecturesTest, VitCifar) {
   const VitConfig config = read_config<VitConfig>(vit_files().at("vit_cifar"));
-  EXPECT_EQ(config.grid().h * config.grid().w, 64);
+  EXPECT_EQ(config.grid().count(), 64);
   EXPECT_EQ(config.num_classes, 10);
   EXPECT_EQ(Vit(config, "vit_cifar").parameter_count(), 4028170);
 }

@@ -1,8 +1,8 @@
 #include "vit/models/labels.h"
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/env.h"
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"
 
@@ -13,26 +13,8 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-/// Points the toolkit's home to a folder for the length of a test.
-class Home {
- public:
-  explicit Home(const std::string& folder) {
-    if (const char* old = std::getenv("VITKIT_HOME")) old_ = old;
-    setenv("VITKIT_HOME", folder.c_str(), 1);
-  }
-  ~Home() {
-    if (old_.empty())
-      unsetenv("VITKIT_HOME");
-    else
-      setenv("VITKIT_HOME", old_.c_str(), 1);
-  }
-
- private:
-  std::string old_;
-};
-
 class LabelsTest : public ::testing::Test {
-  Home home_{VITKIT_SOURCE_DIR};
+  test::ScopedEnv home_{"VITKIT_HOME", VITKIT_SOURCE_DIR};
 };
 
 ClassLabels labels_of(const char* text, int64_t num_classes) {
@@ -99,7 +81,8 @@ TEST_F(LabelsTest, TimmMapMayLeaveGaps) {
 
 TEST_F(LabelsTest, TimmDescriptionsAreShownAndBothAreFound) {
   const ClassLabels labels = labels_of(
-      R"({"label_names": ["n01", "n02", "n03"], "pretrained_cfg": {"label_descriptions": {"n01": "tench", "n03": "shark"}}})",
+      R"({"label_names": ["n01", "n02", "n03"],
+          "pretrained_cfg": {"label_descriptions": {"n01": "tench", "n03": "shark"}}})",
       3);
   EXPECT_EQ(names_of(labels), (Names{"tench", "n02", "shark"}));
   EXPECT_EQ(labels.find("shark"), 2);
@@ -160,7 +143,7 @@ TEST_F(LabelsTest, Synsets) {
 
 TEST(LabelsWithoutFilesTest, NumbersInsteadOfNames) {
   const test::TempDir empty;
-  const Home home(empty.path().string());
+  const test::ScopedEnv home("VITKIT_HOME", empty.path().string());
   const ClassLabels labels = labels_of("{}", 1000);
   EXPECT_EQ(labels.source(), LabelSource::numbers);
   EXPECT_EQ(labels.name(999), "class_999");

@@ -59,8 +59,7 @@ class GoldenCase {
     } else {
       add(name, from_config(kind)(image_of(image)));
       const fs::path file = dir_ / ("proc_" + kind) / "preprocessor_config.json";
-      if (fs::exists(file))
-        add(name, Preprocessor::from_hugging_face(load_json(file), file.string())(image_of(image)));
+      if (fs::exists(file)) add(name, Preprocessor::from_hugging_face(load_json(file), file.string())(image_of(image)));
     }
   }
 
@@ -109,7 +108,8 @@ class GoldenCase {
   static double largest_difference(const Tensor& ours, const Tensor& reference) {
     double largest = 0;
     for (int64_t i = 0; i < ours.numel(); ++i) {
-      const double difference = std::fabs(static_cast<double>(ours.data<T>()[i]) - static_cast<double>(reference.data<T>()[i]));
+      const double difference =
+          std::fabs(static_cast<double>(ours.data<T>()[i]) - static_cast<double>(reference.data<T>()[i]));
       largest = difference <= largest ? largest : std::isnan(difference) ? INFINITY : difference;
     }
     return largest;

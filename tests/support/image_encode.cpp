@@ -1,11 +1,11 @@
 #include "tests/support/image_encode.h"
 
+#include <jpeglib.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-
-#include <jpeglib.h>
 
 namespace vit::test {
 
@@ -139,7 +139,8 @@ std::string encode_png(int64_t height, int64_t width, const std::string& raw, co
   const auto bits = static_cast<size_t>(width * options.depth * kChannels.at(static_cast<size_t>(options.colour_type)));
   const size_t row_bytes = (bits + 7) / 8;
   std::string rows;
-  for (int64_t y = 0; y < height; ++y) rows += std::string(1, 0) + raw.substr(static_cast<size_t>(y) * row_bytes, row_bytes);
+  for (int64_t y = 0; y < height; ++y)
+    rows += std::string(1, 0) + raw.substr(static_cast<size_t>(y) * row_bytes, row_bytes);
   const std::string header = be(static_cast<uint64_t>(width), 4) + be(static_cast<uint64_t>(height), 4) +
                              be(static_cast<uint64_t>(options.depth), 1) +
                              be(static_cast<uint64_t>(options.colour_type), 1) + be(0, 3);

@@ -31,7 +31,7 @@ struct JpegOptions {
   int components = 3;
   int quality = 90;
   bool progressive = false;
-  int orientation = 0;   ///< 0: no EXIF block
+  int orientation = 0;  ///< 0: no EXIF block
   bool damaged_exif = false;
 };
 std::string encode_jpeg(const Image& image, const JpegOptions& options = {});
@@ -50,7 +50,7 @@ std::string png_chunk(const std::string& type, const std::string& data);
 
 /// Uncompressed TIFF, one strip.
 struct TiffOptions {
-  int samples = 3;      ///< 1 grey, 3 RGB, 4 RGBA with alpha that is not multiplied in
+  int samples = 3;  ///< 1 grey, 3 RGB, 4 RGBA with alpha that is not multiplied in
   int bits = 8;
   int orientation = 1;
 };

@@ -1,6 +1,6 @@
-// Tolerances of the tests, derived from the arithmetic and not from what a run happened to give. f32 rounds each operation
-// to eps = 2^-24 relative; the errors of a sum of K terms add like a random walk, sqrt(K), scaled by the norms of what is
-// summed. A test that needs more writes down why beside the call.
+// Tolerances of the tests, derived from the arithmetic and not from what a run happened to give. f32 rounds each
+// operation to eps = 2^-24 relative; the errors of a sum of K terms add like a random walk, sqrt(K), scaled by the
+// norms of what is summed. A test that needs more writes down why beside the call.
 #pragma once
 
 #include <cmath>

@@ -2,7 +2,8 @@
 // and the oracle of values (and, in double, of gradients by finite differences). Templates on float and double; slow on
 // purpose. Not a public header; tests include it.
 //
-// Functions take and return xt::xarray by value: an `auto` expression would refer to operands that are gone.
+// Functions take and return xt::xarray by value: an `auto` expression would refer to operands that are gone. Reductions are
+// stored before they are broadcast: xtensor 0.24 steps wrongly through a lazy reduction inside a broadcast.
 #pragma once
 
 #include <cmath>
@@ -10,8 +11,6 @@
 #include <numbers>
 #include <xtensor/xarray.hpp>
 #include <xtensor/xmath.hpp>
-#include <xtensor/xpad.hpp>
-#include <xtensor/xsort.hpp>
 #include <xtensor/xview.hpp>
 
 #include "vit/kernels/kernels.h"
@@ -89,7 +88,8 @@ template <class T>
 Array<T> softmax(const Array<T>& x) {
   const Array<T> largest = xt::amax(x, {1}, xt::keep_dims);
   const Array<T> powers = xt::exp(x - largest);
-  return powers / xt::sum(powers, {1}, xt::keep_dims);
+  const Array<T> total = xt::sum(powers, {1}, xt::keep_dims);
+  return powers / total;
 }
 
 /// softmax(scale q k^T + bias) of one head: q [Nq, D], k [Nk, D], bias [Nq, Nk] -> [Nq, Nk]
@@ -108,7 +108,9 @@ Array<T> attention(const Array<T>& q, const Array<T>& k, const Array<T>& v, cons
 template <class T>
 Array<T> conv2d(const Array<T>& x, const Array<T>& weight, const Array<T>& bias, size_t stride, size_t padding,
                 size_t dilation) {
-  const Array<T> padded = xt::pad(x, {{padding, padding}, {padding, padding}, {0, 0}}, xt::pad_mode::constant, T(0));
+  const size_t height = x.shape(0), width = x.shape(1);
+  Array<T> padded = xt::zeros<T>({height + 2 * padding, width + 2 * padding, x.shape(2)});
+  xt::view(padded, xt::range(padding, padding + height), xt::range(padding, padding + width)) = x;
   const size_t kernel_h = weight.shape(1), kernel_w = weight.shape(2);
   const size_t out_h = (padded.shape(0) - dilation * (kernel_h - 1) - 1) / stride + 1;
   const size_t out_w = (padded.shape(1) - dilation * (kernel_w - 1) - 1) / stride + 1;
@@ -117,7 +119,9 @@ Array<T> conv2d(const Array<T>& x, const Array<T>& weight, const Array<T>& bias,
     for (size_t j = 0; j < out_w; ++j) {
       const Array<T> window = xt::view(padded, xt::range(i * stride, i * stride + dilation * (kernel_h - 1) + 1, dilation),
                                        xt::range(j * stride, j * stride + dilation * (kernel_w - 1) + 1, dilation));
-      xt::view(y, i, j) = xt::sum(weight * window, {1, 2, 3}) + bias;
+      const Array<T> products = weight * window;
+      const Array<T> sums = xt::sum(products, {1, 2, 3});
+      xt::view(y, i, j) = sums + bias;
     }
   }
   return y;

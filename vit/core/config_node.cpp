@@ -1,7 +1,6 @@
 #include "vit/core/config_node.h"
 
 #include <algorithm>
-#include <charconv>
 #include <unordered_map>
 
 #include "vit/core/check.h"
@@ -15,16 +14,6 @@ using Kind = ConfigNode::Kind;
 using ImplPtr = std::shared_ptr<const ConfigNode::Impl>;
 
 const std::string kEmpty;
-
-/// A plain scalar with this text would be read as something other than a string.
-bool reads_as_other_than_string(const std::string& text) {
-  static const std::vector<std::string> words = {"",     "~",    "null",  "Null",  "NULL", "true",
-                                                 "True", "TRUE", "false", "False", "FALSE"};
-  if (std::find(words.begin(), words.end(), text) != words.end()) return true;
-  const char* begin = text.data() + (text[0] == '+' || text[0] == '-' ? 1 : 0);
-  double value = 0;
-  return std::from_chars(begin, text.data() + text.size(), value).ptr == text.data() + text.size();
-}
 
 ImplPtr find_entry(const ConfigNode::Impl& map, const std::string& key) {
   for (const auto& [name, value] : map.entries)

@@ -6,6 +6,8 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <map>
 #include <sstream>
 #include <unordered_map>
@@ -24,6 +26,24 @@ using Impl = ConfigNode::Impl;
 using ImplPtr = std::shared_ptr<const Impl>;
 
 constexpr const char* kInclude = "__include__";
+
+/// Well-formed UTF-8 (RFC 3629): no stray or missing continuation, no overlong form, no surrogate, nothing above
+/// U+10FFFF.
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto byte_at = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
+    const unsigned lead = byte_at(i);
+    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : 4;
+    if (length == 4 && (lead < 0xf0 || lead > 0xf4)) return false;
+    for (size_t k = 1; k < length; ++k)
+      if ((byte_at(i + k) & 0xc0) != 0x80) return false;
+    const unsigned second = byte_at(i + 1);
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f)) return false;
+    if ((lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) return false;
+    i += length;
+  }
+  return true;
+}
 
 /// What all files of one load share.
 struct LoadState {
@@ -61,6 +81,8 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     check_tag(mark, tag);
+    // yaml-cpp makes single bytes of the escapes \N and \_ (U+0085, U+00A0).
+    if (!is_utf8(value)) refuse(mark, "an escape in a string does not give UTF-8");
     auto scalar = std::make_shared<Impl>(Kind::scalar, file_, line_of(mark));
     scalar->text = value;
     scalar->is_text = tag == "!";  // yaml-cpp's way to say: it stood in quotes, or in a block
@@ -183,6 +205,8 @@ ImplPtr parse_text(std::string_view text, const ConfigSource& source, LoadState&
     fail_usage(source.name, ": longer than the limit of ", state.limits.max_bytes, " bytes");
   // yaml-cpp takes a zero byte for the end of the text: what follows would silently not count.
   if (text.find('\0') != std::string_view::npos) fail_usage(source.name, ": not YAML: it contains a zero byte");
+  // yaml-cpp would replace what is not UTF-8, silently.
+  if (!is_utf8(text)) fail_usage(source.name, ": not YAML: the text is not UTF-8");
   TreeBuilder builder(source, state);
   try {
     std::istringstream stream{std::string(text)};
@@ -205,32 +229,73 @@ ImplPtr load_file(const fs::path& path, LoadState& state) {
   return tree;
 }
 
+/// Words of letters, digits and _./+-, with single blanks between them: what every YAML reader takes for a string as it
+/// stands. The emitter's own idea of that is wider, and wrong for control characters.
+bool is_plain_string(const std::string& text) {
+  if (text.empty() || text.back() == ' ' || reads_as_other_than_string(text)) return false;
+  if (!std::isalpha(static_cast<unsigned char>(text[0])) && text[0] != '_' && text[0] != '/') return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool is_word =
+        c < 0x80 && (std::isalnum(c) || std::string_view("_./+-").find(text[i]) != std::string_view::npos);
+    if (!is_word && (c != ' ' || text[i - 1] == ' ' || text[i + 1] == '-')) return false;
+  }
+  return true;
+}
+
+/// Characters beyond ASCII that some reader takes for a line break or drops: C1 controls, line and paragraph
+/// separators, the byte order mark, non-characters. Letters of all languages stay as they are.
+bool has_odd_characters(const std::string& text) {
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    const auto byte_at = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
+    const unsigned first = byte_at(i), second = byte_at(i + 1), third = byte_at(i + 2);
+    if (first == 0xc2 && second < 0xa0) return true;
+    if (first == 0xe2 && second == 0x80 && (third == 0xa8 || third == 0xa9)) return true;
+    if (first == 0xef && (second == 0xbb || second == 0xbf || second == 0xb7)) return true;
+  }
+  return false;
+}
+
+void emit_quoted(YAML::Emitter& out, const std::string& text) {
+  if (has_odd_characters(text)) out << YAML::EscapeNonAscii;
+  out << YAML::DoubleQuoted << text;
+}
+
+void emit(YAML::Emitter& out, const Impl& node);
+
+void emit_map(YAML::Emitter& out, const Impl& node) {
+  out << YAML::BeginMap;
+  for (const auto& [key, value] : node.entries) {
+    out << YAML::Key;
+    is_plain_string(key) ? void(out << key) : emit_quoted(out, key);
+    out << YAML::Value;
+    emit(out, *value);
+  }
+  out << YAML::EndMap;
+}
+
+void emit_list(YAML::Emitter& out, const Impl& node) {
+  // Lists of numbers and names read best in one line.
+  const bool flat = std::all_of(node.items.begin(), node.items.end(),
+                                [](const ImplPtr& item) { return item->items.empty() && item->entries.empty(); });
+  out << (flat ? YAML::Flow : YAML::Block) << YAML::BeginSeq;
+  for (const ImplPtr& item : node.items) emit(out, *item);
+  out << YAML::EndSeq;
+}
+
 void emit(YAML::Emitter& out, const Impl& node) {
   switch (node.kind) {
     case Kind::null:
       out << YAML::Null;
-      break;
-    case Kind::scalar:
-      if (node.is_text) out << YAML::DoubleQuoted;
-      out << node.text;
-      break;
-    case Kind::list: {
-      // Lists of numbers and names read best in one line.
-      const bool flat = std::all_of(node.items.begin(), node.items.end(),
-                                    [](const ImplPtr& item) { return item->items.empty() && item->entries.empty(); });
-      out << (flat ? YAML::Flow : YAML::Block) << YAML::BeginSeq;
-      for (const ImplPtr& item : node.items) emit(out, *item);
-      out << YAML::EndSeq;
-      break;
-    }
+      return;
+    case Kind::list:
+      return emit_list(out, node);
     case Kind::map:
-      out << YAML::BeginMap;
-      for (const auto& [key, value] : node.entries) {
-        out << YAML::Key << key << YAML::Value;
-        emit(out, *value);
-      }
-      out << YAML::EndMap;
-      break;
+      return emit_map(out, node);
+    case Kind::scalar: {
+      const bool is_value = !node.is_text && reads_as_other_than_string(node.text);  // a number, a bool
+      is_value || is_plain_string(node.text) ? void(out << node.text) : emit_quoted(out, node.text);
+    }
   }
 }
 
@@ -244,6 +309,15 @@ ImplPtr parse_config_tree(std::string_view text, const ConfigSource& source, con
 ImplPtr load_config_tree(const fs::path& path, const ConfigLimits& limits) {
   LoadState state{limits};
   return load_file(path, state);
+}
+
+bool reads_as_other_than_string(const std::string& text) {
+  static const std::vector<std::string> words = {"",     "~",    "null",  "Null",  "NULL", "true",
+                                                 "True", "TRUE", "false", "False", "FALSE"};
+  if (std::find(words.begin(), words.end(), text) != words.end()) return true;
+  const char* begin = text.data() + (text[0] == '+' || text[0] == '-' ? 1 : 0);
+  double value = 0;
+  return std::from_chars(begin, text.data() + text.size(), value).ptr == text.data() + text.size();
 }
 
 void check_config_limits(const Impl& tree, const ConfigLimits& limits) {

@@ -65,6 +65,9 @@ std::shared_ptr<const ConfigNode::Impl> merge_config_trees(const std::shared_ptr
 /// Errors (kUsage): the tree is deeper or larger than the limits.
 void check_config_limits(const ConfigNode::Impl& tree, const ConfigLimits& limits);
 
+/// A plain scalar with this text would be a number, a bool or null, not a string.
+bool reads_as_other_than_string(const std::string& text);
+
 /// Tree to YAML text that parses back to an equal tree.
 std::string emit_config_tree(const ConfigNode::Impl& tree);
 

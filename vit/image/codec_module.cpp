@@ -15,8 +15,8 @@ namespace {
 
 constexpr const char* kModuleFile = "libvitkit_codecs.so";
 
-/// Where the module may lie: beside libvitkit in lib/vitkit/ (build tree and installation), or, when the library is linked
-/// statically into a program in bin/, under the same prefix.
+/// Where the module may lie: beside libvitkit in lib/vitkit/ (build tree and installation), or, when the library is
+/// linked statically into a program in bin/, under the same prefix.
 std::vector<std::string> candidates() {
   if (const char* chosen = std::getenv("VITKIT_CODECS"); chosen && *chosen) return {chosen};
   Dl_info self{};

@@ -71,8 +71,7 @@ FileBytes read_bytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary | std::ios::ate);
   check(in.good(), path, ": cannot be opened: ", std::strerror(errno));
   const int64_t size = static_cast<int64_t>(in.tellg());
-  check(size >= 0 && size <= kMaxFileBytes, path, ": a file of ", size, " bytes, at most ", kMaxFileBytes,
-        " are read");
+  check(size >= 0 && size <= kMaxFileBytes, path, ": a file of ", size, " bytes, at most ", kMaxFileBytes, " are read");
   FileBytes bytes{std::unique_ptr<std::byte[]>(new std::byte[static_cast<size_t>(size)]), static_cast<size_t>(size)};
   in.seekg(0);
   in.read(reinterpret_cast<char*>(bytes.data.get()), size);

@@ -1,8 +1,8 @@
 // Decodes picture files to 8-bit RGB with the values that Pillow's `Image.open(f).convert("RGB")` gives: grey is
 // replicated, alpha dropped (not blended), palettes expanded, CMYK converted as Pillow does, 16 bits scaled to 8.
-// Sizes are read from the header before anything is allocated. JPEG goes through libjpeg-turbo, PNM is read here, the other
-// formats go through OpenCV, which sits in a module of its own (vitkit_codecs) that is loaded when the first such picture
-// comes.
+// Sizes are read from the header before anything is allocated. JPEG goes through libjpeg-turbo, PNM is read here, the
+// other formats go through OpenCV, which sits in a module of its own (vitkit_codecs) that is loaded when the first such
+// picture comes.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,8 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name, co
 Image load_image(const std::string& path, const DecodeOptions& options = {});
 
 /// Starts loading the codec module on the calling thread (0.1 s): for programs that want to hide the time behind other
-/// work and know that a format other than JPEG or PNM comes. Errors: none; a missing module is reported by the first decode.
+/// work and know that a format other than JPEG or PNM comes. Errors: none; a missing module is reported by the first
+/// decode.
 void preload_codecs() noexcept;
 
 /// "JPEG, PNG, BMP, ...": the formats that decode_image reads, for help texts and messages.

@@ -1,11 +1,11 @@
 #include "vit/image/jpeg.h"
 
+#include <jpeglib.h>
+
 #include <csetjmp>
 #include <cstdint>
 #include <cstdio>  // jpeglib.h needs FILE to be known
 #include <vector>
-
-#include <jpeglib.h>
 // After jpeglib.h.
 #include <jerror.h>
 

@@ -89,8 +89,8 @@ Image decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
   check(maximum >= 1 && maximum <= 65535, name, ": damaged PNM: expected a maximum of 1 to 65535, got ", maximum);
   // One byte per sample is the least; a plain bit needs one as well, a packed one an eighth.
   const int64_t least = kind == '4' ? (width + 7) / 8 * height : width * height * (is_bitmap || is_grey ? 1 : 3);
-  check(static_cast<int64_t>(bytes.size()) - static_cast<int64_t>(at) > least, name, ": truncated PNM: ",
-        bytes.size(), " bytes do not hold ", width, " x ", height, " pixels");
+  check(static_cast<int64_t>(bytes.size()) - static_cast<int64_t>(at) > least, name, ": truncated PNM: ", bytes.size(),
+        " bytes do not hold ", width, " x ", height, " pixels");
   Image image(height, width);
   Samples samples(bytes, at + 1, kind, maximum, name);  // one white space ends the header
   if (kind == '4') {
@@ -105,8 +105,8 @@ Image decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
   uint8_t* rgb = image.row(0);
   for (int64_t i = 0; i < width * height; ++i, rgb += 3) {
     for (int c = 0; c < 3; ++c)
-      rgb[c] = c > 0 && (is_bitmap || is_grey) ? rgb[0]
-                                               : scaled[static_cast<size_t>(std::min(samples.next(), maximum))];
+      rgb[c] =
+          c > 0 && (is_bitmap || is_grey) ? rgb[0] : scaled[static_cast<size_t>(std::min(samples.next(), maximum))];
   }
   return image;
 }

@@ -10,7 +10,8 @@ namespace vit {
 
 namespace {
 
-/// A resize whose result is only cropped next need not be computed outside the crop. Null when the crop reaches outside.
+/// A resize whose result is only cropped next need not be computed outside the crop. Null when the crop reaches
+/// outside.
 std::optional<Window> window_within(const CenterCrop* crop, const Extent& resized) {
   if (!crop || crop->to.height > resized.height || crop->to.width > resized.width) return std::nullopt;
   const detail::Corner corner = detail::crop_corner(*crop, resized);
@@ -110,9 +111,9 @@ PixelBatch Preprocessor::collate(const std::vector<Tensor>& pixels) const {
   const bool same = std::all_of(batch.sizes.begin(), batch.sizes.end(), [&](const Extent& e) { return e == largest; });
   check(same || padding_.enabled, "preprocess: pictures of different sizes in one batch, and no padding");
   if (padding_.enabled && padding_.to) {
-    check(largest.height <= padding_.to->height && largest.width <= padding_.to->width,
-          "preprocess: a picture of ", largest.height, " x ", largest.width, " pixels is larger than pad_size ",
-          padding_.to->height, " x ", padding_.to->width);
+    check(largest.height <= padding_.to->height && largest.width <= padding_.to->width, "preprocess: a picture of ",
+          largest.height, " x ", largest.width, " pixels is larger than pad_size ", padding_.to->height, " x ",
+          padding_.to->width);
     largest = *padding_.to;
   }
   const auto count = static_cast<int64_t>(pixels.size());

@@ -1,6 +1,6 @@
-// Turns a picture into a model's input exactly as the original library did. The steps on 8-bit pixels (resize, crop, pad) are a
-// list that is read from timm's `pretrained_cfg` or Hugging Face's `preprocessor_config.json`; rescaling and normalising
-// follow in one pass. Non-goals: augmentation (datasets), boxes (detection).
+// Turns a picture into a model's input exactly as the original library did. The steps on 8-bit pixels (resize, crop,
+// pad) are a list that is read from timm's `pretrained_cfg` or Hugging Face's `preprocessor_config.json`; rescaling and
+// normalising follow in one pass. Non-goals: augmentation (datasets), boxes (detection).
 #pragma once
 
 #include <array>
@@ -78,8 +78,8 @@ struct ToFloat {
 
 /// What a batch does with pictures of different sizes.
 struct BatchPadding {
-  bool enabled = false;      ///< zeros at the bottom and right, after normalising, up to the largest of the batch
-  std::optional<Extent> to;  ///< pad to this instead (transformers `pad_size`)
+  bool enabled = false;  ///< zeros at the bottom and right, after normalising, up to the largest of the batch
+  std::optional<Extent> to = std::nullopt;  ///< pad to this instead (transformers `pad_size`)
 };
 
 /// Changes that the command line makes to what the checkpoint says.
@@ -100,8 +100,8 @@ struct TimmPreprocess {
 
 /// A batch ready for a model.
 struct PixelBatch {
-  Tensor pixel_values;       ///< f32 [B, 3, height, width]
-  Tensor pixel_mask;         ///< i64 [B, height, width], 1 = picture, 0 = padding; undefined when the model pads nothing
+  Tensor pixel_values;  ///< f32 [B, 3, height, width]
+  Tensor pixel_mask;    ///< i64 [B, height, width], 1 = picture, 0 = padding; undefined when the model pads nothing
   std::vector<Extent> sizes;  ///< extents of each picture within the batch, before padding
 };
 
@@ -110,22 +110,24 @@ class Preprocessor {
   Preprocessor() = default;
   Preprocessor(std::vector<ImageStep> steps, const ToFloat& to_float, const BatchPadding& padding = {});
 
-  /// timm.data.create_transform(is_training=False) of these numbers. Errors (usage): unknown crop_mode or interpolation,
-  /// extents or crop_pct out of range, a std of 0.
+  /// timm.data.create_transform(is_training=False) of these numbers. Errors (usage): unknown crop_mode or
+  /// interpolation, extents or crop_pct out of range, a std of 0.
   static Preprocessor timm(const TimmPreprocess& config);
-  /// From a checkpoint's `pretrained_cfg` object (missing keys: TimmPreprocess' defaults). `name` is the file, for messages.
+  /// From a checkpoint's `pretrained_cfg` object (missing keys: TimmPreprocess' defaults). `name` is the file, for
+  /// messages.
   static Preprocessor from_timm(const nlohmann::json& pretrained_cfg, const std::string& name,
                                 const PreprocessOverrides& overrides = {});
-  /// From a `preprocessor_config.json`. `default_type` (such as "ViTImageProcessor") is used when the file names none; an
-  /// empty object then gives that class's defaults. Errors (usage): a type that is not known (the known are listed), wrong values.
+  /// From a `preprocessor_config.json`. `default_type` (such as "ViTImageProcessor") is used when the file names none;
+  /// an empty object then gives that class's defaults. Errors (usage): a type that is not known (the known are listed),
+  /// wrong values.
   static Preprocessor from_hugging_face(const nlohmann::json& config, const std::string& name,
                                         const std::string& default_type = "",
                                         const PreprocessOverrides& overrides = {});
   /// The processor classes that from_hugging_face knows.
   static std::vector<std::string> hugging_face_types();
 
-  /// [height, width, 3] -> f32 [3, h, w]. Errors: a picture whose aspect ratio leaves a side without a pixel. Thread-safe, as
-  /// are the other const methods; runs on the calling thread.
+  /// [height, width, 3] -> f32 [3, h, w]. Errors: a picture whose aspect ratio leaves a side without a pixel.
+  /// Thread-safe, as are the other const methods; runs on the calling thread.
   Tensor operator()(const Image& image) const;
   /// The same into `output`, which holds 3 * h * w floats of output_size(image).
   void run(const Image& image, float* output) const;

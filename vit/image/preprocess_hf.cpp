@@ -1,5 +1,5 @@
-// transformers' image processors: models/*/image_processing_*.py (release 4.47). One row per class in kClasses holds what a
-// class does when its configuration is silent; the code below only reads keys.
+// transformers' image processors: models/*/image_processing_*.py (release 4.47). One row per class in kClasses holds
+// what a class does when its configuration is silent; the code below only reads keys.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -19,9 +19,9 @@ constexpr IntRange kSides{1, kMaxSide};
 
 /// The `size` key in all its forms; 0 means that the key is absent.
 struct Size {
-  int64_t height = 0, width = 0;                 ///< both sides
-  int64_t shortest_edge = 0, longest_edge = 0;   ///< one or both edges
-  int64_t max_height = 0, max_width = 0;         ///< bounds
+  int64_t height = 0, width = 0;                ///< both sides
+  int64_t shortest_edge = 0, longest_edge = 0;  ///< one or both edges
+  int64_t max_height = 0, max_width = 0;        ///< bounds
 };
 
 /// How a class turns `size` into steps.
@@ -38,23 +38,28 @@ constexpr Values kClipMean{0.48145466, 0.4578275, 0.40821073}, kClipStd{0.268629
 
 /// A processor class and its defaults.
 struct ProcessorClass {
-  std::string_view stem;         ///< the class's name without "ImageProcessor"
+  std::string_view stem;  ///< the class's name without "ImageProcessor"
   Kind kind = Kind::kPlain;
   Size size;
-  bool square = true;            ///< a bare number as `size` means both sides (else the shortest edge)
+  bool square = true;  ///< a bare number as `size` means both sides (else the shortest edge)
   Filter filter = Filter::kBilinear;
-  int64_t crop = 0;              ///< side of the centre crop; 0: none
+  int64_t crop = 0;  ///< side of the centre crop; 0: none
   bool normalize = true;
   Values mean = kHalf, std = kHalf;
   bool pad = false;
-  int64_t multiple = 1;          ///< sides are rounded down to multiples of this
+  int64_t multiple = 1;  ///< sides are rounded down to multiples of this
 };
 
 constexpr Size kDetrSize{.shortest_edge = 800, .longest_edge = 1333};
 
 constexpr ProcessorClass detr_like(std::string_view stem) {
-  return {.stem = stem, .kind = Kind::kDetection, .size = kDetrSize, .square = false, .mean = kImageNetMean,
-          .std = kImageNetStd, .pad = true};
+  return {.stem = stem,
+          .kind = Kind::kDetection,
+          .size = kDetrSize,
+          .square = false,
+          .mean = kImageNetMean,
+          .std = kImageNetStd,
+          .pad = true};
 }
 
 constexpr ProcessorClass yolos() {
@@ -66,24 +71,44 @@ constexpr ProcessorClass yolos() {
 constexpr std::array kClasses = {
     ProcessorClass{.stem = "ViT", .size = {.height = 224, .width = 224}},
     ProcessorClass{.stem = "DeiT", .size = {.height = 256, .width = 256}, .filter = Filter::kBicubic, .crop = 224},
-    ProcessorClass{.stem = "CLIP", .size = {.shortest_edge = 224}, .square = false, .filter = Filter::kBicubic,
-                   .crop = 224, .mean = kClipMean, .std = kClipStd},
-    ProcessorClass{.stem = "Blip", .size = {.height = 384, .width = 384}, .filter = Filter::kBicubic,
-                   .mean = kClipMean, .std = kClipStd},
-    ProcessorClass{.stem = "Bit", .size = {.shortest_edge = 224}, .square = false, .filter = Filter::kBicubic,
-                   .crop = 224, .mean = kClipMean, .std = kClipStd},
-    ProcessorClass{.stem = "ConvNext", .kind = Kind::kConvNext, .size = {.shortest_edge = 384}, .square = false,
+    ProcessorClass{.stem = "CLIP",
+                   .size = {.shortest_edge = 224},
+                   .square = false,
+                   .filter = Filter::kBicubic,
+                   .crop = 224,
+                   .mean = kClipMean,
+                   .std = kClipStd},
+    ProcessorClass{.stem = "Blip",
+                   .size = {.height = 384, .width = 384},
+                   .filter = Filter::kBicubic,
+                   .mean = kClipMean,
+                   .std = kClipStd},
+    ProcessorClass{.stem = "Bit",
+                   .size = {.shortest_edge = 224},
+                   .square = false,
+                   .filter = Filter::kBicubic,
+                   .crop = 224,
+                   .mean = kClipMean,
+                   .std = kClipStd},
+    ProcessorClass{.stem = "ConvNext",
+                   .kind = Kind::kConvNext,
+                   .size = {.shortest_edge = 384},
+                   .square = false,
                    .filter = Filter::kBicubic},
     detr_like("Detr"),
     detr_like("ConditionalDetr"),
     detr_like("DeformableDetr"),
     yolos(),
-    ProcessorClass{.stem = "RTDetr", .kind = Kind::kDetection, .size = {.height = 640, .width = 640},
-                   .normalize = false, .mean = kImageNetMean, .std = kImageNetStd},
+    ProcessorClass{.stem = "RTDetr",
+                   .kind = Kind::kDetection,
+                   .size = {.height = 640, .width = 640},
+                   .normalize = false,
+                   .mean = kImageNetMean,
+                   .std = kImageNetStd},
 };
 
-/// "ViTImageProcessorFast", "ViTFeatureExtractor" -> "ViT". The fast classes resize with torchvision's tensors where the
-/// slow ones use Pillow; the slow ones are the reference here.
+/// "ViTImageProcessorFast", "ViTFeatureExtractor" -> "ViT". The fast classes resize with torchvision's tensors where
+/// the slow ones use Pillow; the slow ones are the reference here.
 std::string_view stem_of(std::string_view type) {
   for (const std::string_view suffix : {"ImageProcessorFast", "ImageProcessor", "FeatureExtractor"})
     if (type.size() > suffix.size() && type.substr(type.size() - suffix.size()) == suffix)
@@ -92,7 +117,8 @@ std::string_view stem_of(std::string_view type) {
 }
 
 const ProcessorClass& class_of(const JsonObject& config, const std::string& default_type) {
-  std::string type = config.get_string("image_processor_type", config.get_string("feature_extractor_type", default_type));
+  std::string type =
+      config.get_string("image_processor_type", config.get_string("feature_extractor_type", default_type));
   if (type.empty())
     fail_usage(config.where(), ": has no image_processor_type; known: ", joined(Preprocessor::hugging_face_types()));
   for (const ProcessorClass& row : kClasses)
@@ -110,8 +136,12 @@ Size read_size(const JsonObject& config, const std::string& key, const Size& fal
   if (value->is_object()) {
     const JsonObject object = config.get_object(key);
     const auto side = [&](const char* name) { return object.has(name) ? object.require_int(name, kSides) : 0; };
-    size = {.height = side("height"), .width = side("width"), .shortest_edge = side("shortest_edge"),
-            .longest_edge = side("longest_edge"), .max_height = side("max_height"), .max_width = side("max_width")};
+    size = {.height = side("height"),
+            .width = side("width"),
+            .shortest_edge = side("shortest_edge"),
+            .longest_edge = side("longest_edge"),
+            .max_height = side("max_height"),
+            .max_width = side("max_width")};
     if ((size.height > 0) != (size.width > 0)) config.refuse(key, "both height and width");
     if ((size.max_height > 0) != (size.max_width > 0)) config.refuse(key, "both max_height and max_width");
     if (size.height + size.shortest_edge + size.max_height == 0)
@@ -131,7 +161,8 @@ Size read_size(const JsonObject& config, const std::string& key, const Size& fal
 
 std::array<float, 3> read_values(const JsonObject& config, const std::string& key, const Values& fallback) {
   const std::vector<double> values = config.get_doubles(key, {fallback.begin(), fallback.end()});
-  if (values.size() == 1) return {static_cast<float>(values[0]), static_cast<float>(values[0]), static_cast<float>(values[0])};
+  if (values.size() == 1)
+    return {static_cast<float>(values[0]), static_cast<float>(values[0]), static_cast<float>(values[0])};
   if (values.size() != 3) config.refuse(key, "a number or a list of 3");
   return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
 }
@@ -142,7 +173,10 @@ int64_t scale_side(int64_t side, double ratio) {
 
 /// --img-size: the model's input (the crop, or what is resized to) becomes `wanted`, the rest keeps its proportion.
 void override_sizes(Size& size, Extent* crop, int64_t wanted) {
-  const int64_t input = crop ? crop->height : size.height ? size.height : size.shortest_edge ? size.shortest_edge : size.max_height;
+  const int64_t input = crop                 ? crop->height
+                        : size.height        ? size.height
+                        : size.shortest_edge ? size.shortest_edge
+                                             : size.max_height;
   const double ratio = static_cast<double>(wanted) / static_cast<double>(input);
   if (crop) *crop = {wanted, wanted};
   const bool square = !crop && size.height > 0;

@@ -135,7 +135,8 @@ std::string describe(const ImageStep& step) {
       [](const auto& kind) -> std::string {
         if constexpr (std::is_same_v<std::decay_t<decltype(kind)>, CenterCrop>) {
           const auto [r, g, b] = kind.fill;
-          return str("centre crop ", text(kind.to), r || g || b ? str(" on (", int{r}, ", ", int{g}, ", ", int{b}, ")") : "");
+          return str("centre crop ", text(kind.to),
+                     r || g || b ? str(" on (", int{r}, ", ", int{g}, ", ", int{b}, ")") : "");
         } else {
           return str(describe_size(kind), " (", name_of(kind.filter), ")");
         }

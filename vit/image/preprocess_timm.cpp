@@ -1,4 +1,5 @@
-// timm's eval transform: timm/data/transforms_factory.py (transforms_imagenet_eval) and config.py (resolve_data_config).
+// timm's eval transform: timm/data/transforms_factory.py (transforms_imagenet_eval) and config.py
+// (resolve_data_config).
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>

@@ -21,7 +21,8 @@ constexpr std::array<std::pair<Filter, const char*>, 6> kFilterNames = {{{Filter
                                                                          {Filter::kBox, "box"},
                                                                          {Filter::kHamming, "hamming"}}};
 
-/// Extents that are only computed with may be large (a 1 x 60,000 strip scaled to width 224); what is allocated may not.
+/// Extents that are only computed with may be large (a 1 x 60,000 strip scaled to width 224); what is allocated may
+/// not.
 constexpr int64_t kMaxExtent = int64_t{1} << 30;
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
@@ -64,10 +65,10 @@ std::vector<int64_t> nearest_indices(double box_begin, double box_end, int64_t r
 
 Image resize_nearest(const Image& source, const ResizeOptions& options, const Plan& plan) {
   const auto& [box, window] = plan;
-  const std::vector<int64_t> columns = nearest_indices(box.left, box.right, options.width, window.left,
-                                                       window.left + window.width, source.width());
-  const std::vector<int64_t> lines = nearest_indices(box.top, box.bottom, options.height, window.top,
-                                                     window.top + window.height, source.height());
+  const std::vector<int64_t> columns =
+      nearest_indices(box.left, box.right, options.width, window.left, window.left + window.width, source.width());
+  const std::vector<int64_t> lines =
+      nearest_indices(box.top, box.bottom, options.height, window.top, window.top + window.height, source.height());
   Image result(window.height, window.width);
   for (int64_t y = 0; y < window.height; ++y) {
     const uint8_t* from = source.row(lines[static_cast<size_t>(y)]);
@@ -106,10 +107,10 @@ void filter_columns(uint8_t* rows, int64_t stride, const Image& source, int64_t 
 
 Image resize_filtered(const Image& source, const ResizeOptions& options, const Plan& plan) {
   const auto& [box, window] = plan;
-  const bool columns_differ = options.width != source.width() || box.left != 0 ||
-                              box.right != static_cast<float>(source.width());
-  const bool rows_differ = options.height != source.height() || box.top != 0 ||
-                           box.bottom != static_cast<float>(source.height());
+  const bool columns_differ =
+      options.width != source.width() || box.left != 0 || box.right != static_cast<float>(source.width());
+  const bool rows_differ =
+      options.height != source.height() || box.top != 0 || box.bottom != static_cast<float>(source.height());
   const detail::Axis rows{source.height(), box.top, box.bottom, options.height, window.top, window.top + window.height};
   const detail::Axis columns{source.width(), box.left,    box.right,
                              options.width,  window.left, window.left + window.width};

@@ -39,9 +39,9 @@ struct ResizeOptions {
   std::optional<Window> window = std::nullopt;
 };
 
-/// source [height, width, 3] -> [options.height, options.width, 3], or the window of that. An axis that keeps its extent
-/// is not filtered. Errors: an extent outside 1 to 2^30, more than 2^28 pixels, a box outside the source, a window outside the result. Thread-safe;
-/// runs on the calling thread.
+/// source [height, width, 3] -> [options.height, options.width, 3], or the window of that. An axis that keeps its
+/// extent is not filtered. Errors: an extent outside 1 to 2^30, more than 2^28 pixels, a box outside the source, a
+/// window outside the result. Thread-safe; runs on the calling thread.
 Image resize(const Image& source, const ResizeOptions& options);
 
 }  // namespace vit

@@ -117,8 +117,8 @@ void horizontal_pass(uint8_t* const* rows, const int16_t* const* pairs, int64_t 
   }
 }
 
-void vertical_pass(uint8_t* row, const uint8_t* source, int64_t source_stride, int64_t source_begin, int64_t source_rows,
-                   int64_t bytes, const AxisWeights& weights, int64_t output) {
+void vertical_pass(uint8_t* row, const uint8_t* source, int64_t source_stride, int64_t source_begin,
+                   int64_t source_rows, int64_t bytes, const AxisWeights& weights, int64_t output) {
   const int64_t first = weights.first[static_cast<size_t>(output)];
   const int32_t* low = weights.low.data() + output * weights.pairs;
   const int32_t* high = weights.high.data() + output * weights.pairs;

@@ -12,8 +12,8 @@ namespace vit::detail {
 /// Fractional bits of Pillow's 8-bit weights: 32 - 8 bits of pixel - 2 bits of headroom.
 inline constexpr int kWeightBits = 32 - 8 - 2;
 
-/// A weight k is stored as high * 2^15 + low with 0 <= low < 2^15: both halves fit the 16-bit multiply-add that every x86
-/// has, and the sum of the two products is k's to the bit.
+/// A weight k is stored as high * 2^15 + low with 0 <= low < 2^15: both halves fit the 16-bit multiply-add that every
+/// x86 has, and the sum of the two products is k's to the bit.
 inline constexpr int kLowBits = 15;
 
 /// Weights of all outputs of one axis, by pairs of taps.
@@ -29,11 +29,11 @@ struct AxisWeights {
 
 /// What one axis is resized from and to.
 struct Axis {
-  int64_t source = 0;            ///< extent of the source
-  float box_begin = 0;           ///< region that is scaled, fractional pixels
+  int64_t source = 0;   ///< extent of the source
+  float box_begin = 0;  ///< region that is scaled, fractional pixels
   float box_end = 0;
-  int64_t result = 0;            ///< extent of the whole result
-  int64_t begin = 0, end = 0;    ///< outputs that are wanted
+  int64_t result = 0;          ///< extent of the whole result
+  int64_t begin = 0, end = 0;  ///< outputs that are wanted
 };
 
 /// `even_first`: each output's taps begin at an even index (a zero tap in front where necessary).

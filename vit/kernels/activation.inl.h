@@ -1,5 +1,5 @@
-// Exponentials and activations on registers, and the kernels that apply them to spans. Accuracy over all of f32 (measured
-// by activation_test): exp 2 ulp; gelu, silu and their kin 3e-7 * max(1, |x|).
+// Exponentials and activations on registers, and the kernels that apply them to spans. Accuracy over all of f32
+// (measured by activation_test): exp 2 ulp; gelu, silu and their kin 3e-7 * max(1, |x|).
 #pragma once
 
 #include "vit/kernels/kernels.h"
@@ -8,8 +8,8 @@
 namespace vit::kernels {
 namespace {
 
-// Minimax polynomials (relative error, Lawson's algorithm in 30 digits) of degree 6: 2e-9, below the rounding of their own
-// evaluation, and one of degree 5 for 2^r: 9.1e-8, for attention's scores, where it is one of many roundings.
+// Minimax polynomials (relative error, Lawson's algorithm in 30 digits) of degree 6: 2e-9, below the rounding of their
+// own evaluation, and one of degree 5 for 2^r: 9.1e-8, for attention's scores, where it is one of many roundings.
 
 /// 2^x for x <= 0 (-inf gives 0), relative error 1.5e-7.
 template <class S>
@@ -25,8 +25,8 @@ VITKIT_INLINE typename S::V exp2_nonpositive(typename S::V x) {
   return S::scale(p, split);
 }
 
-/// e^x for x <= 0, zero for -inf; below -87.3, where results are denormal, it may be zero already. ln 2 is subtracted in two pieces, the first
-/// with trailing zeros (Cody & Waite), so that no digit of x is lost.
+/// e^x for x <= 0, zero for -inf; below -87.3, where results are denormal, it may be zero already. ln 2 is subtracted
+/// in two pieces, the first with trailing zeros (Cody & Waite), so that no digit of x is lost.
 template <class S>
 VITKIT_INLINE typename S::V exp_nonpositive(typename S::V x) {
   using V = typename S::V;
@@ -87,7 +87,8 @@ VITKIT_INLINE typename S::V gelu(typename S::V x) {
   return x * S::select_less(x, V(0.0f), tail, V(1.0f) - tail);
 }
 
-/// The tanh approximation (Hendrycks & Gimpel 2016), written as x * sigmoid(2 u): the same function, without cancellation.
+/// The tanh approximation (Hendrycks & Gimpel 2016), written as x * sigmoid(2 u): the same function, without
+/// cancellation.
 template <class S>
 VITKIT_INLINE typename S::V gelu_tanh(typename S::V x) {
   using V = typename S::V;
@@ -112,14 +113,22 @@ VITKIT_INLINE typename S::V activate(typename S::V x) {
 template <class Body>
 VITKIT_INLINE void with_activation(Activation kind, const Body& body) {
   switch (kind) {
-    case Activation::none: return body.template operator()<Activation::none>();
-    case Activation::relu: return body.template operator()<Activation::relu>();
-    case Activation::gelu: return body.template operator()<Activation::gelu>();
-    case Activation::gelu_tanh: return body.template operator()<Activation::gelu_tanh>();
-    case Activation::quick_gelu: return body.template operator()<Activation::quick_gelu>();
-    case Activation::silu: return body.template operator()<Activation::silu>();
-    case Activation::sigmoid: return body.template operator()<Activation::sigmoid>();
-    case Activation::tanh: return body.template operator()<Activation::tanh>();
+    case Activation::none:
+      return body.template operator()<Activation::none>();
+    case Activation::relu:
+      return body.template operator()<Activation::relu>();
+    case Activation::gelu:
+      return body.template operator()<Activation::gelu>();
+    case Activation::gelu_tanh:
+      return body.template operator()<Activation::gelu_tanh>();
+    case Activation::quick_gelu:
+      return body.template operator()<Activation::quick_gelu>();
+    case Activation::silu:
+      return body.template operator()<Activation::silu>();
+    case Activation::sigmoid:
+      return body.template operator()<Activation::sigmoid>();
+    case Activation::tanh:
+      return body.template operator()<Activation::tanh>();
   }
 }
 
@@ -133,8 +142,8 @@ void activation(float* y, const float* x, int64_t count, Activation kind) {
 }
 
 template <class S>
-void gated_activation(float* y, int64_t y_stride, const float* gate, const float* value, int64_t in_stride, int64_t rows,
-                      int64_t cols, Activation kind) {
+void gated_activation(float* y, int64_t y_stride, const float* gate, const float* value, int64_t in_stride,
+                      int64_t rows, int64_t cols, Activation kind) {
   with_activation(kind, [&]<Activation kKind>() {
     for (int64_t r = 0; r < rows; ++r) {
       float* y_r = y + r * y_stride;

@@ -1,8 +1,8 @@
 // Exact attention of one (batch, head) by tiles with an online softmax; the N x N matrix never exists.
 //
-// Keys are packed transposed, so that q k^T and p v are both the register tile of gemm.inl.h: k^T in panels of keys, v in
-// panels of channels. A chunk of queries meets the keys block by block, so that a block of k and v comes from L2 for all
-// tiles of the chunk and from further away once per chunk. Scores are kept in units of log 2 (q is multiplied by
+// Keys are packed transposed, so that q k^T and p v are both the register tile of gemm.inl.h: k^T in panels of keys, v
+// in panels of channels. A chunk of queries meets the keys block by block, so that a block of k and v comes from L2 for
+// all tiles of the chunk and from further away once per chunk. Scores are kept in units of log 2 (q is multiplied by
 // scale * log2 e), which makes the exponential a power of two. Blocks of keys start at fixed positions and a query's
 // arithmetic involves no other query: results do not depend on the part.
 #pragma once
@@ -16,8 +16,8 @@
 namespace vit::kernels {
 namespace {
 
-constexpr int64_t kKeyBlock = 512;     ///< keys per softmax update; k and v of 64 channels are 256 KB, within L2
-constexpr int64_t kQueryChunk = 96;    ///< queries per pass over the keys
+constexpr int64_t kKeyBlock = 512;   ///< keys per softmax update; k and v of 64 channels are 256 KB, within L2
+constexpr int64_t kQueryChunk = 96;  ///< queries per pass over the keys
 constexpr int64_t kScoreStride = kKeyBlock + 16;  ///< not a multiple of 4 KB: rows of scores must not share L1 sets
 constexpr float kLog2e = 1.44269504088896f, kLn2 = 0.693147180559945f;
 
@@ -80,8 +80,8 @@ void attention_pack(float* packed, const float* k, int64_t k_stride, const float
   }
 }
 
-/// One row of scores, in place: s <- 2^(s - maximum). Updates the row's running maximum and sum; returns the factor that
-/// everything summed so far must be multiplied with. `count` is whole vectors; padding holds -inf.
+/// One row of scores, in place: s <- 2^(s - maximum). Updates the row's running maximum and sum; returns the factor
+/// that everything summed so far must be multiplied with. `count` is whole vectors; padding holds -inf.
 template <class S>
 VITKIT_INLINE float softmax_update(float* s, int64_t count, float& maximum, float& sum) {
   using V = typename S::V;
@@ -113,7 +113,7 @@ void attention_block(const AttentionArgs& args, const AttentionScratch<S>& scrat
     const int64_t p = (key + j) / kPanelWidth<S>;
     const Panel<S> panel(layout.kv_rows, p);
     Tiles<S>::dense(tile_rows, panel.vectors)(scratch.scores + j, kScoreStride, scratch.q + row * args.qk_dim,
-                                              args.qk_dim, args.packed_kv + layout.key_panel(p), args.qk_dim);
+                                              args.qk_dim, args.packed_kv + layout.key_panel(p), args.qk_dim, Ahead{});
     padded = j + panel.width();
   }
   float factor[S::kTileRows];
@@ -130,7 +130,8 @@ void attention_block(const AttentionArgs& args, const AttentionScratch<S>& scrat
   for (int64_t p = 0; p < layout.value_panels(); ++p) {
     const Panel<S> panel(layout.v_dim, p);
     Tiles<S>::dense(tile_rows, panel.vectors)(scratch.tile, panel.width(), scratch.scores, kScoreStride,
-                                              args.packed_kv + layout.value_panel(p) + key * panel.width(), keys);
+                                              args.packed_kv + layout.value_panel(p) + key * panel.width(), keys,
+                                              Ahead{});
     for (int64_t i = 0; i < tile_rows; ++i) {
       float* out = scratch.out + (row + i) * scratch.v_width + p * kPanelWidth<S>;
       const float* tile = scratch.tile + i * panel.width();
@@ -167,11 +168,13 @@ void attention_rows(const AttentionArgs& args, float* workspace, int64_t q0, int
     for (int64_t i = 0; i < rows; ++i) {
       const float* q = args.q + (chunk + i) * args.q_stride;
       for (int64_t d = 0; d < args.qk_dim; d += S::kWidth)
-        store_some<S>(scratch.q + i * args.qk_dim + d, load_some<S>(q + d, args.qk_dim - d) * q_factor, args.qk_dim - d);
+        store_some<S>(scratch.q + i * args.qk_dim + d, load_some<S>(q + d, args.qk_dim - d) * q_factor,
+                      args.qk_dim - d);
       scratch.maximum[i] = -kInfinity;
       scratch.sum[i] = 0.0f;
       if (args.kv_rows == 0)
-        for (int64_t d = 0; d < scratch.v_width; d += S::kWidth) S::store(scratch.out + i * scratch.v_width + d, V(0.0f));
+        for (int64_t d = 0; d < scratch.v_width; d += S::kWidth)
+          S::store(scratch.out + i * scratch.v_width + d, V(0.0f));
     }
     const RowTiles<S> tiles(0, rows);
     for (int64_t key = 0; key < args.kv_rows; key += kKeyBlock)

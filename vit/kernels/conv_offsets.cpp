@@ -11,11 +11,11 @@ namespace {
 
 /// Offsets are 32 bits: half the memory of pointers, and no picture of a model comes near 8 GB.
 void check_extent(const char* op, int64_t height, int64_t width, int64_t channels) {
-  check(height > 0 && width > 0 && channels > 0, op, ": expected positive extents, got height ", height, ", width ", width,
-        ", channels ", channels);
+  check(height > 0 && width > 0 && channels > 0, op, ": expected positive extents, got height ", height, ", width ",
+        width, ", channels ", channels);
   constexpr int64_t kLimit = std::numeric_limits<int32_t>::max();
-  check(height <= kLimit / width && height * width <= kLimit / channels, op, ": expected an image below 2^31 floats, got ",
-        height, " x ", width, " x ", channels);
+  check(height <= kLimit / width && height * width <= kLimit / channels, op,
+        ": expected an image below 2^31 floats, got ", height, " x ", width, " x ", channels);
 }
 
 }  // namespace

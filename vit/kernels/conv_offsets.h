@@ -19,14 +19,14 @@ struct ConvGeometry {
   int64_t out_w() const { return (width + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1; }
 };
 
-/// Offsets [out_h * out_w, kernel_h * kernel_w] into one NHWC image; taps in the padding are kZeroTap. The matching packed
-/// weight has k index (ky, kx, channel). Errors: vit::Error when the kernel exceeds the padded input, a stride, dilation or
-/// extent is not positive, or the image has 2^31 floats or more.
+/// Offsets [out_h * out_w, kernel_h * kernel_w] into one NHWC image; taps in the padding are kZeroTap. The matching
+/// packed weight has k index (ky, kx, channel). Errors: vit::Error when the kernel exceeds the padded input, a stride,
+/// dilation or extent is not positive, or the image has 2^31 floats or more.
 std::vector<int32_t> conv_offsets(const ConvGeometry& geometry);
 
 /// Offsets [grid_h * grid_w, channels * patch_h] into one NCHW image whose patches do not overlap: each tap is a run of
-/// patch_w floats, so k index = (channel, y, x), the layout of a torch conv weight [n, channels, patch_h, patch_w]. A rest of
-/// height or width that fills no patch is left out, as a strided convolution does. Errors: as above.
+/// patch_w floats, so k index = (channel, y, x), the layout of a torch conv weight [n, channels, patch_h, patch_w]. A
+/// rest of height or width that fills no patch is left out, as a strided convolution does. Errors: as above.
 std::vector<int32_t> patch_offsets(int64_t channels, int64_t height, int64_t width, int64_t patch_h, int64_t patch_w);
 
 }  // namespace vit::kernels

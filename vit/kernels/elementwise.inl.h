@@ -37,8 +37,8 @@ void scale_add(float* y, const float* a, const float* b, const float* gamma, int
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < cols; i += S::kWidth) {
       const int64_t at = r * cols + i, rest = cols - i;
-      store_some<S>(y + at, S::fma(load_some<S>(gamma + i, rest), load_some<S>(b + at, rest), load_some<S>(a + at, rest)),
-                    rest);
+      store_some<S>(
+          y + at, S::fma(load_some<S>(gamma + i, rest), load_some<S>(b + at, rest), load_some<S>(a + at, rest)), rest);
     }
 }
 

@@ -1,9 +1,9 @@
-// The end of every product: the accumulators of one register tile lie in a small buffer, and are finished from there to the
-// output: y = residual + gamma * act(acc + bias), the order of Epilogue in kernels.h.
+// The end of every product: the accumulators of one register tile lie in a small buffer, and are finished from there to
+// the output: y = residual + gamma * act(acc + bias), the order of Epilogue in kernels.h.
 //
 // Through a buffer and not from the registers, because one loop then serves all tile shapes, ragged columns and
-// activations: unrolled over 24 accumulators for eight activations and 24 tile shapes the code would take megabytes. A tile of
-// K = 768 costs 18,000 cycles; the trip through the buffer, 40.
+// activations: unrolled over 24 accumulators for eight activations and 24 tile shapes the code would take megabytes. A
+// tile of K = 768 costs 18,000 cycles; the trip through the buffer, 40.
 #pragma once
 
 #include "vit/kernels/activation.inl.h"
@@ -13,11 +13,11 @@
 namespace vit::kernels {
 namespace {
 
-/// Finishes rows x cols accumulators. c and the epilogue's pointers are those of the tile's first element; `epilogue` is a
-/// copy that the caller has moved there. acc rows are acc_stride apart, 64-byte aligned.
+/// Finishes rows x cols accumulators. c and the epilogue's pointers are those of the tile's first element; `epilogue`
+/// is a copy that the caller has moved there. acc rows are acc_stride apart, 64-byte aligned.
 template <class S>
-__attribute__((noinline)) void finish_tile(float* c, int64_t c_stride, const float* acc, int64_t acc_stride, int64_t rows,
-                                           int64_t cols, const Epilogue& epilogue) {
+__attribute__((noinline)) void finish_tile(float* c, int64_t c_stride, const float* acc, int64_t acc_stride,
+                                           int64_t rows, int64_t cols, const Epilogue& epilogue) {
   using V = typename S::V;
   const float *bias = epilogue.bias, *gamma = epilogue.gamma, *residual = epilogue.residual;
   const bool accumulate = epilogue.accumulate;

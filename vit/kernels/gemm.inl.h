@@ -1,10 +1,10 @@
-// Packed matrix products: the register tile, the loops around it, and packing. See docs/kernels.md for the reasons behind the
-// shapes and what was tried.
+// Packed matrix products: the register tile, the loops around it, and packing. See docs/kernels.md for the reasons
+// behind the shapes and what was tried.
 //
-// b is packed in panels of kPanelVectors registers: panel p holds columns [p * panel_width, ...) for k = 0.. in order, so
-// that a tile streams it. The last panel is only as many vectors wide as its columns need. a is read in place, one
-// broadcast per row and k. Every element is one chain of multiply-adds over k in order, whatever the tile's shape: results
-// do not depend on how rows and panels were split.
+// b is packed in panels of kPanelVectors registers: panel p holds columns [p * panel_width, ...) for k = 0.. in order,
+// so that a tile streams it. The last panel is only as many vectors wide as its columns need. a is read in place, one
+// broadcast per row and k. Every element is one chain of multiply-adds over k in order, whatever the tile's shape:
+// results do not depend on how rows and panels were split.
 #pragma once
 
 #include "vit/kernels/epilogue.inl.h"
@@ -26,21 +26,43 @@ struct Panel {
   int64_t width() const { return vectors * S::kWidth; }
 };
 
-// ---- the register tile ------------------------------------------------------------------------------------------------
+// ---- the register tile ----
 
-/// acc[i][j] += a[i][0..k) * b[0..k)[j]: the loop that everything is about. M + 1 loads of scalars and NV of vectors feed
-/// M * NV multiply-adds.
+/// What a tile fetches into L2 on the side, for the panel after this one: a cache line every kAheadStep values of k,
+/// because a burst of prefetches would hold up the tile's own loads.
+constexpr int64_t kAheadStep = 4, kLine = 16;
+struct Ahead {
+  const float* next = nullptr;
+  int64_t step =
+      0;  ///< kLine, or 0 when there is nothing to fetch; a prefetch of the same line (or of null) is harmless
+};
+
+/// One value of k: M scalars and NV vectors are loaded for M * NV multiply-adds.
 template <class S, int M, int NV>
-VITKIT_INLINE void multiply_run(typename S::V (&acc)[M][NV], const float* const (&a)[M], const float* b, int64_t k) {
+VITKIT_INLINE void multiply_step(typename S::V (&acc)[M][NV], const float* const (&a)[M], const float* b, int64_t k) {
   using V = typename S::V;
-  for (int64_t kk = 0; kk < k; ++kk) {
-    V b_k[NV];
-    for (int j = 0; j < NV; ++j) b_k[j] = S::load_aligned(b + (kk * NV + j) * S::kWidth);
-    for (int i = 0; i < M; ++i) {
-      const V a_ik(a[i][kk]);
-      for (int j = 0; j < NV; ++j) acc[i][j] = S::fma(a_ik, b_k[j], acc[i][j]);
-    }
+  V b_k[NV];
+  for (int j = 0; j < NV; ++j) b_k[j] = S::load_aligned(b + (k * NV + j) * S::kWidth);
+  for (int i = 0; i < M; ++i) {
+    const V a_ik(a[i][k]);
+    for (int j = 0; j < NV; ++j) acc[i][j] = S::fma(a_ik, b_k[j], acc[i][j]);
   }
+}
+
+/// acc[i][j] += a[i][0..k) * b[0..k)[j]: the loop that everything is about.
+template <class S, int M, int NV>
+VITKIT_INLINE void multiply_run(typename S::V (&acc)[M][NV], const float* const (&a)[M], const float* b, int64_t k,
+                                Ahead& ahead) {
+  int64_t kk = 0;
+  for (; kk + kAheadStep <= k; kk += kAheadStep) {
+    prefetch_l2(ahead.next);
+    ahead.next += ahead.step;
+    multiply_step<S>(acc, a, b, kk);
+    multiply_step<S>(acc, a, b, kk + 1);
+    multiply_step<S>(acc, a, b, kk + 2);
+    multiply_step<S>(acc, a, b, kk + 3);
+  }
+  for (; kk < k; ++kk) multiply_step<S>(acc, a, b, kk);
 }
 
 template <class S, int M, int NV>
@@ -57,18 +79,18 @@ VITKIT_INLINE void store_all(float* c, int64_t c_stride, const typename S::V (&a
 
 /// c [M, NV vectors] = a [M, k] * b panel. c is a 64-byte aligned buffer, its stride whole vectors.
 template <class S, int M, int NV>
-void tile_dense(float* c, int64_t c_stride, const float* a, int64_t a_stride, const float* b, int64_t k) {
+void tile_dense(float* c, int64_t c_stride, const float* a, int64_t a_stride, const float* b, int64_t k, Ahead ahead) {
   typename S::V acc[M][NV];
   clear<S>(acc);
   const float* rows[M];
   for (int i = 0; i < M; ++i) rows[i] = a + i * a_stride;
-  multiply_run<S>(acc, rows, b, k);
+  multiply_run<S>(acc, rows, b, k, ahead);
   store_all<S>(c, c_stride, acc);
 }
 
 /// The same with rows [row, row + M) given by a table of offsets, one run per tap.
 template <class S, int M, int NV>
-void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t row, const float* b) {
+void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t row, const float* b, Ahead ahead) {
   typename S::V acc[M][NV];
   clear<S>(acc);
   const float* image[M];
@@ -84,7 +106,7 @@ void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t ro
       const int32_t offset = offsets[i][tap];
       pieces[i] = offset == kZeroTap ? a.zeros : image[i] + offset;
     }
-    multiply_run<S>(acc, pieces, b + tap * run * NV * S::kWidth, run);
+    multiply_run<S>(acc, pieces, b + tap * run * NV * S::kWidth, run, ahead);
   }
   store_all<S>(c, c_stride, acc);
 }
@@ -92,8 +114,8 @@ void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t ro
 /// Tile functions by rows and vectors: dense(m, nv) and indirect(m, nv).
 template <class S>
 struct Tiles {
-  using Dense = void (*)(float*, int64_t, const float*, int64_t, const float*, int64_t);
-  using Indirect = void (*)(float*, int64_t, const IndirectRows&, int64_t, const float*);
+  using Dense = void (*)(float*, int64_t, const float*, int64_t, const float*, int64_t, Ahead);
+  using Indirect = void (*)(float*, int64_t, const IndirectRows&, int64_t, const float*, Ahead);
 
   template <int M = S::kTileRows, int NV = S::kPanelVectors>
   static Dense dense(int64_t m, int64_t nv) {
@@ -118,8 +140,8 @@ struct Tiles {
   }
 };
 
-/// Cuts rows [begin, end) into the fewest tiles of at most kTileRows rows, nearly equal in height: 197 rows are tiles of 6
-/// and 5, never one of 1, which would use a sixth of the unit.
+/// Cuts rows [begin, end) into the fewest tiles of at most kTileRows rows, nearly equal in height: 197 rows are tiles
+/// of 6 and 5, never one of 1, which would use a sixth of the unit.
 template <class S>
 struct RowTiles {
   int64_t begin, end, count;
@@ -127,13 +149,19 @@ struct RowTiles {
   int64_t first_row(int64_t tile) const { return begin + (end - begin) * tile / count; }
 };
 
-// ---- the loops around it ----------------------------------------------------------------------------------------------
+// ---- the loops around it ----
+
+/// Fetches the lines that a tile will read or write when it is done, so that they arrive while it multiplies.
+VITKIT_INLINE void prefetch_tile(const float* p, int64_t stride, int64_t rows, int64_t cols) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; j += kLine) prefetch_l1_for_write(p + i * stride + j);
+}
 
 /// Rows that are multiplied with a whole panel before the next panel is begun.
 constexpr int64_t kRowBlock = 264;
 
-/// Runs multiply(tile_buffer, row, rows, packed panel, vectors) for all tiles of the part, and finishes each. Weights of the
-/// next panel are prefetched into L2 while this one is used: they come from memory once per pass over the rows.
+/// Runs multiply(tile_buffer, row, rows, packed panel, vectors) for all tiles of the part, and finishes each. Weights
+/// of the next panel are prefetched into L2 while this one is used: they come from memory once per pass over the rows.
 template <class S, class Multiply>
 VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t n, int64_t k, const Epilogue& epilogue,
                              const GemmPart& part, const Multiply& multiply) {
@@ -146,14 +174,17 @@ VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t
     for (int64_t p = part.p0; p < part.p1; ++p) {
       const Panel<S> panel(n, p);
       const float* b_p = b + p * panel_floats;
-      const float* next = b_p + panel_floats;
       const int64_t next_floats = p + 1 < part.p1 ? k * Panel<S>(n, p + 1).width() : 0;
+      const float *next = b_p + panel_floats, *next_end = next + next_floats;
       for (int64_t t = 0; t < tiles.count; ++t) {
         const int64_t row = tiles.first_row(t), tile_rows = tiles.first_row(t + 1) - row;
-        for (int64_t i = next_floats * t / tiles.count & ~int64_t{15}; i < next_floats * (t + 1) / tiles.count; i += 16)
-          prefetch_l2(next + i);
-        multiply(tile, row, tile_rows, b_p, panel.vectors);
         const int64_t col = p * kPanelWidth<S>;
+        prefetch_tile(c + row * c_stride + col, c_stride, tile_rows, panel.cols);
+        if (epilogue.residual && epilogue.residual != c)
+          prefetch_tile(epilogue.residual + row * epilogue.residual_stride + col, epilogue.residual_stride, tile_rows,
+                        panel.cols);
+        multiply(tile, row, tile_rows, b_p, panel.vectors, next < next_end ? Ahead{next, kLine} : Ahead{});
+        next += k / kAheadStep * kLine;
         finish_tile<S>(c + row * c_stride + col, c_stride, tile, panel.width(), tile_rows, panel.cols,
                        epilogue_at(epilogue, row, col));
       }
@@ -164,9 +195,9 @@ VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t
 template <class S>
 void gemm(const GemmArgs& args, const GemmPart& part) {
   for_tiles<S>(args.c, args.c_stride, args.b, args.n, args.k, args.epilogue, part,
-               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors) {
+               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors, Ahead ahead) {
                  Tiles<S>::dense(rows, vectors)(tile, vectors * S::kWidth, args.a + row * args.a_stride, args.a_stride,
-                                                b_p, args.k);
+                                                b_p, args.k, ahead);
                });
 }
 
@@ -174,16 +205,17 @@ template <class S>
 void gemm_indirect(const GemmIndirectArgs& args, const GemmPart& part) {
   const int64_t k = args.a.taps * args.a.tap_length;
   for_tiles<S>(args.c, args.c_stride, args.b, args.n, k, args.epilogue, part,
-               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors) {
-                 Tiles<S>::indirect(rows, vectors)(tile, vectors * S::kWidth, args.a, row, b_p);
+               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors, Ahead ahead) {
+                 Tiles<S>::indirect(rows, vectors)(tile, vectors * S::kWidth, args.a, row, b_p, ahead);
                });
 }
 
-// ---- packing ----------------------------------------------------------------------------------------------------------
+// ---- packing ----
 
 /// y [k, width] = `cols` columns of b, element (k, n) at b[k * k_stride + n * n_stride], then zeros up to width.
 template <class S>
-void pack_columns(float* y, int64_t width, const float* b, int64_t n_stride, int64_t k_stride, int64_t cols, int64_t k) {
+void pack_columns(float* y, int64_t width, const float* b, int64_t n_stride, int64_t k_stride, int64_t cols,
+                  int64_t k) {
   int64_t k_done = 0, n_done = 0;
   if (k_stride == 1) {  // rows of b become columns: 4 x 4 blocks; 16 deep to use a source line while it is in L1
     k_done = k & ~int64_t{3};

@@ -1,5 +1,5 @@
-// How a matrix product is cut into parts for threads. The bits of the result do not depend on it (see gemm.inl.h); only the
-// time does.
+// How a matrix product is cut into parts for threads. The bits of the result do not depend on it (see gemm.inl.h); only
+// the time does.
 #include <algorithm>
 
 #include "vit/kernels/kernels.h"
@@ -20,7 +20,8 @@ GemmGrid gemm_grid(const KernelTable& table, int64_t m, int64_t n, int64_t k, in
     const int64_t parts_per_thread = (row_parts * panel_parts + threads - 1) / threads;
     const double even = static_cast<double>(tiles * panels) / threads;
     // A cut of rows costs a little even when balanced: weights are read again.
-    const double cost = static_cast<double>(units_per_part * parts_per_thread) / even + 0.01 * static_cast<double>(row_parts);
+    const double cost =
+        static_cast<double>(units_per_part * parts_per_thread) / even + 0.01 * static_cast<double>(row_parts);
     if (cost < best_cost) {
       best_cost = cost;
       best = {row_parts, panel_parts};

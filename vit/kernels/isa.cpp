@@ -2,7 +2,8 @@
 //   VITKIT_KERNEL_ARCH  the xsimd architecture, for example avx512bw
 //   VITKIT_KERNEL_ISA   the name in enum Isa, for example avx512
 // It may include nothing whose inline functions other objects share (no std containers, no other library): the linker
-// keeps one copy of those, and could keep the one that was compiled for a newer CPU. The only name it exports is table_<isa>.
+// keeps one copy of those, and could keep the one that was compiled for a newer CPU. The only name it exports is
+// table_<isa>.
 #include "vit/kernels/activation.inl.h"
 #include "vit/kernels/attention.inl.h"
 #include "vit/kernels/conv.inl.h"

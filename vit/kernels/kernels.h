@@ -32,14 +32,15 @@ enum class Activation : int32_t {
   tanh,
 };
 
-/// What happens to a matrix product before it is stored: y = residual + gamma * act(acc + bias). Null leaves a step out.
+/// What happens to a matrix product before it is stored: y = residual + gamma * act(acc + bias). Null leaves a step
+/// out.
 struct Epilogue {
-  const float* bias = nullptr;              ///< [n], added to every row
+  const float* bias = nullptr;  ///< [n], added to every row
   Activation activation = Activation::none;
-  const float* gamma = nullptr;             ///< [n], factor per column (layer scale, folded norms)
-  const float* residual = nullptr;          ///< [m, n], added last; may be the output itself
-  int64_t residual_stride = 0;              ///< between rows of the residual
-  bool accumulate = false;                  ///< start the sum from the output's old values instead of zero (gradients)
+  const float* gamma = nullptr;     ///< [n], factor per column (layer scale, folded norms)
+  const float* residual = nullptr;  ///< [m, n], added last; may be the output itself
+  int64_t residual_stride = 0;      ///< between rows of the residual
+  bool accumulate = false;          ///< start the sum from the output's old values instead of zero (gradients)
 };
 
 /// Rows [m0, m1) of the output times panels [p0, p1) of packed columns.
@@ -49,11 +50,11 @@ struct GemmPart {
 
 /// c [m, n] = epilogue(a [m, k] * b [k, n]) with b packed by pack_b.
 struct GemmArgs {
-  float* c = nullptr;         ///< [m, n]
+  float* c = nullptr;  ///< [m, n]
   int64_t c_stride = 0;
-  const float* a = nullptr;   ///< [m, k]; must not overlap c
+  const float* a = nullptr;  ///< [m, k]; must not overlap c
   int64_t a_stride = 0;
-  const float* b = nullptr;   ///< from pack_b, 64-byte aligned
+  const float* b = nullptr;  ///< from pack_b, 64-byte aligned
   int64_t n = 0, k = 0;
   Epilogue epilogue;
 };
@@ -64,20 +65,21 @@ inline constexpr int32_t kZeroTap = -1;
 /// The rows of a convolution's left matrix, without writing that matrix (im2col) down. Row r belongs to image
 /// r / rows_per_image and consists of `taps` pieces of `tap_length` floats; piece t starts at
 ///   images + (r / rows_per_image) * image_stride + offsets[(r % rows_per_image) * taps + t],
-/// or is all zeros where that offset is kZeroTap. One table of offsets serves the whole batch and depends on shapes only,
-/// so modules may keep it. conv_offsets.h writes the tables for NHWC convolutions and for patches of NCHW images.
+/// or is all zeros where that offset is kZeroTap. One table of offsets serves the whole batch and depends on shapes
+/// only, so modules may keep it. conv_offsets.h writes the tables for NHWC convolutions and for patches of NCHW images.
 struct IndirectRows {
   const float* images = nullptr;
-  int64_t image_stride = 0;             ///< floats from one image to the next
-  const int32_t* offsets = nullptr;     ///< [rows_per_image, taps], in floats
-  const float* zeros = nullptr;         ///< tap_length zeros; may be null when no offset is kZeroTap
+  int64_t image_stride = 0;          ///< floats from one image to the next
+  const int32_t* offsets = nullptr;  ///< [rows_per_image, taps], in floats
+  const float* zeros = nullptr;      ///< tap_length zeros; may be null when no offset is kZeroTap
   int64_t rows_per_image = 0;
   int64_t taps = 0;
   int64_t tap_length = 0;
 };
 
 /// c [rows, n] = epilogue(indirect rows [rows, k = taps * tap_length] * b [k, n]), b packed by pack_b. The k index is
-/// tap * tap_length + position in the piece. Groups: one call per group, with images and c moved to the group's channels.
+/// tap * tap_length + position in the piece. Groups: one call per group, with images and c moved to the group's
+/// channels.
 struct GemmIndirectArgs {
   float* c = nullptr;
   int64_t c_stride = 0;
@@ -102,16 +104,16 @@ struct DepthwiseArgs {
 /// packed qkv [B, N, 3, H, D] is read in place.
 /// A query whose every bias is -inf gives zeros in out and -inf in lse, never NaN.
 struct AttentionArgs {
-  float* out = nullptr;           ///< [q_rows, v_dim]
+  float* out = nullptr;  ///< [q_rows, v_dim]
   int64_t out_stride = 0;
-  float* lse = nullptr;           ///< optional [q_rows]: log of the sum of exp(scores), kept for the gradient
-  const float* q = nullptr;       ///< [q_rows, qk_dim]
+  float* lse = nullptr;      ///< optional [q_rows]: log of the sum of exp(scores), kept for the gradient
+  const float* q = nullptr;  ///< [q_rows, qk_dim]
   int64_t q_stride = 0;
   const float* packed_kv = nullptr;  ///< from attention_pack with the same kv_rows, qk_dim, v_dim; 64-byte aligned
-  const float* bias = nullptr;    ///< optional [q_rows, kv_rows], added to the scaled scores; -inf masks
-  int64_t bias_stride = 0;        ///< 0 uses one row of bias for every query (a key padding mask)
+  const float* bias = nullptr;       ///< optional [q_rows, kv_rows], added to the scaled scores; -inf masks
+  int64_t bias_stride = 0;           ///< 0 uses one row of bias for every query (a key padding mask)
   int64_t kv_rows = 0, qk_dim = 0, v_dim = 0;
-  float scale = 1.0f;             ///< factor on q k^T, usually 1 / sqrt(qk_dim)
+  float scale = 1.0f;  ///< factor on q k^T, usually 1 / sqrt(qk_dim)
 };
 
 /// Softmax probabilities of one (batch, head), for observers: plain, O(q_rows * kv_rows) output, not the fast path.
@@ -120,7 +122,7 @@ struct AttentionScoresArgs {
   int64_t probabilities_stride = 0;
   const float* q = nullptr;
   int64_t q_stride = 0;
-  const float* k = nullptr;        ///< [kv_rows, qk_dim], not packed
+  const float* k = nullptr;  ///< [kv_rows, qk_dim], not packed
   int64_t k_stride = 0;
   const float* bias = nullptr;
   int64_t bias_stride = 0;
@@ -136,7 +138,8 @@ struct KernelTable {
   int64_t panel_width;   ///< columns per packed panel
   int64_t tile_rows;     ///< rows that share one pass over a panel; parts of rows are best multiples of it
 
-  // ---- matrix products -----------------------------------------------------------------------------------------------
+  // ---- matrix products
+  // -----------------------------------------------------------------------------------------------
   /// Packs panels [p0, p1) of a right-hand matrix b [k, n], element (k, n) at b[k * k_stride + n * n_stride], into
   /// packed + p * k * panel_width each; columns beyond n are zeros. A torch Linear weight [n, k] has n_stride = k and
   /// k_stride = 1; a GPT-2 Conv1D weight [k, n] has k_stride = n and n_stride = 1. `packed` is the start of the whole
@@ -148,13 +151,14 @@ struct KernelTable {
   /// Rows [r0, r1), all channels.
   void (*conv_depthwise)(const DepthwiseArgs& args, int64_t r0, int64_t r1);
 
-  // ---- attention -----------------------------------------------------------------------------------------------------
+  // ---- attention
+  // -----------------------------------------------------------------------------------------------------
   /// Floats that attention_pack fills for one (batch, head).
   int64_t (*attention_packed_size)(int64_t kv_rows, int64_t qk_dim, int64_t v_dim);
   /// Floats of scratch that one running attention_rows needs, 64-byte aligned.
   int64_t (*attention_workspace_size)(int64_t qk_dim, int64_t v_dim);
-  /// Packs keys and values of kv rows [j0, j1) of one (batch, head); j0 is a multiple of panel_width, and so is j1 unless
-  /// it is kv_rows. `packed` is the start of the whole buffer. k [kv_rows, qk_dim], v [kv_rows, v_dim].
+  /// Packs keys and values of kv rows [j0, j1) of one (batch, head); j0 is a multiple of panel_width, and so is j1
+  /// unless it is kv_rows. `packed` is the start of the whole buffer. k [kv_rows, qk_dim], v [kv_rows, v_dim].
   void (*attention_pack)(float* packed, const float* k, int64_t k_stride, const float* v, int64_t v_stride,
                          int64_t kv_rows, int64_t qk_dim, int64_t v_dim, int64_t j0, int64_t j1);
   /// Queries [q0, q1). Several threads may share one packed_kv; each needs its own workspace.
@@ -162,24 +166,28 @@ struct KernelTable {
   /// Queries [q0, q1).
   void (*attention_scores)(const AttentionScoresArgs& args, int64_t q0, int64_t q1);
 
-  // ---- rows ----------------------------------------------------------------------------------------------------------
+  // ---- rows
+  // ----------------------------------------------------------------------------------------------------------
   /// y = (x - mean) / sqrt(var + eps) * gamma + beta per row, biased variance in two passes (Ba et al. 2016). gamma,
   /// beta [cols] may be null. mean, rstd [rows] may be null; they are for the gradient. y may be x.
   void (*layer_norm)(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride,
                      const float* gamma, const float* beta, int64_t rows, int64_t cols, float eps);
-  /// y = x / sqrt(mean(x^2) + eps) * gamma per row (Zhang & Sennrich 2019). rstd [rows] and gamma may be null; y may be x.
+  /// y = x / sqrt(mean(x^2) + eps) * gamma per row (Zhang & Sennrich 2019). rstd [rows] and gamma may be null; y may be
+  /// x.
   void (*rms_norm)(float* y, int64_t y_stride, float* rstd, const float* x, int64_t x_stride, const float* gamma,
                    int64_t rows, int64_t cols, float eps);
   /// y = x / max(|x|_2, eps) per row: torch's normalize. y may be x.
   void (*l2_norm)(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols, float eps);
   /// y = softmax(scale * x) per row; a row that is all -inf gives zeros. y may be x.
-  void (*softmax)(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols, float scale);
+  void (*softmax)(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols,
+                  float scale);
   /// y [cols] = mean over rows of x [rows, cols]; zero rows give zeros.
   void (*mean_rows)(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
   /// y [cols, rows] = x [rows, cols] transposed; y must not overlap x.
   void (*transpose)(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
 
-  // ---- elements ------------------------------------------------------------------------------------------------------
+  // ---- elements
+  // ------------------------------------------------------------------------------------------------------
   /// y = f(x). y may be x.
   void (*activation)(float* y, const float* x, int64_t count, Activation kind);
   /// y [rows, cols] = f(gate) * value. The halves of a packed [rows, 2 * cols] share in_stride; SwiGLU is kind = silu
@@ -194,34 +202,38 @@ struct KernelTable {
   void (*scale)(float* y, const float* x, float factor, int64_t count);
   /// y = a + gamma * b for rows of cols contiguous floats, gamma [cols] (layer scale). y may be a or b.
   void (*scale_add)(float* y, const float* a, const float* b, const float* gamma, int64_t rows, int64_t cols);
-  /// One row of an 8-bit RGB picture to three planes: y[c * plane_stride + i] = (x[3 i + c] * scale - mean[c]) / std[c],
-  /// each step rounded to f32 as NumPy does.
+  /// One row of an 8-bit RGB picture to three planes: y[c * plane_stride + i] = (x[3 i + c] * scale - mean[c]) /
+  /// std[c], each step rounded to f32 as NumPy does.
   void (*normalize_u8)(float* y, int64_t plane_stride, const uint8_t* x, int64_t width, float scale, const float* mean,
                        const float* std);
 
-  // ---- measurement ---------------------------------------------------------------------------------------------------
+  // ---- measurement
+  // ---------------------------------------------------------------------------------------------------
   /// Runs independent multiply-adds on registers only; the core's peak. `flops` gets the operations done (two per
   /// multiply-add and lane). Returns a checksum, so that nothing is optimised away.
   float (*fma_peak)(int64_t iterations, int64_t* flops);
 };
 
-/// The program's table: the widest the CPU has, or the one that the environment variable VITKIT_ISA names. Chosen at the
-/// first call. Errors: vit::Error (usage) when VITKIT_ISA names an unknown set or one this CPU lacks; the message lists those it has.
+/// The program's table: the widest the CPU has, or the one that the environment variable VITKIT_ISA names. Chosen at
+/// the first call. Errors: vit::Error (usage) when VITKIT_ISA names an unknown set or one this CPU lacks; the message
+/// lists those it has.
 const KernelTable& kernels();
 
 /// The table of one set, or null when this build or this CPU does not have it.
 const KernelTable* kernels_for(Isa isa);
 
 /// Panels of an n-column packed matrix.
-inline int64_t panel_count(const KernelTable& table, int64_t n) { return (n + table.panel_width - 1) / table.panel_width; }
+inline int64_t panel_count(const KernelTable& table, int64_t n) {
+  return (n + table.panel_width - 1) / table.panel_width;
+}
 
 /// Floats that pack_b needs for b [k, n].
 inline int64_t packed_size(const KernelTable& table, int64_t n, int64_t k) {
   return panel_count(table, n) * table.panel_width * k;
 }
 
-/// How to cut an m x n x k product into parts that keep `threads` threads busy and read the weights as few times as possible.
-/// The result's bits do not depend on it.
+/// How to cut an m x n x k product into parts that keep `threads` threads busy and read the weights as few times as
+/// possible. The result's bits do not depend on it.
 struct GemmGrid {
   int64_t row_parts = 1, panel_parts = 1;
   int64_t parts() const { return row_parts * panel_parts; }

@@ -9,8 +9,8 @@
 namespace vit::kernels {
 namespace {
 
-/// Sum over a row of term(v), v being vectors of the row; a partial last vector is padded with `pad`, for which term must
-/// give zero.
+/// Sum over a row of term(v), v being vectors of the row; a partial last vector is padded with `pad`, for which term
+/// must give zero.
 template <class S, class Term>
 VITKIT_INLINE float sum_row(const float* x, int64_t cols, typename S::V pad, const Term& term) {
   using V = typename S::V;
@@ -43,8 +43,8 @@ VITKIT_INLINE void map_row(float* y, const float* x, int64_t cols, const Map& ma
 }
 
 template <class S>
-void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride, const float* gamma,
-                const float* beta, int64_t rows, int64_t cols, float eps) {
+void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride,
+                const float* gamma, const float* beta, int64_t rows, int64_t cols, float eps) {
   using V = typename S::V;
   const float n = static_cast<float>(cols);
   for (int64_t r = 0; r < rows; ++r) {
@@ -66,17 +66,16 @@ void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const floa
 }
 
 template <class S>
-void rms_norm(float* y, int64_t y_stride, float* rstd, const float* x, int64_t x_stride, const float* gamma, int64_t rows,
-              int64_t cols, float eps) {
+void rms_norm(float* y, int64_t y_stride, float* rstd, const float* x, int64_t x_stride, const float* gamma,
+              int64_t rows, int64_t cols, float eps) {
   using V = typename S::V;
   for (int64_t r = 0; r < rows; ++r) {
     const float* x_r = x + r * x_stride;
     const float mean_square = sum_row<S>(x_r, cols, V(0.0f), [](V v) { return v * v; }) / static_cast<float>(cols);
     const float rstd_r = 1.0f / __builtin_sqrtf(mean_square + eps);
     const V s(rstd_r);
-    map_row<S>(y + r * y_stride, x_r, cols, [&](V v, int64_t i, int64_t rest) {
-      return gamma ? v * s * load_some<S>(gamma + i, rest) : v * s;
-    });
+    map_row<S>(y + r * y_stride, x_r, cols,
+               [&](V v, int64_t i, int64_t rest) { return gamma ? v * s * load_some<S>(gamma + i, rest) : v * s; });
     if (rstd) rstd[r] = rstd_r;
   }
 }

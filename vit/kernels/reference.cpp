@@ -1,5 +1,6 @@
-// The scalar oracle: every kernel of the table written the plain way, sums in double. Tests compare the vector kernels with
-// it, and VITKIT_ISA=scalar runs whole models on it. Never optimise it; when it and a fast kernel differ, it is right.
+// The scalar oracle: every kernel of the table written the plain way, sums in double. Tests compare the vector kernels
+// with it, and VITKIT_ISA=scalar runs whole models on it. Never optimise it; when it and a fast kernel differ, it is
+// right.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -18,14 +19,22 @@ double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 double activate(double x, Activation kind) {
   switch (kind) {
-    case Activation::none: return x;
-    case Activation::relu: return x < 0.0 ? 0.0 : x;
-    case Activation::gelu: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
-    case Activation::gelu_tanh: return x * sigmoid(2.0 * std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x));
-    case Activation::quick_gelu: return x * sigmoid(1.702 * x);
-    case Activation::silu: return x * sigmoid(x);
-    case Activation::sigmoid: return sigmoid(x);
-    case Activation::tanh: return std::tanh(x);
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return x < 0.0 ? 0.0 : x;
+    case Activation::gelu:
+      return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+    case Activation::gelu_tanh:
+      return x * sigmoid(2.0 * std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x));
+    case Activation::quick_gelu:
+      return x * sigmoid(1.702 * x);
+    case Activation::silu:
+      return x * sigmoid(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::tanh:
+      return std::tanh(x);
   }
   return x;
 }
@@ -94,7 +103,8 @@ void conv_depthwise(const DepthwiseArgs& args, int64_t r0, int64_t r1) {
     }
 }
 
-// ---- attention: keys and values are "packed" by copying them, [kv_rows, qk_dim] then [kv_rows, v_dim] ------------------
+// ---- attention: keys and values are "packed" by copying them, [kv_rows, qk_dim] then [kv_rows, v_dim]
+// ------------------
 
 int64_t attention_packed_size(int64_t kv_rows, int64_t qk_dim, int64_t v_dim) { return kv_rows * (qk_dim + v_dim); }
 int64_t attention_workspace_size(int64_t, int64_t v_dim) { return 2 * v_dim; }
@@ -153,10 +163,11 @@ void attention_scores(const AttentionScoresArgs& args, int64_t q0, int64_t q1) {
   }
 }
 
-// ---- rows -------------------------------------------------------------------------------------------------------------
+// ---- rows
+// -------------------------------------------------------------------------------------------------------------
 
-void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride, const float* gamma,
-                const float* beta, int64_t rows, int64_t cols, float eps) {
+void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride,
+                const float* gamma, const float* beta, int64_t rows, int64_t cols, float eps) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* x_r = x + r * x_stride;
     double sum = 0.0, squares = 0.0;
@@ -171,8 +182,8 @@ void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const floa
   }
 }
 
-void rms_norm(float* y, int64_t y_stride, float* rstd, const float* x, int64_t x_stride, const float* gamma, int64_t rows,
-              int64_t cols, float eps) {
+void rms_norm(float* y, int64_t y_stride, float* rstd, const float* x, int64_t x_stride, const float* gamma,
+              int64_t rows, int64_t cols, float eps) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* x_r = x + r * x_stride;
     const double s = 1.0 / std::sqrt(dot(x_r, x_r, cols) / static_cast<double>(cols) + eps);
@@ -217,14 +228,15 @@ void transpose(float* y, int64_t y_stride, const float* x, int64_t x_stride, int
     for (int64_t c = 0; c < cols; ++c) y[c * y_stride + r] = x[r * x_stride + c];
 }
 
-// ---- elements ---------------------------------------------------------------------------------------------------------
+// ---- elements
+// ---------------------------------------------------------------------------------------------------------
 
 void activation(float* y, const float* x, int64_t count, Activation kind) {
   for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(activate(x[i], kind));
 }
 
-void gated_activation(float* y, int64_t y_stride, const float* gate, const float* value, int64_t in_stride, int64_t rows,
-                      int64_t cols, Activation kind) {
+void gated_activation(float* y, int64_t y_stride, const float* gate, const float* value, int64_t in_stride,
+                      int64_t rows, int64_t cols, Activation kind) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < cols; ++i)
       y[r * y_stride + i] =
@@ -254,7 +266,8 @@ void scale_add(float* y, const float* a, const float* b, const float* gamma, int
 void normalize_u8(float* y, int64_t plane_stride, const uint8_t* x, int64_t width, float scale, const float* mean,
                   const float* std) {
   for (int64_t i = 0; i < width; ++i)
-    for (int64_t c = 0; c < 3; ++c) y[c * plane_stride + i] = (static_cast<float>(x[3 * i + c]) * scale - mean[c]) / std[c];
+    for (int64_t c = 0; c < 3; ++c)
+      y[c * plane_stride + i] = (static_cast<float>(x[3 * i + c]) * scale - mean[c]) / std[c];
 }
 
 float fma_peak(int64_t iterations, int64_t* flops) {

@@ -7,9 +7,8 @@
 // build renames xsimd's namespace per set, so that no function compiled for one set can be linked into another's code.
 #pragma once
 
-#include <xsimd/xsimd.hpp>
-
 #include <cstdint>
+#include <xsimd/xsimd.hpp>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -28,6 +27,9 @@ constexpr float kInfinity = __builtin_huge_valf();
 
 /// Fetches the cache line at p into the second-level cache, soon.
 VITKIT_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
+
+/// Fetches the cache line at p into the first-level cache, soon; it will be written.
+VITKIT_INLINE void prefetch_l1_for_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
 /// Copies a 4 x 4 block, transposed. Strides in floats.
 VITKIT_INLINE void transpose4x4(float* y, int64_t y_stride, const float* x, int64_t x_stride) {
@@ -51,7 +53,8 @@ struct SimdBase {
   using V = xsimd::batch<float, Arch>;
   using I = xsimd::batch<int32_t, Arch>;
   static constexpr int64_t kWidth = static_cast<int64_t>(V::size);
-  // Vectors per packed panel and rows per register tile: accumulators + one row of the panel + one broadcast fit 16 registers.
+  // Vectors per packed panel and rows per register tile: accumulators + one row of the panel + one broadcast fit 16
+  // registers.
   static constexpr int kPanelVectors = 2;
   static constexpr int kTileRows = 4;
   /// Below this e^x is zero by way of scale().
@@ -87,8 +90,8 @@ struct SimdBase {
     for (int64_t i = 1; i < kWidth; ++i) best = best > lanes[i] ? best : lanes[i];
     return best;
   }
-  /// Splits x <= 0 into a whole part n and a rest r in [-0.5, 0.5]. Adding 1.5 * 2^23 rounds to nearest in the addition;
-  /// the 127 more leave the biased exponent of 2^n in the sum's low bits, for scale().
+  /// Splits x <= 0 into a whole part n and a rest r in [-0.5, 0.5]. Adding 1.5 * 2^23 rounds to nearest in the
+  /// addition; the 127 more leave the biased exponent of 2^n in the sum's low bits, for scale().
   struct Split {
     V n, r, raw;
   };

@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::vector<std::string>& video_extensions() {
-  static const std::vector<std::string> extensions = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg",
-                                                      ".wmv", ".ts",  ".flv", ".3gp", ".mjpeg"};
+  static const std::vector<std::string> extensions = {".mp4",  ".avi", ".mov", ".mkv", ".webm", ".m4v",  ".mpg",
+                                                      ".mpeg", ".wmv", ".ts",  ".flv", ".3gp",  ".mjpeg"};
   return extensions;
 }
 
@@ -48,7 +48,7 @@ bool has_glob_characters(const std::string& text) { return text.find_first_of("*
 struct Pending {
   enum class Kind { kArgument, kListed, kFolder, kItem, kError };
   Kind kind;
-  std::string text;   ///< the path, or the item of an error
+  std::string text;  ///< the path, or the item of an error
   std::string error;
 };
 
@@ -119,9 +119,9 @@ void trim_line_end(std::string& line) {
 }  // namespace
 
 const std::vector<std::string>& image_extensions() {
-  static const std::vector<std::string> extensions = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp",
-                                                      ".tif", ".tiff", ".pbm", ".pgm",  ".ppm", ".pnm", ".jp2",
-                                                      ".j2k", ".jpx",  ".ras", ".sr"};
+  static const std::vector<std::string> extensions = {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".bmp", ".dib",
+                                                      ".webp", ".tif",  ".tiff", ".pbm",  ".pgm", ".ppm", ".pnm",
+                                                      ".jp2",  ".j2k",  ".jpx",  ".ras",  ".sr"};
   return extensions;
 }
 
@@ -148,11 +148,9 @@ struct ImageSource::Impl {
   bool finish_folder(SourceItem& item);
 };
 
-ImageSource::ImageSource(std::vector<std::string> arguments, SourceOptions options)
-    : impl_(std::make_unique<Impl>()) {
+ImageSource::ImageSource(std::vector<std::string> arguments, SourceOptions options) : impl_(std::make_unique<Impl>()) {
   impl_->options = std::move(options);
-  for (std::string& argument : arguments)
-    impl_->pending.push_back({Pending::Kind::kArgument, std::move(argument), {}});
+  for (std::string& argument : arguments) impl_->pending.push_back({Pending::Kind::kArgument, std::move(argument), {}});
 }
 
 ImageSource::~ImageSource() = default;

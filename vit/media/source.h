@@ -1,6 +1,6 @@
 // SOURCE arguments of the command line, behind one interface: image files, folders, globs, lists, paths on stdin. They
-// are expanded lazily and in order, so a folder of a million pictures starts at once. What cannot be found is an item with an
-// error, not an exception: the other sources are still answered.
+// are expanded lazily and in order, so a folder of a million pictures starts at once. What cannot be found is an item
+// with an error, not an exception: the other sources are still answered.
 #pragma once
 
 #include <cstdint>

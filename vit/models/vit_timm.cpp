@@ -131,7 +131,9 @@ VitConfig vit_config_from_timm(const nlohmann::json& config, const std::string& 
   if (found == table.end()) fail_usage(where, ": unknown architecture '", architecture, "'");
 
   nlohmann::json args = parse_json(found->second, architecture);
-  const JsonObject pretrained = file.get_object("pretrained_cfg");
+  // Files that old versions wrote have the entries of pretrained_cfg at the top level.
+  const JsonObject pretrained = file.has("pretrained_cfg") ? file.get_object("pretrained_cfg") : file;
+  const JsonObject model_args = file.get_object("model_args");
   // timm's load order: the constructor's arguments win, then the architecture's, then what was recorded at the top level
   // and in pretrained_cfg.
   for (const char* key : {"num_classes", "global_pool"}) {
@@ -144,11 +146,12 @@ VitConfig vit_config_from_timm(const nlohmann::json& config, const std::string& 
   const std::vector<int64_t> input = pretrained.get_ints("input_size", {}, {1, 1 << 16});
   if (input.size() == 3) {
     if (!args.contains("in_chans")) args["in_chans"] = input[0];
-    if (pretrained.get_bool("fixed_input_size", false) && !args.contains("img_size")) args["img_size"] = {input[1], input[2]};
+    // The table's img_size is the architecture's default configuration, which the checkpoint's own replaces.
+    const bool fixed = pretrained.get_bool("fixed_input_size", false) && !model_args.get_bool("dynamic_img_size", false);
+    if (fixed) args["img_size"] = {input[1], input[2]};
   } else if (!input.empty()) {
     pretrained.refuse("input_size", "[channels, height, width]");
   }
-  const JsonObject model_args = file.get_object("model_args");
   for (const std::string& key : model_args.keys()) args[key] = *model_args.find(key);
   return read_arguments(JsonObject(args, where + ": model_args"));
 }

@@ -1,5 +1,5 @@
-// The entry point of the module vitkit_codecs, which holds all that uses OpenCV. Plain C across the boundary: the module
-// is loaded at run time and must not share C++ types with the library.
+// The entry point of the module vitkit_codecs, which holds all that uses OpenCV. Plain C across the boundary: the
+// module is loaded at run time and must not share C++ types with the library.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,10 @@ struct VitkitPixelSink {
 };
 
 using VitkitCodecsVersionFunction = int (*)();
-/// bytes -> RGB rows in the sink, orientation ignored except for TIFF, whose decoder always applies it. Returns 0, or 1 with
-/// a reason in `message`. Thread-safe; never throws.
-using VitkitCodecsDecodeFunction = int (*)(const uint8_t* bytes, size_t size, const VitkitPixelSink* sink, char* message,
-                                           size_t message_size);
+/// bytes -> RGB rows in the sink, orientation ignored except for TIFF, whose decoder always applies it. Returns 0, or 1
+/// with a reason in `message`. Thread-safe; never throws.
+using VitkitCodecsDecodeFunction = int (*)(const uint8_t* bytes, size_t size, const VitkitPixelSink* sink,
+                                           char* message, size_t message_size);
 }
 
 /// The names of the two functions.

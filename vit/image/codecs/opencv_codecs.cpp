@@ -65,8 +65,8 @@ const char* decode(const uint8_t* bytes, size_t size, const VitkitPixelSink& sin
   configure_once();
   if (size > INT32_MAX) return "the file is larger than 2 GB";
   const cv::Mat encoded(1, static_cast<int>(size), CV_8UC1, const_cast<uint8_t*>(bytes));
-  // IMREAD_COLOR: three channels, alpha dropped, palette expanded. 16 bits are asked for as they are, because the decoders
-  // do not agree on how to make 8 of them.
+  // IMREAD_COLOR: three channels, alpha dropped, palette expanded. 16 bits are asked for as they are, because the
+  // decoders do not agree on how to make 8 of them.
   constexpr int kFlags = cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION;
   const DecodingScope scope;
   const cv::Mat picture = cv::imdecode(encoded, kFlags);

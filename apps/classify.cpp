@@ -1,0 +1,155 @@
+// vitkit classify: what is in these pictures.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "apps/model_facts.h"
+#include "apps/output.h"
+#include "apps/pictures.h"
+#include "apps/progress.h"
+#include "apps/verbs.h"
+#include "vit/core/check.h"
+#include "vit/core/parallel.h"
+#include "vit/core/timer.h"
+#include "vit/media/source.h"
+
+namespace apps {
+
+namespace {
+
+struct ClassifyOptions {
+  std::vector<std::string> sources;
+  std::string model;
+  int64_t topk = 5;
+  int64_t batch_size = 8;
+  std::optional<int64_t> img_size;
+  std::string precision = "f32";
+  std::string labels;
+  int64_t max_pixels = vit::DecodeOptions{}.max_pixels;
+};
+
+/// True when the arguments name a picture that the codec module decodes, which takes a moment to load.
+bool needs_codecs(const std::vector<std::string>& sources) {
+  return std::any_of(sources.begin(), sources.end(), [](const std::string& source) {
+    std::string ending = std::filesystem::path(source).extension().string();
+    std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return std::tolower(c); });
+    const bool own = ending == ".jpg" || ending == ".jpeg" || ending == ".ppm" || ending == ".pgm" || ending == ".pnm";
+    return !own && vit::has_image_extension(source);
+  });
+}
+
+/// Counts the sources for the progress bar beside the work. Lists may be pipes, which can be read only once: no count then.
+void count_sources(const std::vector<std::string>& sources, Progress& progress, vit::TaskGroup& tasks) {
+  const bool countable = std::none_of(sources.begin(), sources.end(),
+                                      [](const std::string& source) { return source == "-" || source.starts_with("@"); });
+  if (!progress.enabled() || !countable) return;
+  tasks.run([&sources, &progress] {
+    vit::ImageSource source(sources);
+    vit::SourceItem item;
+    int64_t count = 0;
+    while (source.next(item)) ++count;
+    progress.set_total(count);
+  });
+}
+
+void write_error(Output& output, const std::string& source, const std::string& error) {
+  if (output.format() == Format::csv)
+    output.write({{"source", source}, {"rank", nullptr}, {"index", nullptr}, {"label", nullptr}, {"score", nullptr},
+                  {"error", error}},
+                 "");
+  else if (output.format() == Format::json)
+    output.write({{"source", source}, {"error", error}}, "");
+  else
+    print_error(fmt::format("{}: {}", source, error));
+}
+
+void write_predictions(Output& output, const std::string& source, const std::vector<vit::Prediction>& predictions) {
+  Record list = Record::array();
+  std::string text = source + "\n";
+  int rank = 0;
+  for (const vit::Prediction& prediction : predictions) {
+    ++rank;
+    if (output.format() == Format::csv)
+      output.write({{"source", source}, {"rank", rank}, {"index", prediction.index}, {"label", prediction.label},
+                    {"score", prediction.score}, {"error", nullptr}},
+                   "");
+    list.push_back({{"label", prediction.label}, {"index", prediction.index}, {"score", prediction.score}});
+    text += fmt::format("  {:6.2f} %  {} ({})\n", 100.0 * prediction.score, prediction.label, prediction.index);
+  }
+  if (output.format() != Format::csv) output.write({{"source", source}, {"predictions", list}}, text);
+}
+
+int classify(const ClassifyOptions& options, const CommonOptions& common) {
+  require_model("classify", options.model);
+  require_precision(options.precision);
+  if (!options.labels.empty())
+    vit::fail_usage("--labels needs a model that reads text (CLIP); there is none in this version");
+  Output output(common);
+  vit::TaskGroup background;
+  if (needs_codecs(options.sources)) background.run([] { vit::preload_codecs(); });
+  const vit::Timer loading;
+  const auto classifier = vit::Classifier::load(
+      options.model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
+  note_model(common, options.model, classifier, loading.milliseconds());
+
+  vit::ImageSource source(options.sources, {.verb = "classify"});
+  Progress progress(common, "images", /*prints_results=*/true);
+  vit::TaskGroup counting;  // after what it uses: it is waited for first
+  count_sources(options.sources, progress, counting);
+  const vit::Timer working;
+  const PictureOptions pictures{.batch_size = options.batch_size, .decode = {.max_pixels = options.max_pixels}};
+  const PictureCounts counts = answer_pictures(
+      classifier, [&](vit::SourceItem& item) { return source.next(item); }, pictures,
+      [&](const PictureAnswer& answer) {
+        progress.advance();
+        if (answer.error.empty())
+          write_predictions(output, answer.path, classifier.top(answer.logits, options.topk));
+        else
+          write_error(output, answer.path, answer.error);
+      });
+  output.finish();
+  clear_progress();
+  const int64_t all = counts.answered + counts.failed;
+  detail_note(common, "{} images in {:.3f} s: {:.2f} images/s, start-up excluded", all, working.seconds(),
+              static_cast<double>(all) / working.seconds());
+  if (all == 0) print_error("vitkit classify: there was no picture in the sources");
+  if (counts.failed > 0 && all > 1) note(common, "{} of {} sources failed", counts.failed, all);
+  return counts.failed > 0 || all == 0 ? 1 : 0;
+}
+
+}  // namespace
+
+Action add_classify(CLI::App& command, const CommonOptions& common) {
+  auto options = std::make_shared<ClassifyOptions>();
+  command
+      .add_option("SOURCE", options->sources,
+                  with_example("Picture, folder (recursive), quoted glob, @list.txt, or - for paths on stdin",
+                               "photo.jpg photos/ 'more/*.png' @list.txt"))
+      ->required();
+  add_model_option(command, options->model, ", or a configuration's name for random weights");
+  command
+      .add_option("--topk,-k", options->topk, with_example("Answers per picture", "--topk 1"))
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
+  add_batch_size_option(command, options->batch_size);
+  add_img_size_option(command, options->img_size);
+  add_precision_option(command, options->precision);
+  command
+      .add_option("--labels", options->labels,
+                  with_example("Classes as text, for CLIP models (not in this version)", "--labels \"a cat,a dog\""))
+      ->type_name("A,B")
+      ->default_str("the model's");
+  add_max_pixels_option(command, options->max_pixels);
+  command.footer(
+      "EXAMPLES\n"
+      "  vitkit classify --model path/to/checkpoint photo.jpg\n"
+      "  vitkit classify --model path/to/checkpoint --format json photos/ > answers.jsonl\n"
+      "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
+      "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
+  return [options, &common] { return classify(*options, common); };
+}
+
+}  // namespace apps

@@ -1,0 +1,167 @@
+// vitkit info: a model's parts, or what this build knows.
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "apps/model_facts.h"
+#include "apps/model_tree.h"
+#include "apps/output.h"
+#include "apps/verbs.h"
+#include "vit/core/check.h"
+#include "vit/core/names.h"
+#include "vit/core/parallel.h"
+#include "vit/image/decode.h"
+#include "vit/image/preprocess.h"
+#include "vit/io/home.h"
+#include "vit/kernels/kernels.h"
+#include "vit/media/source.h"
+#include "vit/models/build.h"
+#include "vit/models/labels.h"
+#include "vit/nn/attention.h"
+#include "vit/predictor.h"
+
+namespace apps {
+
+namespace {
+
+struct InfoOptions {
+  std::string model, list;
+  std::optional<int64_t> img_size;
+};
+
+using Names = std::vector<std::string>;
+
+Names model_names() {
+  Names names = vit::bundled_models();
+  for (const std::string& name : vit::config_names("model")) names.push_back(name);
+  return names;
+}
+
+/// What can be listed: word -> names.
+const std::map<std::string, std::function<Names()>>& lists() {
+  static const std::map<std::string, std::function<Names()>> all = {
+      {"models", model_names},
+      {"architectures", [] { return vit::timm_registry().names(); }},
+      {"model_types", [] { return vit::hugging_face_registry().names(); }},
+      {"families", [] { return vit::model_registry().names(); }},
+      {"attentions", [] { return vit::attention_registry().names(); }},
+      {"image_processors", [] { return vit::Preprocessor::hugging_face_types(); }},
+      {"precisions", [] { return precisions(); }},
+      {"formats", [] { return vit::image_extensions(); }},
+      {"datasets", [] { return Names{"imagefolder"}; }},
+  };
+  return all;
+}
+
+Names list_names() {
+  Names names;
+  for (const auto& [name, list] : lists()) names.push_back(name);
+  return names;
+}
+
+int print_list(const std::string& kind, Output& output) {
+  const auto found = lists().find(kind);
+  if (found == lists().end())
+    vit::fail_usage("--list: unknown list '", kind, "'", vit::did_you_mean(kind, list_names()), "; known: ",
+                    vit::joined(list_names()));
+  for (const std::string& name : found->second()) output.write({{"kind", kind}, {"name", name}}, name + "\n");
+  output.finish();
+  return 0;
+}
+
+int print_build(Output& output) {
+  std::string home;
+  try {
+    home = vit::home_dir().string();
+  } catch (const vit::Error& error) {
+    home = error.what();  // worth knowing, and no reason to fail
+  }
+  const char* isa = vit::kernels::kernels().name;
+  output.write({{"version", VITKIT_VERSION}, {"kernels", isa}, {"threads", vit::num_threads()}, {"home", home},
+                {"formats", vit::known_image_formats()}},
+               fmt::format("vitkit {}\nkernels: {}, {} threads\nconfigurations: {}\npictures: {}\nlists: {}\n",
+                           VITKIT_VERSION, isa, vit::num_threads(), home, vit::known_image_formats(),
+                           vit::joined(list_names())));
+  output.finish();
+  return 0;
+}
+
+void write_module(Output& output, const TreeNode& node) {
+  Record parameters = Record::object();
+  for (const auto& [name, shape] : node.parameters) parameters[name] = std::vector<int64_t>(shape.begin(), shape.end());
+  output.write({{"module", node.path}, {"params", node.params}, {"bytes", node.bytes}, {"flops", node.flops},
+                {"parameters", parameters}},
+               "");
+  for (const TreeNode& child : node.children) write_module(output, child);
+}
+
+int print_model(const InfoOptions& options, const CommonOptions& common, Output& output) {
+  const vit::Checkpoint checkpoint = vit::Checkpoint::open(options.model);
+  vit::LoadModelOptions load{.input_size = {}, .seed = common.seed};
+  if (options.img_size) load.input_size = {*options.img_size, *options.img_size};
+  const std::unique_ptr<vit::ImageModel> model = vit::load_model(checkpoint, load);
+  const vit::ModelInfo& info = model->info();
+  const TreeNode tree = model_tree(*model);
+  const std::string preprocessing = vit::load_preprocessor(checkpoint, *model, options.img_size).description();
+  const std::string from = checkpoint.has_weights() ? checkpoint.dir().string() : checkpoint.yaml().string();
+  std::string labels = "none: the output is features";
+  if (info.num_classes > 0) labels = label_source_text(vit::load_labels(checkpoint, *model).source());
+
+  if (output.format() != Format::text) {
+    if (output.format() == Format::json)
+      output.line(json_line({{"model", options.model},
+                             {"architecture", info.name},
+                             {"path", from},
+                             {"has_weights", checkpoint.has_weights()},
+                             {"input", {info.input_channels, info.input_size[0], info.input_size[1]}},
+                             {"classes", info.num_classes},
+                             {"labels", labels},
+                             {"preprocessing", preprocessing},
+                             {"params", tree.params},
+                             {"bytes", tree.bytes},
+                             {"flops", tree.flops}}));
+    write_module(output, tree);
+  } else {
+    output.line(fmt::format("model:          {} ({})\nfrom:           {}{}\ninput:          {} x {} x {}, {} classes\n"
+                            "pre-processing: {}\nlabels:         {}\n"
+                            "total:          {:.2f} M parameters, {:.1f} MB as f32, {:.2f} GFLOP per picture\n",
+                            options.model, info.name, from, checkpoint.has_weights() ? "" : " (no weights)",
+                            info.input_channels, info.input_size[0], info.input_size[1], info.num_classes, preprocessing,
+                            labels, 1e-6 * static_cast<double>(tree.params), 1e-6 * static_cast<double>(tree.bytes),
+                            1e-9 * tree.flops));
+    output.write({}, tree_text(tree));
+  }
+  output.finish();
+  return 0;
+}
+
+int print_info(const InfoOptions& options, const CommonOptions& common) {
+  if (!options.model.empty() && !options.list.empty()) vit::fail_usage("--model and --list cannot be used together");
+  Output output(common);
+  if (!options.list.empty()) return print_list(options.list, output);
+  if (options.model.empty()) return print_build(output);
+  return print_model(options, common, output);
+}
+
+}  // namespace
+
+Action add_info(CLI::App& command, const CommonOptions& common) {
+  auto options = std::make_shared<InfoOptions>();
+  add_model_option(command, options->model, ", or a configuration's name")->default_str("facts about this build");
+  add_img_size_option(command, options->img_size);
+  command
+      .add_option("--list", options->list,
+                  with_example("What this build knows, one name per line: " + vit::joined(list_names()), "--list models"))
+      ->type_name("KIND")
+      ->default_str("none");
+  command.footer(
+      "EXAMPLES\n"
+      "  vitkit info --model path/to/checkpoint\n"
+      "  vitkit info --model vit_base_patch16_224 --format json\n"
+      "  vitkit info --list attentions");
+  return [options, &common] { return print_info(*options, common); };
+}
+
+}  // namespace apps

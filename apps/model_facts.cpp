@@ -1,0 +1,41 @@
+#include "apps/model_facts.h"
+
+#include "apps/common.h"
+#include "vit/core/parallel.h"
+#include "vit/image/preprocess.h"
+#include "vit/kernels/kernels.h"
+#include "vit/models/labels.h"
+#include "vit/models/model.h"
+
+namespace apps {
+
+std::string label_source_text(vit::LabelSource source) {
+  switch (source) {
+    case vit::LabelSource::checkpoint:
+      return "the checkpoint's";
+    case vit::LabelSource::imagenet1k:
+      return "ImageNet-1k's";
+    case vit::LabelSource::numbers:
+      return "numbers (the checkpoint names none)";
+  }
+  return "";
+}
+
+void note_random_weights(const CommonOptions& common, const std::string& name, bool has_weights) {
+  if (!has_weights)
+    note(common, "{} is a configuration without weights: the weights are random (seed {}) and the answers mean nothing",
+         name, common.seed);
+}
+
+void note_model(const CommonOptions& common, const std::string& name, const vit::Classifier& classifier,
+                double load_ms) {
+  note_random_weights(common, name, classifier.trained());
+  const vit::ModelInfo& info = classifier.model().info();
+  detail_note(common, "model: {} ({}), input {} x {}, {} classes, names: {}", name, info.name, info.input_size[0],
+              info.input_size[1], info.num_classes, label_source_text(classifier.labels().source()));
+  detail_note(common, "pre-processing: {}", classifier.preprocessor().description());
+  detail_note(common, "kernels: {}, {} threads; loaded in {:.0f} ms", vit::kernels::kernels().name, vit::num_threads(),
+              load_ms);
+}
+
+}  // namespace apps

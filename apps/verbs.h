@@ -1,0 +1,36 @@
+// The verbs of vitkit. Each is one file that adds its options to a CLI11 command and returns what to do once they are
+// parsed; a new verb is a new file and its line in verbs.cpp.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/common.h"
+
+namespace apps {
+
+/// Does the verb's work with the parsed options; returns the exit status. Errors: vit::Error.
+using Action = std::function<int()>;
+
+struct Verb {
+  std::string name;
+  std::string summary;  ///< one line for `vitkit --help`
+  /// Adds the verb's own options. `common` holds the shared ones, and is filled when the action runs; it outlives it.
+  Action (*add)(CLI::App& command, const CommonOptions& common);
+};
+
+/// In the order of the help text.
+const std::vector<Verb>& verbs();
+
+Action add_classify(CLI::App& command, const CommonOptions& common);
+Action add_evaluate(CLI::App& command, const CommonOptions& common);
+Action add_verify(CLI::App& command, const CommonOptions& common);
+Action add_benchmark(CLI::App& command, const CommonOptions& common);
+Action add_info(CLI::App& command, const CommonOptions& common);
+
+/// Errors (usage) for a first argument that is no verb: one of later versions, or a slip of the pen.
+void require_verb(const std::string& name);
+
+}  // namespace apps

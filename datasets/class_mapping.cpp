@@ -1,0 +1,110 @@
+#include "datasets/class_mapping.h"
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <optional>
+#include <unordered_map>
+
+#include "vit/core/check.h"
+#include "vit/core/names.h"
+#include "vit/models/labels.h"
+
+namespace datasets {
+
+namespace {
+
+constexpr int64_t kImageNetClasses = 1000;
+constexpr int64_t kAmbiguous = -1;
+
+/// "n01440764"
+bool looks_like_wnid(const std::string& name) {
+  return name.size() == 9 && name[0] == 'n' &&
+         std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+std::string normalised(std::string name) {
+  for (char& c : name) c = c == '_' || c == '-' ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+/// Labels by normalised name, and by their first synonym where no other label has it.
+class LabelIndex {
+ public:
+  explicit LabelIndex(const vit::ClassLabels& labels) : labels_(labels) {
+    for (int64_t i = 0; i < labels.size(); ++i) add(normalised(labels.name(i)), i);
+    for (int64_t i = 0; i < labels.size(); ++i) {
+      const std::string name = normalised(labels.name(i));
+      if (const size_t comma = name.find(','); comma != std::string::npos) add(name.substr(0, comma), i);
+    }
+  }
+
+  std::optional<int64_t> find(const std::string& folder) const {
+    if (const std::optional<int64_t> exact = labels_.find(folder)) return exact;
+    const auto found = index_.find(normalised(folder));
+    if (found == index_.end() || found->second == kAmbiguous) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  void add(const std::string& name, int64_t index) {
+    const auto [entry, is_new] = index_.emplace(name, index);
+    if (!is_new && entry->second != index) entry->second = kAmbiguous;
+  }
+
+  const vit::ClassLabels& labels_;
+  std::unordered_map<std::string, int64_t> index_;
+};
+
+/// The mapping by `find`, if it knows any folder. Errors (usage): it knows some of them only, or one class has two folders.
+template <class Find>
+std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::string>& folders, const Find& find) {
+  ClassMapping mapping{.rule = rule, .classes = {}};
+  std::vector<std::string> unknown;
+  std::unordered_map<int64_t, std::string> taken;
+  for (const std::string& folder : folders) {
+    const std::optional<int64_t> index = find(folder);
+    if (!index) {
+      unknown.push_back(folder);
+      continue;
+    }
+    if (const auto [other, is_new] = taken.emplace(*index, folder); !is_new)
+      vit::fail_usage("data: the folders '", other->second, "' and '", folder, "' are both class ", *index);
+    mapping.classes.push_back(*index);
+  }
+  if (mapping.classes.empty()) return std::nullopt;
+  if (!unknown.empty())
+    vit::fail_usage("data: ", mapping.classes.size(), " folders map to the model's classes by ", name_of(rule), ", but ",
+                    unknown.size(), " do not: ", vit::joined(unknown, 20));
+  return mapping;
+}
+
+}  // namespace
+
+const char* name_of(MappingRule rule) {
+  switch (rule) {
+    case MappingRule::wnid:
+      return "wnid";
+    case MappingRule::name:
+      return "name";
+    case MappingRule::rank:
+      return "rank";
+  }
+  return "";
+}
+
+ClassMapping map_classes(const std::vector<std::string>& folders, const vit::ClassLabels& labels) {
+  if (labels.size() == kImageNetClasses && std::any_of(folders.begin(), folders.end(), looks_like_wnid))
+    if (auto mapping = map_by(MappingRule::wnid, folders, vit::imagenet_index_of_wnid)) return *mapping;
+  const LabelIndex index(labels);
+  const auto by_name = [&](const std::string& folder) { return index.find(folder); };
+  if (auto mapping = map_by(MappingRule::name, folders, by_name)) return *mapping;
+  if (static_cast<int64_t>(folders.size()) > labels.size())
+    vit::fail_usage("data: there are ", folders.size(), " class folders, but the model has ", labels.size(),
+                    " classes; the folders begin with ", vit::joined(folders, 5));
+  ClassMapping mapping{.rule = MappingRule::rank, .classes = std::vector<int64_t>(folders.size())};
+  std::iota(mapping.classes.begin(), mapping.classes.end(), int64_t{0});
+  return mapping;
+}
+
+}  // namespace datasets
