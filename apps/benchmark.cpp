@@ -51,7 +51,8 @@ void print_stages(const vit::ImageModel& model, const vit::Tensor& images, const
   row("(whole run)", 1, total, costs.flops());
 }
 
-void write(Output& output, const BenchmarkOptions& options, int64_t params, double load_ms, const Measurement& measured) {
+void write(Output& output, const BenchmarkOptions& options, int64_t params, double load_ms,
+           const Measurement& measured) {
   const bool timed = !measured.seconds.empty();
   const double median_s = timed ? median(measured.seconds) : measured.first_seconds;
   const double min_s = timed ? *std::min_element(measured.seconds.begin(), measured.seconds.end()) : median_s;
@@ -77,11 +78,12 @@ void write(Output& output, const BenchmarkOptions& options, int64_t params, doub
   const std::string of_peak =
       timed ? fmt::format("{:.1f} GFLOP/s = {:.1f} % of {:.1f}", gflops, 100.0 * gflops / peak, peak)
             : fmt::format("{:.1f} GFLOP/s, first run only", gflops);
-  output.write(record, fmt::format("{} batch {} {} {} threads: median {:.2f} ms, min {:.2f} ms, {:.2f} images/s, {}, {:.2f} "
-                                   "GFLOP, {:.1f} M parameters, peak memory {:.0f} MB, loaded in {:.0f} ms\n",
-                                   options.model, options.batch_size, options.precision, vit::num_threads(),
-                                   1e3 * median_s, 1e3 * min_s, images_per_s, of_peak, gflop,
-                                   1e-6 * static_cast<double>(params), memory, load_ms));
+  output.write(
+      record,
+      fmt::format("{} batch {} {} {} threads: median {:.2f} ms, min {:.2f} ms, {:.2f} images/s, {}, {:.2f} "
+                  "GFLOP, {:.1f} M parameters, peak memory {:.0f} MB, loaded in {:.0f} ms\n",
+                  options.model, options.batch_size, options.precision, vit::num_threads(), 1e3 * median_s, 1e3 * min_s,
+                  images_per_s, of_peak, gflop, 1e-6 * static_cast<double>(params), memory, load_ms));
 }
 
 int benchmark(const BenchmarkOptions& options, const CommonOptions& common) {
@@ -97,12 +99,13 @@ int benchmark(const BenchmarkOptions& options, const CommonOptions& common) {
   const double load_ms = loading.milliseconds();
 
   const vit::ModelInfo& info = model->info();
-  const vit::Tensor images =
+  vit::Tensor images =
       vit::Tensor::empty({options.batch_size, info.input_channels, info.input_size[0], info.input_size[1]});
   vit::Rng rng(common.seed, vit::Rng::stream_of("benchmark.images"));
   vit::fill_normal(images, rng, 1.0f);
   detail_note(common, "{} ({}), input {} x {}, {} weights, kernels: {}", options.model, info.name, info.input_size[0],
-              info.input_size[1], checkpoint.has_weights() ? "the checkpoint's" : "random", vit::kernels::kernels().name);
+              info.input_size[1], checkpoint.has_weights() ? "the checkpoint's" : "random",
+              vit::kernels::kernels().name);
   Measurement measured;
   {
     Progress progress(common, "runs", /*prints_results=*/false, options.runs + 1);
@@ -131,14 +134,14 @@ Action add_benchmark(CLI::App& command, const CommonOptions& common) {
   command.add_flag("--train", options->train,
                    with_example("Time training steps (not in this version; default: off)", "--train"));
   command.footer(
+      "gflop is the work of one run (two operations per multiply-add), gflops the rate\n"
+      "reached, peak_gflops the rate of a loop of multiply-adds on the same threads,\n"
+      "measured between the runs.\n"
+      "\n"
       "EXAMPLES\n"
       "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 --threads 2\n"
       "  vitkit benchmark --model path/to/checkpoint --format json\n"
-      "  vitkit benchmark --model vit_small_patch16_224 -v    (a table of times per stage)\n"
-      "\n"
-      "gflop is the work of one run (two operations per multiply-add), gflops the rate\n"
-      "reached, peak_gflops the rate of a loop of multiply-adds on the same threads,\n"
-      "measured between the runs.");
+      "  vitkit benchmark --model vit_small_patch16_224 -v    (a table of times per stage)");
   return [options, &common] { return benchmark(*options, common); };
 }
 

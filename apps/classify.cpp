@@ -40,10 +40,12 @@ bool needs_codecs(const std::vector<std::string>& sources) {
   });
 }
 
-/// Counts the sources for the progress bar beside the work. Lists may be pipes, which can be read only once: no count then.
+/// Counts the sources for the progress bar beside the work. Lists may be pipes, which can be read only once: no count
+/// then.
 void count_sources(const std::vector<std::string>& sources, Progress& progress, vit::TaskGroup& tasks) {
-  const bool countable = std::none_of(sources.begin(), sources.end(),
-                                      [](const std::string& source) { return source == "-" || source.starts_with("@"); });
+  const bool countable = std::none_of(sources.begin(), sources.end(), [](const std::string& source) {
+    return source == "-" || source.starts_with("@");
+  });
   if (!progress.enabled() || !countable) return;
   tasks.run([&sources, &progress] {
     vit::ImageSource source(sources);
@@ -56,7 +58,11 @@ void count_sources(const std::vector<std::string>& sources, Progress& progress, 
 
 void write_error(Output& output, const std::string& source, const std::string& error) {
   if (output.format() == Format::csv)
-    output.write({{"source", source}, {"rank", nullptr}, {"index", nullptr}, {"label", nullptr}, {"score", nullptr},
+    output.write({{"source", source},
+                  {"rank", nullptr},
+                  {"index", nullptr},
+                  {"label", nullptr},
+                  {"score", nullptr},
                   {"error", error}},
                  "");
   else if (output.format() == Format::json)
@@ -72,8 +78,12 @@ void write_predictions(Output& output, const std::string& source, const std::vec
   for (const vit::Prediction& prediction : predictions) {
     ++rank;
     if (output.format() == Format::csv)
-      output.write({{"source", source}, {"rank", rank}, {"index", prediction.index}, {"label", prediction.label},
-                    {"score", prediction.score}, {"error", nullptr}},
+      output.write({{"source", source},
+                    {"rank", rank},
+                    {"index", prediction.index},
+                    {"label", prediction.label},
+                    {"score", prediction.score},
+                    {"error", nullptr}},
                    "");
     list.push_back({{"label", prediction.label}, {"index", prediction.index}, {"score", prediction.score}});
     text += fmt::format("  {:6.2f} %  {} ({})\n", 100.0 * prediction.score, prediction.label, prediction.index);
@@ -90,8 +100,8 @@ int classify(const ClassifyOptions& options, const CommonOptions& common) {
   vit::TaskGroup background;
   if (needs_codecs(options.sources)) background.run([] { vit::preload_codecs(); });
   const vit::Timer loading;
-  const auto classifier = vit::Classifier::load(
-      options.model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
+  const auto classifier =
+      vit::Classifier::load(options.model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
   note_model(common, options.model, classifier, loading.milliseconds());
 
   vit::ImageSource source(options.sources, {.verb = "classify"});
@@ -129,8 +139,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
                                "photo.jpg photos/ 'more/*.png' @list.txt"))
       ->required();
   add_model_option(command, options->model, ", or a configuration's name for random weights");
-  command
-      .add_option("--topk,-k", options->topk, with_example("Answers per picture", "--topk 1"))
+  command.add_option("--topk,-k", options->topk, with_example("Answers per picture", "--topk 1"))
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));

@@ -29,14 +29,12 @@ std::string with_example(const std::string& description, const std::string& exam
 
 void add_common_options(CLI::App& command, CommonOptions& options) {
   const std::string group = "Common options";
-  command
-      .add_option("--threads", options.threads, with_example("Threads of all work; 0: all cores", "--threads 2"))
+  command.add_option("--threads", options.threads, with_example("Threads of all work; 0: all cores", "--threads 2"))
       ->type_name("N")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->group(group);
-  command
-      .add_option("--seed", options.seed, with_example("Seed of everything that is random", "--seed 7"))
+  command.add_option("--seed", options.seed, with_example("Seed of everything that is random", "--seed 7"))
       ->type_name("N")
       ->capture_default_str()
       ->group(group);
@@ -109,7 +107,8 @@ void require_model(const std::string& verb, const std::string& model) {
   const std::vector<std::string> bundled = vit::bundled_models(), configs = vit::config_names("model");
   vit::fail_usage("--model is missing",
                   bundled.empty() ? ": this version has no bundled model" : "; bundled: " + vit::joined(bundled),
-                  "; pass a checkpoint folder (vitkit ", verb, " --model path/to/checkpoint ...), a Hugging Face hub id ",
+                  "; pass a checkpoint folder (vitkit ", verb,
+                  " --model path/to/checkpoint ...), a Hugging Face hub id ",
                   "from the local cache, or a configuration for random weights",
                   configs.empty() ? std::string() : " (" + vit::joined(configs, 8) + ")");
 }

@@ -19,12 +19,12 @@ enum class Format { text, json, csv };
 
 /// Options that every verb takes.
 struct CommonOptions {
-  int threads = 0;              ///< threads of all work; 0: all cores
-  uint64_t seed = 0;            ///< of everything random: weights of configurations without any, inputs of benchmarks
+  int threads = 0;    ///< threads of all work; 0: all cores
+  uint64_t seed = 0;  ///< of everything random: weights of configurations without any, inputs of benchmarks
   Format format = Format::text;
-  std::string output;           ///< file that results go to instead of stdout; empty: stdout
-  bool quiet = false;           ///< no notes and no progress bar; errors are still reported
-  int verbose = 0;              ///< number of -v
+  std::string output;  ///< file that results go to instead of stdout; empty: stdout
+  bool quiet = false;  ///< no notes and no progress bar; errors are still reported
+  int verbose = 0;     ///< number of -v
 };
 
 /// Adds the common options to a command, in a group of their own.

@@ -93,8 +93,9 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common) {
        dataset.items.size(), dataset.folders.size(), classifier.labels().size(), name_of(mapping.rule));
   if (mapping.rule == datasets::MappingRule::rank &&
       static_cast<int64_t>(dataset.folders.size()) < classifier.labels().size())
-    note(common, "warning: no folder is named as a class, and there are fewer folders than classes: the figures only "
-                 "mean something if the folders, sorted, are the first classes");
+    note(common,
+         "warning: no folder is named as a class, and there are fewer folders than classes: the figures only "
+         "mean something if the folders, sorted, are the first classes");
   const Result result = run(classifier, dataset, mapping, options, common);
   write(output, options, dataset, mapping, result);
   output.finish();

@@ -27,7 +27,9 @@ std::string entry(const std::string& name, const std::string& description, int w
 std::string option_entry(const CLI::Option& option, int width) {
   std::string name = option.get_positional() ? option.get_name(true, false) : option.get_name(false, true);
   for (size_t at = name.find(','); at != std::string::npos; at = name.find(',', at + 2)) name.replace(at, 1, ", ");
-  if (option.nonpositional() && option.get_type_size() != 0) name += " " + option.get_type_name();
+  // CLI11 appends what its validators check: "N:INT in [1 - 9]"; ranges are for error messages.
+  const std::string type = option.get_type_name();
+  if (option.nonpositional() && option.get_type_size() != 0) name += " " + type.substr(0, type.find(':'));
   std::string text = option.get_description(), example;
   if (const size_t end = text.find('\n'); end != std::string::npos) {
     example = text.substr(end + 1);
@@ -73,14 +75,17 @@ std::string wrapped(const std::string& text, int indent, int width) {
 std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const {
   const int width = terminal_width();
   const bool is_verb = app->get_parent() != nullptr;
-  const std::vector<const CLI::Option*> positionals = app->get_options([](const CLI::Option* o) { return o->get_positional(); });
-  std::string help = wrapped(app->get_description(), 0, width) + "\n\nUsage: vitkit ";
+  const auto positionals = app->get_options([](const CLI::Option* option) { return option->get_positional(); });
+  const std::string title =
+      is_verb ? "vitkit " + app->get_name() + ": " + app->get_description() : app->get_description();
+  std::string help = wrapped(title, 0, width) + "\n\nUsage: vitkit ";
   help += is_verb ? app->get_name() + " [OPTIONS]" : "VERB [OPTIONS]";
   for (const CLI::Option* option : positionals) help += " " + option->get_name(true, false) + "...";
   help += "\n";
   if (!is_verb) {
     help += "\nVerbs (vitkit VERB --help says more):\n";
-    for (const CLI::App* verb : app->get_subcommands({})) help += entry(verb->get_name(), verb->get_description(), width);
+    for (const CLI::App* verb : app->get_subcommands({}))
+      help += entry(verb->get_name(), verb->get_description(), width);
   }
   if (!positionals.empty()) help += "\nArguments:\n";
   for (const CLI::Option* option : positionals) help += option_entry(*option, width);

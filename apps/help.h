@@ -6,7 +6,8 @@
 
 namespace apps {
 
-/// Lays out a command's help. An option's description is its text and, after a line break, its example (with_example()).
+/// Lays out a command's help. An option's description is its text and, after a line break, its example
+/// (with_example()).
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;

@@ -64,8 +64,8 @@ Names list_names() {
 int print_list(const std::string& kind, Output& output) {
   const auto found = lists().find(kind);
   if (found == lists().end())
-    vit::fail_usage("--list: unknown list '", kind, "'", vit::did_you_mean(kind, list_names()), "; known: ",
-                    vit::joined(list_names()));
+    vit::fail_usage("--list: unknown list '", kind, "'", vit::did_you_mean(kind, list_names()),
+                    "; known: ", vit::joined(list_names()));
   for (const std::string& name : found->second()) output.write({{"kind", kind}, {"name", name}}, name + "\n");
   output.finish();
   return 0;
@@ -79,11 +79,14 @@ int print_build(Output& output) {
     home = error.what();  // worth knowing, and no reason to fail
   }
   const char* isa = vit::kernels::kernels().name;
-  output.write({{"version", VITKIT_VERSION}, {"kernels", isa}, {"threads", vit::num_threads()}, {"home", home},
-                {"formats", vit::known_image_formats()}},
-               fmt::format("vitkit {}\nkernels: {}, {} threads\nconfigurations: {}\npictures: {}\nlists: {}\n",
-                           VITKIT_VERSION, isa, vit::num_threads(), home, vit::known_image_formats(),
-                           vit::joined(list_names())));
+  output.write(
+      {{"version", VITKIT_VERSION},
+       {"kernels", isa},
+       {"threads", vit::num_threads()},
+       {"home", home},
+       {"formats", vit::known_image_formats()}},
+      fmt::format("vitkit {}\nkernels: {}, {} threads\nconfigurations: {}\npictures: {}\nlists: {}\n", VITKIT_VERSION,
+                  isa, vit::num_threads(), home, vit::known_image_formats(), vit::joined(list_names())));
   output.finish();
   return 0;
 }
@@ -91,7 +94,10 @@ int print_build(Output& output) {
 void write_module(Output& output, const TreeNode& node) {
   Record parameters = Record::object();
   for (const auto& [name, shape] : node.parameters) parameters[name] = std::vector<int64_t>(shape.begin(), shape.end());
-  output.write({{"module", node.path}, {"params", node.params}, {"bytes", node.bytes}, {"flops", node.flops},
+  output.write({{"module", node.path},
+                {"params", node.params},
+                {"bytes", node.bytes},
+                {"flops", node.flops},
                 {"parameters", parameters}},
                "");
   for (const TreeNode& child : node.children) write_module(output, child);
@@ -124,13 +130,13 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
                              {"flops", tree.flops}}));
     write_module(output, tree);
   } else {
-    output.line(fmt::format("model:          {} ({})\nfrom:           {}{}\ninput:          {} x {} x {}, {} classes\n"
-                            "pre-processing: {}\nlabels:         {}\n"
-                            "total:          {:.2f} M parameters, {:.1f} MB as f32, {:.2f} GFLOP per picture\n",
-                            options.model, info.name, from, checkpoint.has_weights() ? "" : " (no weights)",
-                            info.input_channels, info.input_size[0], info.input_size[1], info.num_classes, preprocessing,
-                            labels, 1e-6 * static_cast<double>(tree.params), 1e-6 * static_cast<double>(tree.bytes),
-                            1e-9 * tree.flops));
+    output.line(fmt::format(
+        "model:          {} ({})\nfrom:           {}{}\ninput:          {} x {} x {}, {} classes\n"
+        "pre-processing: {}\nlabels:         {}\n"
+        "total:          {:.2f} M parameters, {:.1f} MB as f32, {:.2f} GFLOP per picture\n",
+        options.model, info.name, from, checkpoint.has_weights() ? "" : " (no weights)", info.input_channels,
+        info.input_size[0], info.input_size[1], info.num_classes, preprocessing, labels,
+        1e-6 * static_cast<double>(tree.params), 1e-6 * static_cast<double>(tree.bytes), 1e-9 * tree.flops));
     output.write({}, tree_text(tree));
   }
   output.finish();
@@ -152,8 +158,9 @@ Action add_info(CLI::App& command, const CommonOptions& common) {
   add_model_option(command, options->model, ", or a configuration's name")->default_str("facts about this build");
   add_img_size_option(command, options->img_size);
   command
-      .add_option("--list", options->list,
-                  with_example("What this build knows, one name per line: " + vit::joined(list_names()), "--list models"))
+      .add_option(
+          "--list", options->list,
+          with_example("What this build knows, one name per line: " + vit::joined(list_names()), "--list models"))
       ->type_name("KIND")
       ->default_str("none");
   command.footer(

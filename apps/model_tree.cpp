@@ -74,8 +74,13 @@ std::string shapes_text(const TreeNode& node) {
 }
 
 void append(std::string& text, const TreeNode& node, const std::string& name, int depth) {
-  text += fmt::format("{:<34} {:>12} {:>9.2f} {:>9.3f}  {}\n", std::string(static_cast<size_t>(2 * depth), ' ') + name,
-                      node.params, 1e-6 * static_cast<double>(node.bytes), 1e-9 * node.flops, shapes_text(node));
+  // Ops report their work under the module that called them: a Linear's stands with its attention or MLP.
+  const std::string work = node.flops > 0.0 ? fmt::format("{:.2f}", 1e-6 * node.flops) : "";
+  std::string line =
+      fmt::format("{:<30} {:>11} {:>9.3f} {:>10}  {}", std::string(static_cast<size_t>(2 * depth), ' ') + name,
+                  node.params, 1e-6 * static_cast<double>(node.bytes), work, shapes_text(node));
+  line.resize(line.find_last_not_of(' ') + 1);
+  text += line + "\n";
   for (size_t i = 0; i < node.children.size();) {
     size_t last = i;
     while (last + 1 < node.children.size() && same_form(node.children[i], node.children[last + 1])) ++last;
@@ -83,8 +88,8 @@ void append(std::string& text, const TreeNode& node, const std::string& name, in
     const std::string& last_name = node.children[last].name;
     const std::string shown =
         last == i ? child.name
-                  : fmt::format("{}-{} ({} x)", child.name, last_name.substr(last_name.find_last_not_of("0123456789") + 1),
-                                last - i + 1);
+                  : fmt::format("{}-{} ({} x)", child.name,
+                                last_name.substr(last_name.find_last_not_of("0123456789") + 1), last - i + 1);
     append(text, child, shown, depth + 1);
     i = last + 1;
   }
@@ -112,7 +117,8 @@ TreeNode model_tree(vit::ImageModel& model) {
 }
 
 std::string tree_text(const TreeNode& root) {
-  std::string text = fmt::format("{:<34} {:>12} {:>9} {:>9}  {}\n", "module", "parameters", "MB", "GFLOP", "own parameters");
+  std::string text =
+      fmt::format("{:<30} {:>11} {:>9} {:>10}  {}\n", "module", "parameters", "MB", "MFLOP", "own parameters");
   append(text, root, root.name, 0);
   return text;
 }

@@ -19,9 +19,9 @@ struct TreeNode {
   std::string path;  ///< "blocks.0.attn"; "" is the model
   std::string name;  ///< the last part: "attn", or "blocks.0" where the list itself is no module
   std::vector<std::pair<std::string, vit::Shape>> parameters;  ///< its own
-  int64_t params = 0;   ///< elements of all parameters
-  int64_t bytes = 0;    ///< of all parameters, as f32
-  double flops = 0.0;   ///< of one picture, two operations per multiply-add
+  int64_t params = 0;                                          ///< elements of all parameters
+  int64_t bytes = 0;                                           ///< of all parameters, as f32
+  double flops = 0.0;                                          ///< of one picture, two operations per multiply-add
   std::vector<TreeNode> children;
 };
 

@@ -23,7 +23,8 @@ class Batch {
     pictures_ += readable ? 1 : 0;
     items_.push_back(std::move(image));
     // Unreadable items alone wait for nothing; behind pictures their number is bounded.
-    const bool full = pictures_ == options_.batch_size || static_cast<int64_t>(items_.size()) >= 4 * options_.batch_size;
+    const bool full =
+        pictures_ == options_.batch_size || static_cast<int64_t>(items_.size()) >= 4 * options_.batch_size;
     if (full || pictures_ == 0) flush();
   }
 

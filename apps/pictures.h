@@ -13,7 +13,7 @@
 namespace apps {
 
 struct PictureOptions {
-  int64_t batch_size = 8;     ///< pictures that the model computes at once; pictures of unequal size go one size at a time
+  int64_t batch_size = 8;  ///< pictures that the model computes at once; pictures of unequal size go one size at a time
   vit::DecodeOptions decode;  ///< for every picture
 };
 

@@ -53,8 +53,8 @@ std::string progress_line(int64_t done, int64_t total, double seconds, const std
   constexpr int kWidth = 24;
   const auto filled = static_cast<size_t>(kWidth * done / total);
   const std::string left = rate > 0.0 ? clock_text(static_cast<double>(total - done) / rate) : "?";
-  return fmt::format("[{}{}] {}/{} {}, {:.1f}/s, {} left", std::string(filled, '#'),
-                     std::string(kWidth - filled, '.'), done, total, unit, rate, left);
+  return fmt::format("[{}{}] {}/{} {}, {:.1f}/s, {} left", std::string(filled, '#'), std::string(kWidth - filled, '.'),
+                     done, total, unit, rate, left);
 }
 
 }  // namespace apps

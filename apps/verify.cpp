@@ -22,14 +22,15 @@ struct VerifyVerbOptions {
 };
 
 void write(Output& output, const vit::Comparison& result) {
-  Record record = {{"name", result.name},   {"max_abs", result.max_abs},   {"rel", result.rel},
-                   {"ok", result.ok},       {"limit", result.limit},       {"limit_of", result.relative ? "rel" : "max_abs"}};
+  Record record = {{"name", result.name},   {"max_abs", result.max_abs},
+                   {"rel", result.rel},     {"ok", result.ok},
+                   {"limit", result.limit}, {"limit_of", result.relative ? "rel" : "max_abs"}};
   // A CSV has the same columns in every row; JSON says it only where there is something to say.
   if (output.format() == Format::csv || !result.detail.empty()) record["detail"] = result.detail;
-  output.write(record, fmt::format("{:<6} {:<32} max_abs {:.2e}  rel {:.2e}  (limit {:.1e} on {}){}{}\n",
-                                   result.ok ? "ok" : "FAILED", result.name, result.max_abs, result.rel, result.limit,
-                                   result.relative ? "rel" : "max_abs", result.detail.empty() ? "" : ": ",
-                                   result.detail));
+  output.write(record,
+               fmt::format("{:<6} {:<32} max_abs {:.2e}  rel {:.2e}  (limit {:.1e} on {}){}{}\n",
+                           result.ok ? "ok" : "FAILED", result.name, result.max_abs, result.rel, result.limit,
+                           result.relative ? "rel" : "max_abs", result.detail.empty() ? "" : ": ", result.detail));
 }
 
 int verify(const VerifyVerbOptions& options, const CommonOptions& common) {
@@ -51,7 +52,8 @@ int verify(const VerifyVerbOptions& options, const CommonOptions& common) {
     passed += result.ok ? 1 : 0;
   }
   output.finish();
-  for (const std::string& name : report.unknown) note(common, "not compared: {} (the model has no output of that name)", name);
+  for (const std::string& name : report.unknown)
+    note(common, "not compared: {} (the model has no output of that name)", name);
   if (report.compared.empty()) print_error("vitkit verify: nothing was compared");
   note(common, "{} compared, {} out of tolerance", report.compared.size(), report.compared.size() - passed);
   return report.ok() ? 0 : 1;
@@ -76,12 +78,12 @@ Action add_verify(CLI::App& command, const CommonOptions& common) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command.footer(
+      "A golden file is made in Python, of the reference's input and outputs by name:\n"
+      "  safetensors.torch.save_file({\"input\": x, \"output\": model(x)}, \"golden.safetensors\")\n"
+      "\n"
       "EXAMPLES\n"
       "  vitkit verify --model path/to/checkpoint\n"
-      "  vitkit verify --model path/to/checkpoint --golden path/to/golden.safetensors --format json\n"
-      "\n"
-      "A golden file is made in Python: the reference's input and outputs, by name:\n"
-      "  safetensors.torch.save_file({\"input\": x, \"output\": model(x)}, \"golden.safetensors\")");
+      "  vitkit verify --model path/to/checkpoint --golden path/to/golden.safetensors --format json");
   return [options, &common] { return verify(*options, common); };
 }
 

@@ -1,5 +1,5 @@
-// The command vitkit: finds the verb, parses its options, and turns what happens into an exit status (0 fine; 1 a source,
-// the work or an output failed; 2 wrong options, configuration, model or data).
+// The command vitkit: finds the verb, parses its options, and turns what happens into an exit status (0 fine; 1 a
+// source, the work or an output failed; 2 wrong options, configuration, model or data).
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -20,16 +20,16 @@ namespace {
 
 constexpr int kFailed = 1, kWrongUse = 2;
 
-constexpr const char* kExamples =
+constexpr const char* kFooter =
+    "Exit status: 0 fine; 1 a source, the work or an output failed; 2 wrong options,\n"
+    "model or data. Results go to stdout, everything else to stderr.\n"
+    "\n"
     "EXAMPLES\n"
     "  vitkit classify --model path/to/checkpoint photo.jpg\n"
     "  vitkit classify --model path/to/checkpoint --format json photos/ > answers.jsonl\n"
     "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
     "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 -v\n"
-    "  vitkit info --list models\n"
-    "\n"
-    "Exit status: 0 fine; 1 a source, the work or an output failed; 2 wrong options,\n"
-    "model or data. Results go to stdout, everything else to stderr.";
+    "  vitkit info --list models";
 
 /// "--topk: ..." on one line, with the way to help.
 int report_parse_error(const CLI::ParseError& error, const std::string& verb) {
@@ -57,11 +57,10 @@ int run(std::vector<std::string> arguments) {
   CLI::App app("vitkit: classify, evaluate and measure with vision transformers, from the checkpoints people have.",
                "vitkit");
   app.formatter(std::make_shared<HelpFormatter>());
-  app.set_help_flag("--help,-h", with_example("Prints this text; after a verb, its options (default: off)",
-                                              "vitkit classify --help"));
+  app.set_help_flag("--help,-h", with_example("Prints this text; after a verb, its options", "vitkit classify --help"));
   app.set_version_flag("--version", std::string("vitkit " VITKIT_VERSION),
-                       with_example("Prints the version (default: off)", "vitkit --version"));
-  app.footer(kExamples);
+                       with_example("Prints the version", "vitkit --version"));
+  app.footer(kFooter);
   CommonOptions common;
   std::vector<Action> actions;
   for (const Verb& verb : verbs()) {

@@ -56,7 +56,8 @@ class LabelIndex {
   std::unordered_map<std::string, int64_t> index_;
 };
 
-/// The mapping by `find`, if it knows any folder. Errors (usage): it knows some of them only, or one class has two folders.
+/// The mapping by `find`, if it knows any folder. Errors (usage): it knows some of them only, or one class has two
+/// folders.
 template <class Find>
 std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::string>& folders, const Find& find) {
   ClassMapping mapping{.rule = rule, .classes = {}};
@@ -74,8 +75,8 @@ std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::stri
   }
   if (mapping.classes.empty()) return std::nullopt;
   if (!unknown.empty())
-    vit::fail_usage("data: ", mapping.classes.size(), " folders map to the model's classes by ", name_of(rule), ", but ",
-                    unknown.size(), " do not: ", vit::joined(unknown, 20));
+    vit::fail_usage("data: ", mapping.classes.size(), " folders map to the model's classes by ", name_of(rule),
+                    ", but ", unknown.size(), " do not: ", vit::joined(unknown, 20));
   return mapping;
 }
 

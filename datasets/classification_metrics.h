@@ -5,7 +5,8 @@
 
 namespace datasets {
 
-/// Collects one picture after another. The sums are in f64 and in the order of the calls: the same order, the same bits.
+/// Collects one picture after another. The sums are in f64 and in the order of the calls: the same order, the same
+/// bits.
 class ClassificationMetrics {
  public:
   /// logits [classes] and the true class. Errors: `target` out of range.

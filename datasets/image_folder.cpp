@@ -54,8 +54,8 @@ fs::path choose_split(const fs::path& root, const std::string& split) {
   for (const char* known : {"train", "val", "validation", "test"})
     if (is_there(known)) splits.push_back(known);
   if (!splits.empty())
-    vit::fail_usage("data ", root.string(), ": there is no split ", vit::joined(wanted), "; found: ",
-                    vit::joined(splits));
+    vit::fail_usage("data ", root.string(), ": there is no split ", vit::joined(wanted),
+                    "; found: ", vit::joined(splits));
   return root;
 }
 
@@ -82,7 +82,8 @@ ImageFolder open_image_folder(const std::string& path, const std::string& split)
   const fs::path given = without_prefix(path);
   std::error_code error;
   if (!fs::is_directory(given, error))
-    vit::fail_usage("data ", given.string(), ": ", fs::exists(given, error) ? "it is no folder" : "there is no such folder");
+    vit::fail_usage("data ", given.string(), ": ",
+                    fs::exists(given, error) ? "it is no folder" : "there is no such folder");
   ImageFolder dataset;
   const fs::path root = choose_split(given, split);
   dataset.root = root.string();

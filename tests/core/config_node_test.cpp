@@ -63,6 +63,8 @@ TEST(ConfigNode, WhatIsNotYamlIsRefusedWithItsLine) {
   for (const std::string bytes :
        {"\x84", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xe0\x9f\xbf"})
     EXPECT_THAT(parse_error("a: " + bytes), HasSubstr("not UTF-8"));
+  EXPECT_THAT(parse_error("a: \"\\N\""), HasSubstr("does not give UTF-8"))
+      << "yaml-cpp makes a lone byte of this escape";
   EXPECT_THAT(parse_error("a: &x [1, *x]\n"), HasSubstr("test.yaml:1"));
 }
 
@@ -211,6 +213,13 @@ TEST(ConfigNode, YamlRoundTrip) {
   EXPECT_NE(parse("a: 1"), parse("a: '1'"));
   EXPECT_EQ(parse("a: x"), parse("a: 'x'"));
   EXPECT_EQ(ConfigNode().to_yaml(), "null\n");
+  for (const std::string odd :
+       {"\r", "\x01", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf", " x ", "- x", "-", "a: b", "#", "a  b", ".5"}) {
+    const ConfigNode node = ConfigNode::make_map()
+                                .with("key", ConfigNode::make_scalar("a" + odd, true))
+                                .with(odd, ConfigNode::make_scalar(odd, true));
+    EXPECT_EQ(parse(node.to_yaml()), node) << node.to_yaml();
+  }
 }
 
 TEST(ConfigNode, RefuseNamesPlaceAndPath) {

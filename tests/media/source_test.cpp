@@ -27,7 +27,7 @@ Strings items(ImageSource& source, const test::TempDir& dir) {
   return all;
 }
 
-Strings items(const Strings& arguments, const test::TempDir& dir, SourceOptions options = {}) {
+Strings items(const Strings& arguments, const test::TempDir& dir, const SourceOptions& options = {}) {
   ImageSource source(arguments, options);
   return items(source, dir);
 }

@@ -281,7 +281,7 @@ ConfigNode write_value(const T& value) {
   } else if constexpr (IsVector<T>::value || IsArray<T>::value) {
     std::vector<ConfigNode> items;
     for (const typename T::value_type item : value) items.push_back(write_value(item));
-    return ConfigNode::make_list(std::move(items));
+    return ConfigNode::make_list(items);
   } else {
     static_assert(IsMap<T>::value, "this type cannot be a configuration field");
     ConfigNode node = ConfigNode::make_map();

@@ -115,10 +115,11 @@ ConfigNode ConfigNode::make_map(const std::string& place) {
   return ConfigNode(std::make_shared<Impl>(Kind::map, std::make_shared<const std::string>(place)));
 }
 
-ConfigNode ConfigNode::make_list(std::vector<ConfigNode> items, const std::string& place) {
+ConfigNode ConfigNode::make_list(const std::vector<ConfigNode>& items, const std::string& place) {
   const auto file = std::make_shared<const std::string>(place);
   auto list = std::make_shared<Impl>(Kind::list, file);
-  for (ConfigNode& item : items) list->add(item.impl_ ? item.impl_ : std::make_shared<const Impl>(Kind::null, file));
+  for (const ConfigNode& item : items)
+    list->add(item.impl_ ? item.impl_ : std::make_shared<const Impl>(Kind::null, file));
   return ConfigNode(list);
 }
 

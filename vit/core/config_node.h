@@ -45,7 +45,7 @@ class ConfigNode {
 
   /// Nodes that no file holds (defaults, converted checkpoints); `place` stands for the file in messages.
   static ConfigNode make_map(const std::string& place = {});
-  static ConfigNode make_list(std::vector<ConfigNode> items, const std::string& place = {});
+  static ConfigNode make_list(const std::vector<ConfigNode>& items, const std::string& place = {});
   /// `is_text` marks a string that must not be taken for a number, a bool or null.
   static ConfigNode make_scalar(const std::string& text, bool is_text, const std::string& place = {});
 

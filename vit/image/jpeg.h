@@ -1,5 +1,5 @@
 // JPEG through libjpeg-turbo, set up as Pillow sets it up, so that the pixels are the same bytes. OpenCV also ends in
-// libjpeg-turbo, but it converts CMYK by another formula, returns undefined rows for cut files, and costs 0.1 s and
+// libjpeg-turbo, but it converts CMYK by another formula, returns wrong rows for cut files, and costs 0.1 s and
 // 60 MB when it is loaded, which a program that classifies photos need not pay.
 #pragma once
 

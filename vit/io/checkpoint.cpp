@@ -110,6 +110,13 @@ void check_folder(const fs::path& dir) {
                "folder holds: ", joined(names, 20));
 }
 
+/// A JSON file that must hold an object.
+nlohmann::json load_object(const fs::path& path) {
+  nlohmann::json parsed = load_json(path);
+  const JsonObject refuses_all_else(parsed, path.string());
+  return parsed;
+}
+
 const char* environment(const char* name) {
   const char* value = std::getenv(name);
   return value && *value ? value : nullptr;
@@ -221,11 +228,7 @@ fs::path Checkpoint::file(const std::string& file_name) const {
 const nlohmann::json& Checkpoint::config() const {
   const std::lock_guard lock(state_->mutex);
   if (!has_weights()) fail_usage("model ", name(), ": it is a configuration, there is no config.json");
-  if (!state_->config) {
-    nlohmann::json parsed = load_json(dir() / "config.json");
-    JsonObject(parsed, (dir() / "config.json").string());  // refuses what is no object
-    state_->config = std::move(parsed);
-  }
+  if (!state_->config) state_->config = load_object(dir() / "config.json");
   return *state_->config;
 }
 
@@ -233,11 +236,7 @@ const nlohmann::json* Checkpoint::preprocessor() const {
   const std::lock_guard lock(state_->mutex);
   const fs::path path = file("preprocessor_config.json");
   if (path.empty()) return nullptr;
-  if (!state_->preprocessor) {
-    nlohmann::json parsed = load_json(path);
-    JsonObject(parsed, path.string());
-    state_->preprocessor = std::move(parsed);
-  }
+  if (!state_->preprocessor) state_->preprocessor = load_object(path);
   return &*state_->preprocessor;
 }
 

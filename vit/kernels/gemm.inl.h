@@ -174,7 +174,7 @@ VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t
     for (int64_t p = part.p0; p < part.p1; ++p) {
       const Panel<S> panel(n, p);
       const float* b_p = b + p * panel_floats;
-      const int64_t next_floats = p + 1 < part.p1 ? k * Panel<S>(n, p + 1).width() : 0;
+      const int64_t next_floats = blocks == 1 && p + 1 < part.p1 ? k * Panel<S>(n, p + 1).width() : 0;
       const float *next = b_p + panel_floats, *next_end = next + next_floats;
       for (int64_t t = 0; t < tiles.count; ++t) {
         const int64_t row = tiles.first_row(t), tile_rows = tiles.first_row(t + 1) - row;

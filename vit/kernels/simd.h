@@ -78,6 +78,7 @@ struct SimdBase {
   /// a * b + c, rounded once where the unit can (SSE2 rounds twice).
   static VITKIT_INLINE V fma(V a, V b, V c) { return xsimd::fma(a, b, c); }
   static VITKIT_INLINE V max(V a, V b) { return xsimd::max(a, b); }
+  static VITKIT_INLINE V min(V a, V b) { return xsimd::min(a, b); }
   static VITKIT_INLINE V abs(V a) { return xsimd::abs(a); }
   static VITKIT_INLINE V sqrt(V a) { return xsimd::sqrt(a); }
   /// a < b ? x : y by lane; a NaN takes y.
@@ -140,6 +141,7 @@ struct Simd<xsimd::avx512bw> : SimdBase<xsimd::avx512bw> {
   static VITKIT_INLINE void store_tail(float* p, V v, int64_t count) { _mm512_mask_storeu_ps(p, tail_mask(count), v); }
   static VITKIT_INLINE V fma(V a, V b, V c) { return V(_mm512_fmadd_ps(a, b, c)); }
   static VITKIT_INLINE V max(V a, V b) { return V(_mm512_max_ps(a, b)); }
+  static VITKIT_INLINE V min(V a, V b) { return V(_mm512_min_ps(a, b)); }
   static VITKIT_INLINE V abs(V a) { return V(_mm512_abs_ps(a)); }
   static VITKIT_INLINE V sqrt(V a) { return V(_mm512_sqrt_ps(a)); }
   static VITKIT_INLINE V select_less(V a, V b, V x, V y) {
