@@ -57,16 +57,19 @@ TEST(Verify, AWrongReferenceFails) {
 
 TEST(Verify, NothingComparedIsNotOk) {
   const test::TempDir dir;
-  write_safetensors(dir / "golden.safetensors", {{"input", Tensor::zeros({1, 3, 96, 96})}, {"odd", Tensor::zeros({1})}});
+  write_safetensors(dir / "golden.safetensors",
+                    {{"input", Tensor::zeros({1, 3, 96, 96})}, {"odd", Tensor::zeros({1})}});
   EXPECT_FALSE(verify_model(*model_of("A1b_vit_gap"), {.golden = dir / "golden.safetensors"}).ok());
   write_safetensors(dir / "golden.safetensors", {{"output", Tensor::zeros({1})}});
-  EXPECT_THAT(test::usage_error([&] { verify_model(*model_of("A1b_vit_gap"), {.golden = dir / "golden.safetensors"}); }),
-              testing::HasSubstr("no tensor 'input'"));
+  EXPECT_THAT(
+      test::usage_error([&] { verify_model(*model_of("A1b_vit_gap"), {.golden = dir / "golden.safetensors"}); }),
+      testing::HasSubstr("no tensor 'input'"));
 }
 
 TEST(Tolerances, OwnThenDerivedThenTwentyTimesTheErrorThenRelative) {
   const test::TempDir dir;
-  dir.write("case.json", R"({"atol": {"output_sq": 0.5}, "fp32_vs_fp64": {"hidden.0": [0.01, 1, 1], "output_sq": [9, 9, 9]}})");
+  dir.write("case.json",
+            R"({"atol": {"output_sq": 0.5}, "fp32_vs_fp64": {"hidden.0": [0.01, 1, 1], "output_sq": [9, 9, 9]}})");
   const Tolerances tolerances(dir / "case.json", 1e-3);
   const Tensor zero = Tensor::zeros({2}), one = Tensor::full({2}, 1.0f);
   EXPECT_EQ(tolerances.compare("output_sq", zero, zero).limit, 0.5);

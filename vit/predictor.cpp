@@ -27,8 +27,7 @@ PreprocessOverrides square(int64_t size) { return {.image_size = size}; }
 
 }  // namespace
 
-Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& model,
-                               std::optional<int64_t> img_size) {
+Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& model, std::optional<int64_t> img_size) {
   if (!checkpoint.has_weights()) {
     // What timm's own vit_* configurations say; there is no checkpoint that could say otherwise.
     TimmPreprocess preprocess{.input_size = {model.info().input_size[0], model.info().input_size[1]},
@@ -94,8 +93,7 @@ Classifier Classifier::load(const std::string& name, const ClassifierOptions& op
   const ModelInfo& info = state.model->info();
   if (info.num_classes == 0)
     fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features");
-  if (info.input_channels != 3)
-    fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
+  if (info.input_channels != 3) fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
   state.preprocessor = load_preprocessor(checkpoint, *state.model, options.img_size);
   const std::optional<Extent> size = state.preprocessor.fixed_size();
   if (size && (size->height != info.input_size[0] || size->width != info.input_size[1]))
@@ -118,16 +116,15 @@ std::vector<Prediction> Classifier::top(const float* logits, int64_t topk) const
   std::vector<int64_t> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), int64_t{0});
   const auto wanted = order.begin() + std::clamp<int64_t>(topk, 0, classes);
-  std::partial_sort(order.begin(), wanted, order.end(), [&](int64_t a, int64_t b) {
-    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
-  });
+  std::partial_sort(order.begin(), wanted, order.end(),
+                    [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   const double largest = *std::max_element(logits, logits + classes);
   double sum = 0.0;
   for (int64_t i = 0; i < classes; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
   std::vector<Prediction> predictions;
   for (auto index = order.begin(); index != wanted; ++index)
-    predictions.push_back({state_->labels.name(*index), *index,
-                           std::exp(static_cast<double>(logits[*index]) - largest) / sum});
+    predictions.push_back(
+        {state_->labels.name(*index), *index, std::exp(static_cast<double>(logits[*index]) - largest) / sum});
   return predictions;
 }
 

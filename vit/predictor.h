@@ -1,7 +1,8 @@
 // The library's face for classification: load a checkpoint, ask it about pictures.
 //
 //   auto classifier = vit::Classifier::load("path/to/checkpoint");
-//   for (const vit::Prediction& p : classifier(vit::load_image("photo.jpg"))) std::cout << p.label << " " << p.score << "\n";
+//   for (const vit::Prediction& p : classifier(vit::load_image("photo.jpg"))) std::cout << p.label << " " << p.score <<
+//   "\n";
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,9 @@ class ImageModel;
 class Preprocessor;
 struct Context;
 
-/// The pre-processing of a checkpoint: its own files', else what its library pairs with such a model; for a configuration
-/// without weights, timm's for vit_*. `img_size`: a square input of another size. Errors (usage): wrong values in a file.
+/// The pre-processing of a checkpoint: its own files', else what its library pairs with such a model; for a
+/// configuration without weights, timm's for vit_*. `img_size`: a square input of another size. Errors (usage): wrong
+/// values in a file.
 Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& model,
                                std::optional<int64_t> img_size = {});
 
@@ -46,8 +48,8 @@ struct ClassifierOptions {
 /// An image classifier. Copies share the model; all members may be called from several threads at once.
 class Classifier {
  public:
-  /// `model` as the command line takes it: a checkpoint directory (timm or Hugging Face), a hub id in the local cache, a
-  /// bundled model's or a model configuration's name. Errors: vit::Error, naming the file and what is wrong with it.
+  /// `model` as the command line takes it: a checkpoint directory (timm or Hugging Face), a hub id in the local cache,
+  /// a bundled model's or a model configuration's name. Errors: vit::Error, naming the file and what is wrong with it.
   static Classifier load(const std::string& model, const ClassifierOptions& options = {});
 
   /// The topk classes of a picture, by descending score.

@@ -149,9 +149,8 @@ VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options)
     const auto suffix = std::find_if(suffixes.begin(), suffixes.end(), [&](const std::string& candidate) {
       return tensor.name.size() > candidate.size() && tensor.name.ends_with(candidate);
     });
-    const std::string ours = suffix == suffixes.end()
-                                 ? ""
-                                 : our_name(model.reference_names(), without_suffix(tensor.name, *suffix));
+    const std::string ours =
+        suffix == suffixes.end() ? "" : our_name(model.reference_names(), without_suffix(tensor.name, *suffix));
     if (ours.empty())
       report.unknown.push_back(tensor.name);
     else

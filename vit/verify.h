@@ -21,7 +21,7 @@ struct Comparison {
   double limit = 0.0;    ///< bound on max_abs, or on rel where `relative`
   bool relative = false;
   bool ok = false;
-  std::string detail;    ///< why it is not comparable: "shape [1, 11], reference [1, 10]"
+  std::string detail;  ///< why it is not comparable: "shape [1, 11], reference [1, 10]"
 };
 
 struct VerifyReport {
@@ -36,15 +36,16 @@ struct VerifyOptions {
   double rtol = 1e-4;            ///< on rel, for tensors without a tolerance in the case.json beside the golden file
 };
 
-/// Runs the model on every input of the golden file (`input`, or `input_X` for outputs named `..._X`) and compares all it
-/// can name, intermediates included. Errors (usage): the file is unreadable or has no input.
+/// Runs the model on every input of the golden file (`input`, or `input_X` for outputs named `..._X`) and compares all
+/// it can name, intermediates included. Errors (usage): the file is unreadable or has no input.
 VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options);
 
 /// Tolerances by tensor name.
 class Tolerances {
  public:
-  /// From a case.json: `atol` per tensor; else that of the tensor it derives from ("output_dynamic_sq" from "output_sq"); else
-  /// 20 times its `fp32_vs_fp64` error; else `rtol` on the relative error. A missing file leaves rtol only.
+  /// From a case.json: `atol` per tensor; else that of the tensor it derives from ("output_dynamic_sq" from
+  /// "output_sq"); else 20 times its `fp32_vs_fp64` error; else `rtol` on the relative error. A missing file leaves
+  /// rtol only.
   Tolerances(const std::filesystem::path& case_json, double rtol);
   /// Fills limit, relative, max_abs, rel and ok.
   Comparison compare(const std::string& name, const Tensor& ours, const Tensor& reference) const;

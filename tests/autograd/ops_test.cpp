@@ -110,7 +110,8 @@ OpCase attention_case(const AttentionSizes& s) {
   const Tensor bias = s.bias ? random({s.heads, s.queries, s.keys}, 11) : Tensor();
   const float scale = 1.0f / std::sqrt(static_cast<float>(s.dim));
   OpCase result;
-  result.name = str("attention_", s.batch, "x", s.queries, "x", s.keys, "x", s.heads, "x", s.dim, s.bias ? "_bias" : "");
+  result.name =
+      str("attention_", s.batch, "x", s.queries, "x", s.keys, "x", s.heads, "x", s.dim, s.bias ? "_bias" : "");
   result.run = [=](Context& ctx) {
     return attention(ctx, {asking, 0}, {memory, width}, {memory, 2 * width}, {s.heads, s.dim, scale, bias}).value();
   };
@@ -119,9 +120,9 @@ OpCase attention_case(const AttentionSizes& s) {
     for (int64_t b = 0; b < s.batch; ++b) {
       for (int64_t h = 0; h < s.heads; ++h) {
         const Plain added = s.bias ? Plain(xt::view(wide(bias), h)) : Plain(0.0);
-        xt::view(out, b, xt::all(), xt::range(h * s.dim, (h + 1) * s.dim)) = plain::attention<double>(
-            head(asking, b, h * s.dim, s.dim), head(memory, b, width + h * s.dim, s.dim),
-            head(memory, b, 2 * width + h * s.dim, s.dim), added, static_cast<double>(scale));
+        xt::view(out, b, xt::all(), xt::range(h * s.dim, (h + 1) * s.dim)) =
+            plain::attention<double>(head(asking, b, h * s.dim, s.dim), head(memory, b, width + h * s.dim, s.dim),
+                                     head(memory, b, 2 * width + h * s.dim, s.dim), added, static_cast<double>(scale));
       }
     }
     return out;
@@ -137,7 +138,9 @@ OpCase patch_case(int64_t batch, int64_t channels, int64_t height, int64_t width
   const Tensor weight = random({dim, channels, patch, patch}, 13);
   const auto packed = std::make_shared<PackedWeight>(PackedWeight::pack(weight));
   return {str("patch_embed_", batch, "x", channels, "x", height, "x", width, "_p", patch),
-          [=](Context& ctx) { return patch_embed(ctx, image, {Var(), *packed}, bias, patch, patch).value(); },
+          [=](Context& ctx) {
+            return patch_embed(ctx, image, {Var(), *packed}, bias, patch, patch).value();
+          },
           [=] {
             // The definition is the strided convolution; the map has its channels last.
             const size_t grid = static_cast<size_t>((height / patch) * (width / patch));
@@ -159,14 +162,15 @@ OpCase conv_case(const Conv2dOptions& options, int64_t channels, int64_t outputs
   const auto packed = std::make_shared<PackedWeight>(PackedWeight::pack(weight));
   return {str("conv2d_", options.kernel_h, "x", options.kernel_w, "_s", options.stride, "_p", options.padding, "_d",
               options.dilation),
-          [=](Context& ctx) { return conv2d(ctx, x, {Var(), *packed}, bias, options).value(); },
+          [=](Context& ctx) {
+            return conv2d(ctx, x, {Var(), *packed}, bias, options).value();
+          },
           [=] {
             std::vector<Plain> maps;
             for (int b = 0; b < 2; ++b)
-              maps.push_back(plain::conv2d<double>(Plain(xt::view(wide(x), b)), wide(weight), wide(bias),
-                                                   static_cast<size_t>(options.stride),
-                                                   static_cast<size_t>(options.padding),
-                                                   static_cast<size_t>(options.dilation)));
+              maps.push_back(plain::conv2d<double>(
+                  Plain(xt::view(wide(x), b)), wide(weight), wide(bias), static_cast<size_t>(options.stride),
+                  static_cast<size_t>(options.padding), static_cast<size_t>(options.dilation)));
             return Plain(xt::stack(xt::xtuple(maps[0], maps[1])));
           },
           square_tolerance(options.kernel_h * options.kernel_w * channels)};
@@ -226,7 +230,8 @@ TEST(AttentionProbs, AreTheSoftmaxOfTheScores) {
   const Tensor probs = attention_probs(ctx, {qkv, 0}, {qkv, 24}, {.heads = 3, .head_dim = 8, .scale = 0.5f});
   for (int64_t b = 0; b < 2; ++b) {
     for (int64_t h = 0; h < 3; ++h) {
-      const Plain want = plain::attention_probs<double>(head(qkv, b, h * 8, 8), head(qkv, b, 24 + h * 8, 8), Plain(0.0), 0.5);
+      const Plain want =
+          plain::attention_probs<double>(head(qkv, b, h * 8, 8), head(qkv, b, 24 + h * 8, 8), Plain(0.0), 0.5);
       for (size_t i = 0; i < want.size(); ++i)
         ASSERT_NEAR(probs.f32()[(b * 3 + h) * 19 * 19 + static_cast<int64_t>(i)], want.flat(i), 1e-6);
     }
@@ -238,9 +243,10 @@ TEST(Attention, MaskedQueriesGiveZerosAndMaskedKeysDoNotCount) {
   const Tensor qkv = random({1, 6, 3 * 8}, 21);
   Tensor bias = Tensor::zeros({1, 6, 6});
   const float infinity = std::numeric_limits<float>::infinity();
-  for (int64_t j = 0; j < 6; ++j) bias.f32()[2 * 6 + j] = -infinity;      // query 2 sees nothing
-  for (int64_t j = 1; j < 6; ++j) bias.f32()[4 * 6 + j] = -infinity;      // query 4 sees key 0 only
-  const Tensor y = attention(ctx, {qkv, 0}, {qkv, 8}, {qkv, 16}, {.heads = 1, .head_dim = 8, .scale = 1, .bias = bias}).value();
+  for (int64_t j = 0; j < 6; ++j) bias.f32()[2 * 6 + j] = -infinity;  // query 2 sees nothing
+  for (int64_t j = 1; j < 6; ++j) bias.f32()[4 * 6 + j] = -infinity;  // query 4 sees key 0 only
+  const Tensor y =
+      attention(ctx, {qkv, 0}, {qkv, 8}, {qkv, 16}, {.heads = 1, .head_dim = 8, .scale = 1, .bias = bias}).value();
   for (int64_t d = 0; d < 8; ++d) {
     EXPECT_EQ(y.f32()[2 * 8 + d], 0.0f);
     EXPECT_FLOAT_EQ(y.f32()[4 * 8 + d], qkv.f32()[16 + d]);
@@ -318,10 +324,16 @@ TEST(Ops, ErrorsNameTheOpAndBothShapes) {
   Context ctx;
   const Var weight = random({6, 4}, 40);
   const std::string message = test::failure([&] { linear(ctx, random({2, 5}, 41), {weight, PackedWeight()}, {}); });
-  EXPECT_THAT(message, testing::AllOf(testing::HasSubstr("linear"), testing::HasSubstr("[2, 5]"), testing::HasSubstr("[6, 4]")));
-  EXPECT_THAT(test::failure([&] { layer_norm(ctx, random({2, 5}, 42), random({4}, 43), {}, 1e-6f); }),
+  EXPECT_THAT(message,
+              testing::AllOf(testing::HasSubstr("linear"), testing::HasSubstr("[2, 5]"), testing::HasSubstr("[6, 4]")));
+  EXPECT_THAT(test::failure([&] {
+                layer_norm(ctx, random({2, 5}, 42), random({4}, 43), {}, 1e-6f);
+              }),
               testing::AllOf(testing::HasSubstr("layer_norm"), testing::HasSubstr("[5]"), testing::HasSubstr("[4]")));
-  EXPECT_THAT(test::failure([&] { slice_tokens(ctx, random({1, 3, 2}, 44), 2, 5); }), testing::HasSubstr("slice_tokens"));
+  EXPECT_THAT(test::failure([&] {
+                slice_tokens(ctx, random({1, 3, 2}, 44), 2, 5);
+              }),
+              testing::HasSubstr("slice_tokens"));
 }
 
 }  // namespace

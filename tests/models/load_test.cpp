@@ -67,9 +67,9 @@ TEST_F(LoadTest, EverythingThatDoesNotFitIsNamedAtOnce) {
   named(entries, "norm.weight").name = "norm.wieght";
   named(entries, "head.weight").tensor = Tensor::zeros({4, 8});
   entries.push_back({"extra.bias", Tensor::zeros({2})});
-  EXPECT_THAT(load_error(entries), AllOf(HasSubstr("model.safetensors"), HasSubstr("norm.weight"), HasSubstr("norm.wieght"),
-                                         HasSubstr("extra.bias"), HasSubstr("head.weight"), HasSubstr("[3, 8]"),
-                                         HasSubstr("[4, 8]")));
+  EXPECT_THAT(load_error(entries),
+              AllOf(HasSubstr("model.safetensors"), HasSubstr("norm.weight"), HasSubstr("norm.wieght"),
+                    HasSubstr("extra.bias"), HasSubstr("head.weight"), HasSubstr("[3, 8]"), HasSubstr("[4, 8]")));
 }
 
 TEST_F(LoadTest, SeparateProjectionsAreStackedByTheKeyMap) {
@@ -87,8 +87,8 @@ TEST_F(LoadTest, SeparateProjectionsAreStackedByTheKeyMap) {
   }
   KeyMap keys{.rules = {}, .prefix = "model.", .ignored = {}};
   for (const std::string kind : {".weight", ".bias"})
-    keys.rules.push_back({"blocks.{i}.attn.qkv" + kind,
-                          {"{p}layers.{i}.q" + kind, "{p}layers.{i}.k" + kind, "{p}layers.{i}.v" + kind}});
+    keys.rules.push_back(
+        {"blocks.{i}.attn.qkv" + kind, {"{p}layers.{i}.q" + kind, "{p}layers.{i}.k" + kind, "{p}layers.{i}.v" + kind}});
   const Tensor apart = load_and_run(separate, keys);
   for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(apart.f32()[i], together.f32()[i]);
 }

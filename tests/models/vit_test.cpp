@@ -181,8 +181,14 @@ TEST(Vit, AnImageSmallerThanAPatchIsAnError) {
   Vit model(small(), "x");
   initialise_parameters(model, 0);
   Context ctx;
-  EXPECT_THAT(test::failure([&] { model.forward(ctx, images(1, {4, 32})); }), testing::HasSubstr("smaller than a patch"));
-  EXPECT_THAT(test::failure([&] { model.forward(ctx, Tensor::zeros({1, 4, 32, 32})); }), testing::HasSubstr("[1, 4, 32, 32]"));
+  EXPECT_THAT(test::failure([&] {
+                model.forward(ctx, images(1, {4, 32}));
+              }),
+              testing::HasSubstr("smaller than a patch"));
+  EXPECT_THAT(test::failure([&] {
+                model.forward(ctx, Tensor::zeros({1, 4, 32, 32}));
+              }),
+              testing::HasSubstr("[1, 4, 32, 32]"));
 }
 
 }  // namespace

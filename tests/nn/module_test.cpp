@@ -52,9 +52,8 @@ TEST(Linear, PackingDropsThePlainWeightAndKeepsTheResult) {
   const Var x = Tensor::full({2, 5}, 0.5f);
   const Tensor before = linear.forward(ctx, x).value().clone();
   linear.prepare();
-  linear.visit_parameters([](const std::string& name, Parameter& parameter) {
-    EXPECT_EQ(parameter.value.defined(), name == "bias");
-  });
+  linear.visit_parameters(
+      [](const std::string& name, Parameter& parameter) { EXPECT_EQ(parameter.value.defined(), name == "bias"); });
   const Tensor after = linear.forward(ctx, x).value();
   for (int64_t i = 0; i < before.numel(); ++i) EXPECT_EQ(before.f32()[i], after.f32()[i]);
 }
@@ -73,7 +72,9 @@ TEST(Attention, OptionsComeFromItsOwnNode) {
   const auto normed = factory({12, 3}, ConfigNode::parse("{qkv_bias: false, qk_norm: layernorm}", "options"));
   EXPECT_EQ(plain->parameter_count(), 36 * 12 + 36 + 12 * 12 + 12);
   EXPECT_EQ(normed->parameter_count(), 36 * 12 + 12 * 12 + 12 + 2 * 2 * 4);
-  EXPECT_THAT(test::usage_error([&] { factory({12, 3}, ConfigNode::parse("{qkv_bais: true}", "options")); }),
+  EXPECT_THAT(test::usage_error([&] {
+                factory({12, 3}, ConfigNode::parse("{qkv_bais: true}", "options"));
+              }),
               testing::HasSubstr("qkv_bias"));
   EXPECT_THAT(test::usage_error([&] { factory({12, 5}, ConfigNode()); }), testing::HasSubstr("num_heads 5"));
 }

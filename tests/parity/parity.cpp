@@ -1,6 +1,7 @@
-// Runs reference cases: `parity DIR [--only A1,B2]`. A case is a folder with golden.safetensors; its family is the folder's
-// name up to the first underscore without trailing small letters ("A1b_vit_gap": A1). One line per case, then
-// "N passed, N failed"; a family that nobody here knows fails. Exit status: 0 all passed, 1 some failed or none was found, 2 usage.
+// Runs reference cases: `parity DIR [--only A1,B2]`. A case is a folder with golden.safetensors; its family is the
+// folder's name up to the first underscore without trailing small letters ("A1b_vit_gap": A1). One line per case, then
+// "N passed, N failed"; a family that nobody here knows fails. Exit status: 0 all passed, 1 some failed or none was
+// found, 2 usage.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -43,7 +44,9 @@ Outcome run_model_case(const fs::path& dir) {
   for (const vit::Comparison& c : report.compared) {
     const double share = c.limit > 0.0 ? (c.relative ? c.rel : c.max_abs) / c.limit : 0.0;
     worst = std::max(worst, share);
-    if (!c.ok) outcome.detail += vit::str("; ", c.name, ": max_abs ", c.max_abs, " rel ", c.rel, " limit ", c.limit, " ", c.detail);
+    if (!c.ok)
+      outcome.detail +=
+          vit::str("; ", c.name, ": max_abs ", c.max_abs, " rel ", c.rel, " limit ", c.limit, " ", c.detail);
   }
   for (const std::string& name : report.unknown) outcome.detail += "; not compared: " + name;
   outcome.detail += vit::str(", worst at ", std::round(1000.0 * worst) / 10.0, " % of its tolerance");
@@ -67,8 +70,8 @@ Outcome run_preprocess_case(const fs::path& dir) {
 /// The families, by the prefix of their cases' names; the longest that fits is taken.
 const std::map<std::string, std::function<Outcome(const fs::path&)>>& families() {
   static const std::map<std::string, std::function<Outcome(const fs::path&)>> known = {
-      {"A1", run_model_case}, {"A2", run_model_case},  {"A3", run_model_case},  {"A7", run_model_case},
-      {"B1", run_model_case}, {"B8b", run_model_case}, {"B8c", run_model_case}, {"B8d", run_model_case},
+      {"A1", run_model_case}, {"A2", run_model_case},    {"A3", run_model_case},  {"A7", run_model_case},
+      {"B1", run_model_case}, {"B8b", run_model_case},   {"B8c", run_model_case}, {"B8d", run_model_case},
       {"E1", run_model_case}, {"D", run_preprocess_case}};
   return known;
 }

@@ -8,11 +8,14 @@ namespace vit {
 
 namespace kernels {
 const std::vector<std::pair<Activation, std::string>>& enum_names(Activation) {
-  static const std::vector<std::pair<Activation, std::string>> names = {
-      {Activation::none, "none"},           {Activation::relu, "relu"},
-      {Activation::gelu, "gelu"},           {Activation::gelu_tanh, "gelu_tanh"},
-      {Activation::quick_gelu, "quick_gelu"}, {Activation::silu, "silu"},
-      {Activation::sigmoid, "sigmoid"},     {Activation::tanh, "tanh"}};
+  static const std::vector<std::pair<Activation, std::string>> names = {{Activation::none, "none"},
+                                                                        {Activation::relu, "relu"},
+                                                                        {Activation::gelu, "gelu"},
+                                                                        {Activation::gelu_tanh, "gelu_tanh"},
+                                                                        {Activation::quick_gelu, "quick_gelu"},
+                                                                        {Activation::silu, "silu"},
+                                                                        {Activation::sigmoid, "sigmoid"},
+                                                                        {Activation::tanh, "tanh"}};
   return names;
 }
 }  // namespace kernels
@@ -24,13 +27,18 @@ const std::vector<std::pair<Interpolation, std::string>>& enum_names(Interpolati
 }
 
 Activation activation_of(const std::string& name, const std::string& where) {
-  static const std::map<std::string, Activation> known = {
-      {"relu", Activation::relu},           {"gelu", Activation::gelu},
-      {"gelu_python", Activation::gelu},    {"gelu_tanh", Activation::gelu_tanh},
-      {"gelu_new", Activation::gelu_tanh},  {"gelu_fast", Activation::gelu_tanh},
-      {"gelu_pytorch_tanh", Activation::gelu_tanh}, {"quick_gelu", Activation::quick_gelu},
-      {"silu", Activation::silu},           {"swish", Activation::silu},
-      {"sigmoid", Activation::sigmoid},     {"tanh", Activation::tanh}};
+  static const std::map<std::string, Activation> known = {{"relu", Activation::relu},
+                                                          {"gelu", Activation::gelu},
+                                                          {"gelu_python", Activation::gelu},
+                                                          {"gelu_tanh", Activation::gelu_tanh},
+                                                          {"gelu_new", Activation::gelu_tanh},
+                                                          {"gelu_fast", Activation::gelu_tanh},
+                                                          {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                          {"quick_gelu", Activation::quick_gelu},
+                                                          {"silu", Activation::silu},
+                                                          {"swish", Activation::silu},
+                                                          {"sigmoid", Activation::sigmoid},
+                                                          {"tanh", Activation::tanh}};
   const auto found = known.find(name);
   if (found != known.end()) return found->second;
   std::vector<std::string> names;

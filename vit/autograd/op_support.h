@@ -1,5 +1,5 @@
-// What every op does around its kernel: refuse to run under a tape when it has no gradient, report its work and its time.
-// Internal to vit/autograd.
+// What every op does around its kernel: refuse to run under a tape when it has no gradient, report its work and its
+// time. Internal to vit/autograd.
 #pragma once
 
 #include <algorithm>
@@ -19,12 +19,11 @@ inline int64_t row_grain(int64_t cols) { return std::max<int64_t>(1, 16384 / std
 /// Errors: a gradient of this op is wanted, and it has none.
 inline void require_no_gradient(const Context& ctx, std::string_view op, std::initializer_list<const Var*> inputs) {
   if (!ctx.tape) return;
-  for (const Var* input : inputs)
-    check(!input->requires_grad(), op, ": gradients are not available in this version");
+  for (const Var* input : inputs) check(!input->requires_grad(), op, ": gradients are not available in this version");
 }
 
-/// The packed weight of one call. For inference it was packed once; in training it changes with every step, and is packed
-/// into memory of the call. Errors: the weight is not loaded.
+/// The packed weight of one call. For inference it was packed once; in training it changes with every step, and is
+/// packed into memory of the call. Errors: the weight is not loaded.
 inline PackedWeight packed_for_call(Context& ctx, std::string_view op, const Weight& weight) {
   if (weight.packed.defined()) return weight.packed;
   check(weight.plain.defined(), op, ": the weight is not loaded");

@@ -1,7 +1,7 @@
-// The ops of the toolkit: about thirty coarse functions from Vars to Vars. Each states its shape contract, checks it once,
-// runs a kernel from the table in fixed parallel parts, and, when the context records, knows its gradient. An op whose
-// gradient does not exist refuses to run under a tape. Letters: B batch, N tokens, C channels, H heads, D head dimension,
-// F output width, K classes.
+// The ops of the toolkit: about thirty coarse functions from Vars to Vars. Each states its shape contract, checks it
+// once, runs a kernel from the table in fixed parallel parts, and, when the context records, knows its gradient. An op
+// whose gradient does not exist refuses to run under a tape. Letters: B batch, N tokens, C channels, H heads, D head
+// dimension, F output width, K classes.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct LinearOptions {
 /// -> [..., F]. Errors: shapes do not match.
 Var linear(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const LinearOptions& options = {});
 
-/// Normalises the last axis: (x - mean) / sqrt(var + eps) * weight + bias (Ba, Kiros, Hinton 2016). x [..., C]; weight and
-/// bias [C] or undefined.
+/// Normalises the last axis: (x - mean) / sqrt(var + eps) * weight + bias (Ba, Kiros, Hinton 2016). x [..., C]; weight
+/// and bias [C] or undefined.
 Var layer_norm(Context& ctx, const Var& x, const Var& weight, const Var& bias, float eps);
 
 /// x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang, Sennrich 2019). x [..., C]; weight [C] or undefined.
@@ -37,7 +37,8 @@ Var rms_norm(Context& ctx, const Var& x, const Var& weight, float eps);
 /// Elementwise activation.
 Var activate(Context& ctx, const Var& x, Activation activation);
 
-/// SwiGLU gate (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] -> silu(gate) * value [..., F].
+/// SwiGLU gate (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] -> silu(gate) * value
+/// [..., F].
 Var swiglu(Context& ctx, const Var& x);
 
 /// Softmax over the last axis.
@@ -71,15 +72,16 @@ Var attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const He
 /// The probabilities of the same attention, for observers: [B, H, Nq, Nk]. Memory O(N^2), not differentiable.
 Tensor attention_probs(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options);
 
-/// Layer (or rms) normalisation of each head's vector inside `columns`, in place in inference: qk-norm (Dehghani et al. 2023,
-/// "Scaling ViT to 22 billion parameters", section 2). weight and bias [D]; `rms` leaves the mean in.
+/// Layer (or rms) normalisation of each head's vector inside `columns`, in place in inference: qk-norm (Dehghani et al.
+/// 2023, "Scaling ViT to 22 billion parameters", section 2). weight and bias [D]; `rms` leaves the mean in.
 Var head_norm(Context& ctx, const HeadColumns& columns, int64_t heads, int64_t head_dim, const Var& weight,
               const Var& bias, float eps, bool rms);
 
 /// Splits an image into patches and projects them (Dosovitskiy et al. 2021, eq. 1), reading the image in place:
-/// image [B, c, height, width], weight [C, c * patch_h * patch_w] -> [B, grid_h * grid_w, C]. Rows and columns that fill no
-/// whole patch are ignored, as a strided convolution ignores them.
-Var patch_embed(Context& ctx, const Var& image, const Weight& weight, const Var& bias, int64_t patch_h, int64_t patch_w);
+/// image [B, c, height, width], weight [C, c * patch_h * patch_w] -> [B, grid_h * grid_w, C]. Rows and columns that
+/// fill no whole patch are ignored, as a strided convolution ignores them.
+Var patch_embed(Context& ctx, const Var& image, const Weight& weight, const Var& bias, int64_t patch_h,
+                int64_t patch_w);
 
 struct Conv2dOptions {
   int64_t kernel_h = 1, kernel_w = 1;
@@ -93,7 +95,8 @@ struct Conv2dOptions {
 /// (taps outermost) -> [B, height', width', F].
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options);
 
-/// Prepends tokens to every sequence: prefix [1, P, C], x [B, N, C], pos [1, N, C] added to x or undefined -> [B, P + N, C].
+/// Prepends tokens to every sequence: prefix [1, P, C], x [B, N, C], pos [1, N, C] added to x or undefined -> [B, P +
+/// N, C].
 Var join_tokens(Context& ctx, const Var& prefix, const Var& x, const Var& pos);
 
 /// Concatenation along the last axis: a [B, Ca], b [B, Cb] -> [B, Ca + Cb].
@@ -116,8 +119,8 @@ enum class Interpolation {
   bicubic,            ///< a = -0.75, border taps clamped: torch.nn.functional.interpolate as Hugging Face calls it
 };
 
-/// Resamples the grid part of a position table [1, P + from_h * from_w, C] to another grid, keeping the P prefix rows ->
-/// [1, P + to_h * to_w, C]. align_corners is false in both forms.
+/// Resamples the grid part of a position table [1, P + from_h * from_w, C] to another grid, keeping the P prefix rows
+/// -> [1, P + to_h * to_w, C]. align_corners is false in both forms.
 Var resample_grid(Context& ctx, const Var& table, int64_t prefix, int64_t from_h, int64_t from_w, int64_t to_h,
                   int64_t to_w, Interpolation interpolation);
 

@@ -19,14 +19,14 @@ struct Problem {
     for (const HeadColumns* columns : {&q, &k, &v}) {
       check(columns->tokens.value().rank() == 3 && columns->first >= 0 &&
                 columns->first + width() <= columns->tokens.size(2),
-            "attention: columns [", columns->first, ", ", columns->first + width(), ") of ", options.heads, " heads of ",
-            options.head_dim, " are not within ", columns->tokens.shape());
+            "attention: columns [", columns->first, ", ", columns->first + width(), ") of ", options.heads,
+            " heads of ", options.head_dim, " are not within ", columns->tokens.shape());
     }
     batch = q.tokens.size(0);
     queries = q.tokens.size(1);
     keys = k.tokens.size(1);
-    check(k.tokens.size(0) == batch && v.tokens.size(0) == batch && v.tokens.size(1) == keys,
-          "attention: q ", q.tokens.shape(), ", k ", k.tokens.shape(), " and v ", v.tokens.shape(), " do not match");
+    check(k.tokens.size(0) == batch && v.tokens.size(0) == batch && v.tokens.size(1) == keys, "attention: q ",
+          q.tokens.shape(), ", k ", k.tokens.shape(), " and v ", v.tokens.shape(), " do not match");
     if (!options.bias.defined()) return;
     const Shape& bias = options.bias.shape();
     check(bias.rank() == 3 && (bias[0] == 1 || bias[0] == options.heads) && bias[1] == queries && bias[2] == keys,
@@ -70,7 +70,8 @@ class AttentionRun {
   void pack(float* packed, int64_t pair, int64_t begin, int64_t end) const {
     const int64_t d = problem_.options.head_dim;
     table_.attention_pack(packed, problem_.head(problem_.k, pair), Problem::stride(problem_.k),
-                          problem_.head(problem_.v, pair), Problem::stride(problem_.v), problem_.keys, d, d, begin, end);
+                          problem_.head(problem_.v, pair), Problem::stride(problem_.v), problem_.keys, d, d, begin,
+                          end);
   }
 
   void answer(const float* packed, float* scratch, int64_t pair, int64_t begin, int64_t end) const {

@@ -75,19 +75,20 @@ Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, co
   const std::vector<float> zeros(static_cast<size_t>(channels), 0.0f);
   const int64_t rows_per_image = geometry.out_h() * geometry.out_w();
   Tensor y = ctx.arena.empty({batch, geometry.out_h(), geometry.out_w(), outputs});
-  run_indirect({.c = y.f32(),
-                .c_stride = outputs,
-                .a = {.images = x.value().f32(),
-                      .image_stride = x.size(1) * x.size(2) * channels,
-                      .offsets = offsets.data(),
-                      .zeros = zeros.data(),
-                      .rows_per_image = rows_per_image,
-                      .taps = taps,
-                      .tap_length = channels},
-                .b = packed.panels(),
-                .n = outputs,
-                .epilogue = {.bias = vector_or_null("conv2d", "bias", bias, outputs), .activation = options.activation}},
-               batch * rows_per_image);
+  run_indirect(
+      {.c = y.f32(),
+       .c_stride = outputs,
+       .a = {.images = x.value().f32(),
+             .image_stride = x.size(1) * x.size(2) * channels,
+             .offsets = offsets.data(),
+             .zeros = zeros.data(),
+             .rows_per_image = rows_per_image,
+             .taps = taps,
+             .tap_length = channels},
+       .b = packed.panels(),
+       .n = outputs,
+       .epilogue = {.bias = vector_or_null("conv2d", "bias", bias, outputs), .activation = options.activation}},
+      batch * rows_per_image);
   report_product(ctx, "conv2d", static_cast<double>(batch * rows_per_image), static_cast<double>(outputs),
                  static_cast<double>(taps * channels));
   return y;

@@ -26,21 +26,21 @@ Var linear(Context& ctx, const Var& x, const Weight& weight, const Var& bias, co
 
   Tensor y = ctx.arena.empty(shape);
   const auto& table = kernels::kernels();
-  const kernels::GemmArgs args{.c = y.f32(),
-                               .c_stride = n,
-                               .a = x.value().f32(),
-                               .a_stride = k,
-                               .b = packed.panels(),
-                               .n = n,
-                               .k = k,
-                               .epilogue = {.bias = vector_or_null("linear", "bias", bias, n),
-                                            .activation = options.activation,
-                                            .gamma = vector_or_null("linear", "gamma", options.gamma, n),
-                                            .residual = options.residual.defined() ? options.residual.value().f32() : nullptr,
-                                            .residual_stride = n}};
+  const kernels::GemmArgs args{
+      .c = y.f32(),
+      .c_stride = n,
+      .a = x.value().f32(),
+      .a_stride = k,
+      .b = packed.panels(),
+      .n = n,
+      .k = k,
+      .epilogue = {.bias = vector_or_null("linear", "bias", bias, n),
+                   .activation = options.activation,
+                   .gamma = vector_or_null("linear", "gamma", options.gamma, n),
+                   .residual = options.residual.defined() ? options.residual.value().f32() : nullptr,
+                   .residual_stride = n}};
   const auto grid = kernels::gemm_grid(table, m, n, k, num_threads());
-  parallel_for(grid.parts(),
-               [&](int64_t part) { table.gemm(args, kernels::gemm_part(table, grid, m, n, part)); });
+  parallel_for(grid.parts(), [&](int64_t part) { table.gemm(args, kernels::gemm_part(table, grid, m, n, part)); });
   report_product(ctx, "linear", static_cast<double>(m), static_cast<double>(n), static_cast<double>(k));
   return y;
 }

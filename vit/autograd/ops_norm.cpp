@@ -37,12 +37,14 @@ Var layer_norm(Context& ctx, const Var& x, const Var& weight, const Var& bias, f
   require_no_gradient(ctx, "layer_norm", {&x, &weight, &bias});
   const int64_t cols = x.size(-1);
   return normalise_rows(ctx, "layer_norm", x,
-                        {vector_or_null("layer_norm", "weight", weight, cols), vector_or_null("layer_norm", "bias", bias, cols), eps, false});
+                        {vector_or_null("layer_norm", "weight", weight, cols),
+                         vector_or_null("layer_norm", "bias", bias, cols), eps, false});
 }
 
 Var rms_norm(Context& ctx, const Var& x, const Var& weight, float eps) {
   require_no_gradient(ctx, "rms_norm", {&x, &weight});
-  return normalise_rows(ctx, "rms_norm", x, {vector_or_null("rms_norm", "weight", weight, x.size(-1)), nullptr, eps, true});
+  return normalise_rows(ctx, "rms_norm", x,
+                        {vector_or_null("rms_norm", "weight", weight, x.size(-1)), nullptr, eps, true});
 }
 
 Var head_norm(Context& ctx, const HeadColumns& columns, int64_t heads, int64_t head_dim, const Var& weight,
@@ -53,7 +55,8 @@ Var head_norm(Context& ctx, const HeadColumns& columns, int64_t heads, int64_t h
   const int64_t width = tokens.size(-1);
   check(columns.first >= 0 && columns.first + heads * head_dim <= width, "head_norm: columns [", columns.first, ", ",
         columns.first + heads * head_dim, ") are outside ", tokens.shape());
-  const RowNorm norm{vector_or_null("head_norm", "weight", weight, head_dim), vector_or_null("head_norm", "bias", bias, head_dim), eps, rms};
+  const RowNorm norm{vector_or_null("head_norm", "weight", weight, head_dim),
+                     vector_or_null("head_norm", "bias", bias, head_dim), eps, rms};
   const int64_t rows = tokens.shape().rows();
   parallel_for_range(rows, row_grain(heads * head_dim), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

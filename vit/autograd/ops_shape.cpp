@@ -58,7 +58,8 @@ Var concat_features(Context& ctx, const Var& a, const Var& b) {
 Var slice_tokens(Context& ctx, const Var& x, int64_t begin, int64_t end) {
   require_no_gradient(ctx, "slice_tokens", {&x});
   check_tokens("slice_tokens", x);
-  check(0 <= begin && begin <= end && end <= x.size(1), "slice_tokens: [", begin, ", ", end, ") is outside ", x.shape());
+  check(0 <= begin && begin <= end && end <= x.size(1), "slice_tokens: [", begin, ", ", end, ") is outside ",
+        x.shape());
   const int64_t channels = x.size(2), wanted = (end - begin) * channels;
   Tensor y = ctx.arena.empty({x.size(0), end - begin, channels});
   for (int64_t b = 0; b < x.size(0); ++b)
@@ -75,7 +76,8 @@ Var reduce_tokens(Context& ctx, const Var& x, int64_t first_token, Reduction red
   require_no_gradient(ctx, "reduce_tokens", {&x});
   check_tokens("reduce_tokens", x);
   const int64_t tokens = x.size(1), channels = x.size(2);
-  check(0 <= first_token && first_token < tokens, "reduce_tokens: first token ", first_token, " is outside ", x.shape());
+  check(0 <= first_token && first_token < tokens, "reduce_tokens: first token ", first_token, " is outside ",
+        x.shape());
   Tensor y = ctx.arena.empty({x.size(0), channels});
   parallel_for(x.size(0), [&](int64_t b) {
     float* out = y.f32() + b * channels;

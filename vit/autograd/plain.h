@@ -1,9 +1,9 @@
-// The plain definitions of the ops, in xtensor expressions: what each fused kernel must compute, readable beside the paper,
-// and the oracle of values (and, in double, of gradients by finite differences). Templates on float and double; slow on
-// purpose. Not a public header; tests include it.
+// The plain definitions of the ops, in xtensor expressions: what each fused kernel must compute, readable beside the
+// paper, and the oracle of values (and, in double, of gradients by finite differences). Templates on float and double;
+// slow on purpose. Not a public header; tests include it.
 //
-// Functions take and return xt::xarray by value: an `auto` expression would refer to operands that are gone. Reductions are
-// stored before they are broadcast: xtensor 0.24 steps wrongly through a lazy reduction inside a broadcast.
+// Functions take and return xt::xarray by value: an `auto` expression would refer to operands that are gone. Reductions
+// are stored before they are broadcast: xtensor 0.24 steps wrongly through a lazy reduction inside a broadcast.
 #pragma once
 
 #include <cmath>
@@ -33,7 +33,8 @@ Array<T> matmul(const Array<T>& a, const Array<T>& b) {
   const size_t m = a.shape(0), n = b.shape(1);
   Array<T> c = xt::zeros<T>({m, n});
   for (size_t i = 0; i < m; ++i)
-    for (size_t j = 0; j < n; ++j) c(i, j) = xt::sum(xt::row(a, static_cast<int>(i)) * xt::col(b, static_cast<int>(j)))();
+    for (size_t j = 0; j < n; ++j)
+      c(i, j) = xt::sum(xt::row(a, static_cast<int>(i)) * xt::col(b, static_cast<int>(j)))();
   return c;
 }
 
@@ -43,23 +44,30 @@ Array<T> activate(const Array<T>& x, kernels::Activation kind) {
   using kernels::Activation;
   const auto sigmoid = [](const Array<T>& v) { return Array<T>(1 / (1 + xt::exp(-v))); };
   switch (kind) {
-    case Activation::none: return x;
-    case Activation::relu: return xt::maximum(x, T(0));
-    case Activation::gelu: return T(0.5) * x * (1 + xt::erf(x / std::numbers::sqrt2_v<T>));
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return xt::maximum(x, T(0));
+    case Activation::gelu:
+      return T(0.5) * x * (1 + xt::erf(x / std::numbers::sqrt2_v<T>));
     case Activation::gelu_tanh: {
       const T c = std::sqrt(T(2) / std::numbers::pi_v<T>);
       return T(0.5) * x * (1 + xt::tanh(c * (x + T(0.044715) * x * x * x)));
     }
-    case Activation::quick_gelu: return x * sigmoid(T(1.702) * x);
-    case Activation::silu: return x * sigmoid(x);
-    case Activation::sigmoid: return sigmoid(x);
-    case Activation::tanh: return xt::tanh(x);
+    case Activation::quick_gelu:
+      return x * sigmoid(T(1.702) * x);
+    case Activation::silu:
+      return x * sigmoid(x);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::tanh:
+      return xt::tanh(x);
   }
   return x;
 }
 
-/// residual + gamma * activation(x W^T + b): x [M, K], weight [N, K], the others [N] and [M, N], or empty (dimension 0 arrays
-/// of size 1 hold the neutral value).
+/// residual + gamma * activation(x W^T + b): x [M, K], weight [N, K], the others [N] and [M, N], or empty (dimension 0
+/// arrays of size 1 hold the neutral value).
 template <class T>
 Array<T> linear(const Array<T>& x, const Array<T>& weight, const Array<T>& bias, kernels::Activation kind,
                 const Array<T>& gamma, const Array<T>& residual) {
@@ -117,8 +125,9 @@ Array<T> conv2d(const Array<T>& x, const Array<T>& weight, const Array<T>& bias,
   Array<T> y = xt::zeros<T>({out_h, out_w, weight.shape(0)});
   for (size_t i = 0; i < out_h; ++i) {
     for (size_t j = 0; j < out_w; ++j) {
-      const Array<T> window = xt::view(padded, xt::range(i * stride, i * stride + dilation * (kernel_h - 1) + 1, dilation),
-                                       xt::range(j * stride, j * stride + dilation * (kernel_w - 1) + 1, dilation));
+      const Array<T> window =
+          xt::view(padded, xt::range(i * stride, i * stride + dilation * (kernel_h - 1) + 1, dilation),
+                   xt::range(j * stride, j * stride + dilation * (kernel_w - 1) + 1, dilation));
       const Array<T> products = weight * window;
       const Array<T> sums = xt::sum(products, {1, 2, 3});
       xt::view(y, i, j) = sums + bias;

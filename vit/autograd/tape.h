@@ -1,5 +1,5 @@
-// Tape: records ops in the order they run and replays their gradients in reverse. Recording order is a topological order,
-// so backward is one loop; a record frees what it captured as soon as it has run.
+// Tape: records ops in the order they run and replays their gradients in reverse. Recording order is a topological
+// order, so backward is one loop; a record frees what it captured as soon as it has run.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,8 @@ namespace vit {
 
 class Tape {
  public:
-  /// Called with d_output (the gradient of the loss with respect to the op's output); calls accumulate() for each input.
+  /// Called with d_output (the gradient of the loss with respect to the op's output); calls accumulate() for each
+  /// input.
   using Backward = std::function<void(Tape& tape, const Tensor& d_output)>;
 
   /// Wraps an op's output. When no input needs a gradient nothing is recorded and the result is a constant.

@@ -1,5 +1,5 @@
-// Var: a tensor in a computation, with the place where its gradient is collected. Without a tape a Var is just its value;
-// every Tensor converts to a Var that needs no gradient.
+// Var: a tensor in a computation, with the place where its gradient is collected. Without a tape a Var is just its
+// value; every Tensor converts to a Var that needs no gradient.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
-// Errors of the toolkit. Everything that can go wrong because of a file, a configuration or a call is a vit::Error whose
-// message names the op or file, what was expected and what came. Programming errors inside the toolkit are errors as well:
-// a library must not end its host process.
+// Errors of the toolkit. Everything that can go wrong because of a file, a configuration or a call is a vit::Error
+// whose message names the op or file, what was expected and what came. Programming errors inside the toolkit are errors
+// as well: a library must not end its host process.
 #pragma once
 
 #include <sstream>
@@ -10,7 +10,8 @@
 
 namespace vit {
 
-/// What kind of thing went wrong; the command line turns it into an exit status (see docs: 1 for kFailure, 2 for kUsage).
+/// What kind of thing went wrong; the command line turns it into an exit status (see docs: 1 for kFailure, 2 for
+/// kUsage).
 enum class ErrorKind {
   kFailure,  ///< a source, the work or an output failed
   kUsage,    ///< wrong options, configuration, model or data: nothing was processed

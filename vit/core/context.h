@@ -15,8 +15,8 @@ namespace vit {
 
 class Tape;
 
-/// Receives intermediate tensors by name ("blocks.0", "blocks.0.attn.probs", "features"). Only what is asked for is computed
-/// beside the fused kernels and kept.
+/// Receives intermediate tensors by name ("blocks.0", "blocks.0.attn.probs", "features"). Only what is asked for is
+/// computed beside the fused kernels and kept.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -53,8 +53,8 @@ struct Context {
   const class Scope* innermost_ = nullptr;
 };
 
-/// Enters a module's name for the lifetime of the object: `Scope scope(ctx, "blocks", i);`. Costs two stores; the path is
-/// only spelled out when somebody observes.
+/// Enters a module's name for the lifetime of the object: `Scope scope(ctx, "blocks", i);`. Costs two stores; the path
+/// is only spelled out when somebody observes.
 class Scope {
  public:
   Scope(Context& ctx, std::string_view name, int64_t index = -1)

@@ -27,8 +27,8 @@ void set_num_threads(int threads) {
   control.reset();
   wide_arena.reset();
   if (threads == 0) return;
-  control = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
-                                                  static_cast<size_t>(threads));
+  control =
+      std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));
   if (threads > static_cast<int>(std::thread::hardware_concurrency()))
     wide_arena = std::make_shared<tbb::task_arena>(threads);
 }

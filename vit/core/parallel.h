@@ -1,5 +1,6 @@
 // All threads of the toolkit: fixed parts on oneTBB's pool. Nothing else starts a thread. Results never depend on the
-// number of threads, because callers choose parts by the problem's size, not by the thread count, wherever order matters.
+// number of threads, because callers choose parts by the problem's size, not by the thread count, wherever order
+// matters.
 #pragma once
 
 #include <cstdint>

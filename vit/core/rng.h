@@ -1,6 +1,6 @@
-// Counter-based random numbers (Philox 4x32-10; Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
-// SC 2011). A value depends only on (seed, stream, position): no hidden state is shared between threads, so the same seed
-// gives the same bytes whatever the number of threads.
+// Counter-based random numbers (Philox 4x32-10; Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2,
+// 3", SC 2011). A value depends only on (seed, stream, position): no hidden state is shared between threads, so the
+// same seed gives the same bytes whatever the number of threads.
 #pragma once
 
 #include <array>

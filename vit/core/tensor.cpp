@@ -20,16 +20,26 @@ struct DTypeInfo {
 
 DTypeInfo info(DType dtype) {
   switch (dtype) {
-    case DType::f32: return {"f32", 4};
-    case DType::f64: return {"f64", 8};
-    case DType::bf16: return {"bf16", 2};
-    case DType::f16: return {"f16", 2};
-    case DType::i64: return {"i64", 8};
-    case DType::i32: return {"i32", 4};
-    case DType::i16: return {"i16", 2};
-    case DType::i8: return {"i8", 1};
-    case DType::u8: return {"u8", 1};
-    case DType::boolean: return {"bool", 1};
+    case DType::f32:
+      return {"f32", 4};
+    case DType::f64:
+      return {"f64", 8};
+    case DType::bf16:
+      return {"bf16", 2};
+    case DType::f16:
+      return {"f16", 2};
+    case DType::i64:
+      return {"i64", 8};
+    case DType::i32:
+      return {"i32", 4};
+    case DType::i16:
+      return {"i16", 2};
+    case DType::i8:
+      return {"i8", 1};
+    case DType::u8:
+      return {"u8", 1};
+    case DType::boolean:
+      return {"bool", 1};
   }
   fail("tensor: unknown dtype ", static_cast<int>(dtype));
 }
@@ -79,7 +89,8 @@ Tensor Tensor::view(const Shape& shape) const {
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  check(rank() > 0 && 0 <= begin && begin <= end && end <= shape_[0], "tensor: slice [", begin, ", ", end, ") of ", shape_);
+  check(rank() > 0 && 0 <= begin && begin <= end && end <= shape_[0], "tensor: slice [", begin, ", ", end, ") of ",
+        shape_);
   std::vector<int64_t> extents(shape_.begin(), shape_.end());
   const int64_t row_bytes = shape_[0] == 0 ? 0 : nbytes() / shape_[0];
   extents[0] = end - begin;

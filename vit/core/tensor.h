@@ -59,7 +59,8 @@ class Tensor {
   static Tensor full(const Shape& shape, float value);
   template <class T>
   static Tensor from(const std::vector<T>& values, const Shape& shape);
-  /// A view of memory that somebody else owns (a mapped file, an arena); `owner` is kept alive as long as the tensor is.
+  /// A view of memory that somebody else owns (a mapped file, an arena); `owner` is kept alive as long as the tensor
+  /// is.
   static Tensor wrap(const void* data, const Shape& shape, DType dtype, std::shared_ptr<const void> owner);
 
   bool defined() const { return data_ != nullptr; }

@@ -28,15 +28,17 @@ int64_t ClassifierHead::wanted_tokens() const {
 Var ClassifierHead::pool(Context& ctx, const Var& features) const {
   const int64_t first = options_.pool_prefix ? 0 : options_.prefix_tokens;
   switch (options_.pool) {
-    case Pool::token: return select_token(ctx, features, 0);
-    case Pool::avg: return reduce_tokens(ctx, features, first, Reduction::mean);
-    case Pool::max: return reduce_tokens(ctx, features, first, Reduction::max);
+    case Pool::token:
+      return select_token(ctx, features, 0);
+    case Pool::avg:
+      return reduce_tokens(ctx, features, first, Reduction::mean);
+    case Pool::max:
+      return reduce_tokens(ctx, features, first, Reduction::max);
     case Pool::avgmax:
       return average(ctx, reduce_tokens(ctx, features, first, Reduction::mean),
                      reduce_tokens(ctx, features, first, Reduction::max));
     case Pool::token_and_avg:
-      return concat_features(ctx, select_token(ctx, features, 0),
-                             reduce_tokens(ctx, features, first, Reduction::mean));
+      return concat_features(ctx, select_token(ctx, features, 0), reduce_tokens(ctx, features, first, Reduction::mean));
   }
   fail("classifier head: invalid pool");
 }

@@ -25,18 +25,18 @@ enum class Pool {
 const std::vector<std::pair<Pool, std::string>>& enum_names(Pool);
 
 struct ClassifierHeadOptions {
-  int64_t dim = 0;            ///< C
-  int64_t num_classes = 0;    ///< K; 0: no projection, the logits are the pooled features
+  int64_t dim = 0;          ///< C
+  int64_t num_classes = 0;  ///< K; 0: no projection, the logits are the pooled features
   Pool pool = Pool::token;
-  int64_t prefix_tokens = 1;  ///< tokens in front of the patches, left out of means and maxima
-  bool pool_prefix = false;   ///< include them after all (timm's pool_include_prefix)
+  int64_t prefix_tokens = 1;           ///< tokens in front of the patches, left out of means and maxima
+  bool pool_prefix = false;            ///< include them after all (timm's pool_include_prefix)
   NormKind norm = NormKind::identity;  ///< after pooling (timm's fc_norm)
   float norm_eps = 1e-6f;
-  bool distilled = false;     ///< a second head reads the second token; the logits are the mean of both (DeiT)
+  bool distilled = false;  ///< a second head reads the second token; the logits are the mean of both (DeiT)
 };
 
-/// Pooling, normalisation and projection. Observed as "pre_logits" and, for the distilled form, "logits_cls" and "logits_dist".
-/// Parameters: fc_norm.*, head.*, head_dist.* (timm).
+/// Pooling, normalisation and projection. Observed as "pre_logits" and, for the distilled form, "logits_cls" and
+/// "logits_dist". Parameters: fc_norm.*, head.*, head_dist.* (timm).
 class ClassifierHead : public Module {
  public:
   explicit ClassifierHead(const ClassifierHeadOptions& options);

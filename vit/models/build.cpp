@@ -35,7 +35,8 @@ ModelPlan plan_model(const CheckpointConfig& config) {
   };
   if (json.has("architecture")) return from(timm_registry(), json.require_string("architecture"));
   if (json.has("model_type")) return from(hugging_face_registry(), json.require_string("model_type"));
-  fail_usage(config.where, ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; known architectures: ",
+  fail_usage(config.where,
+             ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; known architectures: ",
              joined(timm_registry().names()), "; known model types: ", joined(hugging_face_registry().names()));
 }
 

@@ -1,5 +1,6 @@
 // How a model comes from a configuration: registries by the names that YAML files (`type`), timm (`architecture`) and
-// Hugging Face (`model_type`) use, and the one function that loads a checkpoint. A family registers itself in its files.
+// Hugging Face (`model_type`) use, and the one function that loads a checkpoint. A family registers itself in its
+// files.
 #pragma once
 
 #include <cstdint>
@@ -34,12 +35,12 @@ struct CheckpointConfig {
 using YamlFactory = std::function<std::unique_ptr<ImageModel>(const ConfigNode& options, const std::string& name)>;
 using CheckpointFactory = std::function<ModelPlan(const CheckpointConfig& config)>;
 
-Registry<YamlFactory>& model_registry();                 ///< by `type` of configs/model/*.yaml
-Registry<CheckpointFactory>& timm_registry();            ///< by timm's `architecture`
-Registry<CheckpointFactory>& hugging_face_registry();    ///< by Hugging Face's `model_type`
+Registry<YamlFactory>& model_registry();               ///< by `type` of configs/model/*.yaml
+Registry<CheckpointFactory>& timm_registry();          ///< by timm's `architecture`
+Registry<CheckpointFactory>& hugging_face_registry();  ///< by Hugging Face's `model_type`
 
-/// The model of a config.json, without weights. Errors (usage): no architecture or model_type, an unknown one (the known
-/// are listed), dimensions that make no model.
+/// The model of a config.json, without weights. Errors (usage): no architecture or model_type, an unknown one (the
+/// known are listed), dimensions that make no model.
 ModelPlan plan_model(const CheckpointConfig& config);
 
 struct LoadModelOptions {

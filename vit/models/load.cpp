@@ -18,7 +18,8 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
     text.replace(at, what.size(), with);
 }
 
-/// A name with its first number between dots replaced by {i}, and that number: "blocks.3.norm1" -> "blocks.{i}.norm1", "3".
+/// A name with its first number between dots replaced by {i}, and that number: "blocks.3.norm1" -> "blocks.{i}.norm1",
+/// "3".
 std::pair<std::string, std::string> generalised(const std::string& name) {
   for (size_t begin = name.find('.'); begin != std::string::npos; begin = name.find('.', begin + 1)) {
     const size_t end = std::min(name.find('.', begin + 1), name.size());
@@ -54,7 +55,9 @@ class Translator {
     return names;
   }
 
-  bool ignores(const std::string& name) const { return ignored_.count(name) || ignored_.count(generalised(name).first); }
+  bool ignores(const std::string& name) const {
+    return ignored_.count(name) || ignored_.count(generalised(name).first);
+  }
 
  private:
   bool identity_;
@@ -169,11 +172,20 @@ void initialise(const std::string& name, Parameter& parameter, uint64_t seed) {
   Rng rng(seed, Rng::stream_of(name));
   const float amount = parameter.init.value;
   switch (parameter.init.kind) {
-    case Init::Kind::zeros: break;
-    case Init::Kind::constant: value = Tensor::full(parameter.shape, amount); break;
-    case Init::Kind::truncated_normal: fill_truncated_normal(value, rng, amount); break;
-    case Init::Kind::normal: fill_normal(value, rng, amount); break;
-    case Init::Kind::uniform: fill_uniform(value, rng, -amount, amount); break;
+    case Init::Kind::zeros:
+      break;
+    case Init::Kind::constant:
+      value = Tensor::full(parameter.shape, amount);
+      break;
+    case Init::Kind::truncated_normal:
+      fill_truncated_normal(value, rng, amount);
+      break;
+    case Init::Kind::normal:
+      fill_normal(value, rng, amount);
+      break;
+    case Init::Kind::uniform:
+      fill_uniform(value, rng, -amount, amount);
+      break;
   }
   parameter.value = Var(std::move(value));
 }

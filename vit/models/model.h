@@ -13,23 +13,24 @@ namespace vit {
 
 /// Facts that pre-processing and printing need.
 struct ModelInfo {
-  std::string name;                        ///< architecture or model type, as the checkpoint calls it
-  std::array<int64_t, 2> input_size{};     ///< height and width the model was built for
+  std::string name;                     ///< architecture or model type, as the checkpoint calls it
+  std::array<int64_t, 2> input_size{};  ///< height and width the model was built for
   int64_t input_channels = 3;
-  int64_t num_classes = 0;                 ///< 0: the output is features
+  int64_t num_classes = 0;  ///< 0: the output is features
 };
 
 class ImageModel : public Module {
  public:
-  /// images [B, channels, height, width], already normalised -> logits [B, K] (or features where the model has no head).
-  /// Thread-safe for concurrent calls with contexts of their own.
+  /// images [B, channels, height, width], already normalised -> logits [B, K] (or features where the model has no
+  /// head). Thread-safe for concurrent calls with contexts of their own.
   virtual Var forward(Context& ctx, const Var& images) const = 0;
 
   const ModelInfo& info() const { return info_; }
   void rename(const std::string& name) { info_.name = name; }
 
   /// Reference outputs by the names that the original library gives them -> the names observed here, e.g. timm's
-  /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after it.
+  /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after
+  /// it.
   virtual const std::map<std::string, std::string>& reference_names() const = 0;
 
   /// Rebuilds what depends on the image size (position tables) for images of height x width, once, instead of at every

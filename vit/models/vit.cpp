@@ -48,8 +48,7 @@ const std::vector<std::pair<Dialect, std::string>>& enum_names(Dialect) {
 }
 
 void VitConfig::validate() const {
-  if (embed_dim % num_heads != 0)
-    fail_usage("embed_dim ", embed_dim, " must be divisible by num_heads ", num_heads);
+  if (embed_dim % num_heads != 0) fail_usage("embed_dim ", embed_dim, " must be divisible by num_heads ", num_heads);
   if (img_size[0] < patch_size[0] || img_size[1] < patch_size[1])
     fail_usage("img_size ", img_size[0], " x ", img_size[1], " is smaller than a patch of ", patch_size[0], " x ",
                patch_size[1]);
@@ -63,9 +62,12 @@ void VitConfig::validate() const {
 
 int64_t VitConfig::position_prefix_rows() const {
   switch (pos_prefix) {
-    case PositionPrefix::all: return prefix_tokens();
-    case PositionPrefix::none: return 0;
-    case PositionPrefix::cls: return class_token ? 1 : 0;
+    case PositionPrefix::all:
+      return prefix_tokens();
+    case PositionPrefix::none:
+      return 0;
+    case PositionPrefix::cls:
+      return class_token ? 1 : 0;
   }
   fail("vit: invalid pos_prefix");
 }
@@ -90,8 +92,7 @@ Vit::Vit(const VitConfig& config, const std::string& name)
   info_ = {name, config.img_size, config.in_chans, config.num_classes};
   if (config.class_token) add_parameter("cls_token", cls_token_, {1, 1, dim}, Init::normal(1e-6f));
   if (config.distilled) add_parameter("dist_token", dist_token_, {1, 1, dim}, Init::truncated_normal(0.02f));
-  if (config.reg_tokens > 0)
-    add_parameter("reg_token", reg_token_, {1, config.reg_tokens, dim}, Init::normal(1e-6f));
+  if (config.reg_tokens > 0) add_parameter("reg_token", reg_token_, {1, config.reg_tokens, dim}, Init::normal(1e-6f));
   if (config.pos_embed)
     add_parameter("pos_embed", pos_embed_, {1, config.position_prefix_rows() + config.grid().count(), dim},
                   Init::truncated_normal(0.02f));
@@ -164,14 +165,10 @@ Var Vit::forward(Context& ctx, const Var& images) const {
 }
 
 const std::map<std::string, std::string>& Vit::reference_names() const {
-  static const std::map<std::string, std::string> timm = {{"hidden.{i}", "blocks.{i}"},
-                                                          {"attn.{i}", "blocks.{i}.attn.probs"},
-                                                          {"pos_embed", "patch_embed.pos_embed"},
-                                                          {"features", "features"},
-                                                          {"pre_logits", "head.pre_logits"},
-                                                          {"output", "head.logits"},
-                                                          {"logits_cls", "head.logits_cls"},
-                                                          {"logits_dist", "head.logits_dist"}};
+  static const std::map<std::string, std::string> timm = {
+      {"hidden.{i}", "blocks.{i}"},      {"attn.{i}", "blocks.{i}.attn.probs"}, {"pos_embed", "patch_embed.pos_embed"},
+      {"features", "features"},          {"pre_logits", "head.pre_logits"},     {"output", "head.logits"},
+      {"logits_cls", "head.logits_cls"}, {"logits_dist", "head.logits_dist"}};
   static const std::map<std::string, std::string> hugging_face = {{"embeddings", "embeddings"},
                                                                   {"hidden_states.0", "embeddings"},
                                                                   {"hidden_states.{i+1}", "blocks.{i}"},
@@ -189,8 +186,8 @@ void Vit::set_input_size(int64_t height, int64_t width) {
   resized.img_size = {height, width};
   resized.validate();
   if (height % config_.patch_size[0] != 0 || width % config_.patch_size[1] != 0)
-    fail_usage("an image size of ", height, " x ", width, " is not a multiple of the patch size ", config_.patch_size[0],
-               " x ", config_.patch_size[1]);
+    fail_usage("an image size of ", height, " x ", width, " is not a multiple of the patch size ",
+               config_.patch_size[0], " x ", config_.patch_size[1]);
   const Grid from = config_.grid(), to = resized.grid();
   if (pos_embed_.value.defined() && (from.height != to.height || from.width != to.width)) {
     Context ctx;

@@ -1,6 +1,6 @@
-// The vision transformer (Dosovitskiy et al. 2021, "An image is worth 16x16 words") in all the shapes that timm and Hugging
-// Face have of it: class, distillation and register tokens, pooled heads, CLIP's pre-norm, layer scale, gated MLPs, DINOv2.
-// One configuration describes them; vit_timm.cpp and vit_hugging_face.cpp read it from checkpoints.
+// The vision transformer (Dosovitskiy et al. 2021, "An image is worth 16x16 words") in all the shapes that timm and
+// Hugging Face have of it: class, distillation and register tokens, pooled heads, CLIP's pre-norm, layer scale, gated
+// MLPs, DINOv2. One configuration describes them; vit_timm.cpp and vit_hugging_face.cpp read it from checkpoints.
 #pragma once
 
 #include <array>
@@ -113,8 +113,8 @@ class Vit : public ImageModel {
   explicit Vit(const VitConfig& config, const std::string& name);
 
   Var forward(Context& ctx, const Var& images) const override;
-  /// images [B, channels, height, width] -> tokens [B, prefix + grid, C] after the final norm. Any image size of at least
-  /// one patch: the position table is resampled as the original does.
+  /// images [B, channels, height, width] -> tokens [B, prefix + grid, C] after the final norm. Any image size of at
+  /// least one patch: the position table is resampled as the original does.
   Var forward_features(Context& ctx, const Var& images) const;
 
   const std::map<std::string, std::string>& reference_names() const override;

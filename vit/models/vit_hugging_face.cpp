@@ -1,5 +1,5 @@
-// Hugging Face's `vit`, `deit`, `dinov2` and `dinov2_with_registers` -> VitConfig, and the tables of their tensor names.
-// Defaults are those of the configuration classes, because config.json omits what equals them.
+// Hugging Face's `vit`, `deit`, `dinov2` and `dinov2_with_registers` -> VitConfig, and the tables of their tensor
+// names. Defaults are those of the configuration classes, because config.json omits what equals them.
 #include <cmath>
 #include <nlohmann/json.hpp>
 

@@ -14,20 +14,42 @@ namespace {
 
 /// Arguments of timm's constructor that change nothing at inference, or that this model does without being told.
 const std::set<std::string>& arguments_without_effect() {
-  static const std::set<std::string> names = {
-      "drop_rate",      "pos_drop_rate", "patch_drop_rate",  "proj_drop_rate", "attn_drop_rate",
-      "drop_path_rate", "weight_init",   "dynamic_img_size", "fix_init",       "strict_img_size"};
+  static const std::set<std::string> names = {"drop_rate",      "pos_drop_rate",  "patch_drop_rate", "proj_drop_rate",
+                                              "attn_drop_rate", "drop_path_rate", "weight_init",     "dynamic_img_size",
+                                              "fix_init",       "strict_img_size"};
   return names;
 }
 
 /// Arguments that read_arguments() understands.
 const std::set<std::string>& known_arguments() {
-  static const std::set<std::string> names = {
-      "img_size",        "patch_size",  "in_chans",      "num_classes",  "global_pool",     "embed_dim",
-      "depth",           "num_heads",   "mlp_ratio",     "qkv_bias",     "qk_norm",         "scale_attn_norm",
-      "scale_mlp_norm",  "proj_bias",   "init_values",   "class_token",  "pos_embed",       "no_embed_class",
-      "reg_tokens",      "pre_norm",    "final_norm",    "fc_norm",      "pool_include_prefix", "norm_layer",
-      "act_layer",       "mlp_layer",   "norm_eps",      "distilled"};
+  static const std::set<std::string> names = {"img_size",
+                                              "patch_size",
+                                              "in_chans",
+                                              "num_classes",
+                                              "global_pool",
+                                              "embed_dim",
+                                              "depth",
+                                              "num_heads",
+                                              "mlp_ratio",
+                                              "qkv_bias",
+                                              "qk_norm",
+                                              "scale_attn_norm",
+                                              "scale_mlp_norm",
+                                              "proj_bias",
+                                              "init_values",
+                                              "class_token",
+                                              "pos_embed",
+                                              "no_embed_class",
+                                              "reg_tokens",
+                                              "pre_norm",
+                                              "final_norm",
+                                              "fc_norm",
+                                              "pool_include_prefix",
+                                              "norm_layer",
+                                              "act_layer",
+                                              "mlp_layer",
+                                              "norm_eps",
+                                              "distilled"};
   return names;
 }
 
@@ -35,7 +57,8 @@ void check_arguments(const JsonObject& args) {
   std::vector<std::string> known(known_arguments().begin(), known_arguments().end());
   for (const std::string& key : args.keys()) {
     if (known_arguments().count(key) || arguments_without_effect().count(key) || !args.has(key)) continue;
-    fail_usage(args.where(key), ": this argument is not supported", did_you_mean(key, known), "; known: ", joined(known));
+    fail_usage(args.where(key), ": this argument is not supported", did_you_mean(key, known),
+               "; known: ", joined(known));
   }
 }
 
@@ -77,8 +100,8 @@ void read_norms(const JsonObject& args, VitConfig& config) {
   config.patch_bias = !config.pre_norm;
   config.final_norm = args.get_bool("final_norm", config.final_norm);
   config.global_pool = enum_of(args, "global_pool", config.global_pool);
-  const bool pooled = config.global_pool == Pool::avg || config.global_pool == Pool::avgmax ||
-                      config.global_pool == Pool::max;
+  const bool pooled =
+      config.global_pool == Pool::avg || config.global_pool == Pool::avgmax || config.global_pool == Pool::max;
   config.fc_norm = args.get_bool("fc_norm", pooled);
   config.pool_prefix = args.get_bool("pool_include_prefix", config.pool_prefix);
 }
@@ -92,9 +115,7 @@ void read_block(const JsonObject& args, VitConfig& config) {
   if (args.get_bool("scale_mlp_norm", false)) config.mlp_norm = config.norm;
   if (args.has("init_values")) config.init_values = static_cast<float>(args.require_double("init_values"));
   config.mlp_bias = args.get_bool("proj_bias", true);
-  const auto norm_if = [&](const char* key) {
-    return args.get_bool(key, false) ? config.norm : NormKind::identity;
-  };
+  const auto norm_if = [&](const char* key) { return args.get_bool(key, false) ? config.norm : NormKind::identity; };
   SelfAttentionOptions attention{.qkv_bias = args.get_bool("qkv_bias", true),
                                  .qk_norm = norm_if("qk_norm"),
                                  .scale_norm = norm_if("scale_attn_norm"),
@@ -134,8 +155,8 @@ VitConfig vit_config_from_timm(const nlohmann::json& config, const std::string& 
   // Files that old versions wrote have the entries of pretrained_cfg at the top level.
   const JsonObject pretrained = file.has("pretrained_cfg") ? file.get_object("pretrained_cfg") : file;
   const JsonObject model_args = file.get_object("model_args");
-  // timm's load order: the constructor's arguments win, then the architecture's, then what was recorded at the top level
-  // and in pretrained_cfg.
+  // timm's load order: the constructor's arguments win, then the architecture's, then what was recorded at the top
+  // level and in pretrained_cfg.
   for (const char* key : {"num_classes", "global_pool"}) {
     if (args.contains(key)) continue;
     if (file.has(key))
@@ -147,7 +168,8 @@ VitConfig vit_config_from_timm(const nlohmann::json& config, const std::string& 
   if (input.size() == 3) {
     if (!args.contains("in_chans")) args["in_chans"] = input[0];
     // The table's img_size is the architecture's default configuration, which the checkpoint's own replaces.
-    const bool fixed = pretrained.get_bool("fixed_input_size", false) && !model_args.get_bool("dynamic_img_size", false);
+    const bool fixed =
+        pretrained.get_bool("fixed_input_size", false) && !model_args.get_bool("dynamic_img_size", false);
     if (fixed) args["img_size"] = {input[1], input[2]};
   } else if (!input.empty()) {
     pretrained.refuse("input_size", "[channels, height, width]");

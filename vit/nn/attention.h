@@ -30,8 +30,8 @@ struct AttentionInput {
 
 class Attention : public Module {
  public:
-  /// x [B, N, C] -> [B, N, C] (or fewer tokens, see AttentionInput::wanted_tokens). A mechanism that computes scores offers
-  /// them to observers as "probs", [B, H, N, N].
+  /// x [B, N, C] -> [B, N, C] (or fewer tokens, see AttentionInput::wanted_tokens). A mechanism that computes scores
+  /// offers them to observers as "probs", [B, H, N, N].
   virtual Var forward(Context& ctx, const Var& x, const AttentionInput& input) const = 0;
 };
 

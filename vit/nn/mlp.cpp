@@ -14,8 +14,8 @@ Mlp::Mlp(const MlpOptions& options)
 }
 
 Var Mlp::forward(Context& ctx, const Var& x, const LinearOptions& residual) const {
-  const Var hidden = options_.gated ? swiglu(ctx, fc1_.forward(ctx, x))
-                                    : fc1_.forward(ctx, x, {.activation = options_.activation});
+  const Var hidden =
+      options_.gated ? swiglu(ctx, fc1_.forward(ctx, x)) : fc1_.forward(ctx, x, {.activation = options_.activation});
   return fc2_.forward(ctx, norm_.forward(ctx, hidden), residual);
 }
 

@@ -7,12 +7,12 @@
 namespace vit {
 
 struct MlpOptions {
-  int64_t dim = 0;                              ///< C
-  int64_t hidden = 0;                           ///< F, the width between the two projections
-  Activation activation = Activation::gelu;     ///< after fc1 (or on the gate, where gated)
-  bool gated = false;                           ///< SwiGLU: fc1 yields [gate | value] and F is half its width
-  bool bias = true;                             ///< of both projections
-  NormKind norm = NormKind::identity;           ///< before fc2 (timm's scale_mlp_norm)
+  int64_t dim = 0;                           ///< C
+  int64_t hidden = 0;                        ///< F, the width between the two projections
+  Activation activation = Activation::gelu;  ///< after fc1 (or on the gate, where gated)
+  bool gated = false;                        ///< SwiGLU: fc1 yields [gate | value] and F is half its width
+  bool bias = true;                          ///< of both projections
+  NormKind norm = NormKind::identity;        ///< before fc2 (timm's scale_mlp_norm)
   float norm_eps = 1e-6f;
 };
 

@@ -27,11 +27,12 @@ struct Init {
   static Init uniform(float bound) { return {Kind::uniform, bound}; }
 };
 
-/// A named tensor of a model: its shape is fixed by the configuration, its value comes from a checkpoint or from `init`.
+/// A named tensor of a model: its shape is fixed by the configuration, its value comes from a checkpoint or from
+/// `init`.
 struct Parameter {
   Shape shape;
   Init init;
-  Var value;          ///< undefined until loaded; dropped again where prepare() keeps a packed form instead
+  Var value;            ///< undefined until loaded; dropped again where prepare() keeps a packed form instead
   bool buffer = false;  ///< state that is saved but not optimised (running statistics)
 };
 

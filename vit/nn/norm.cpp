@@ -16,9 +16,12 @@ Norm::Norm(NormKind kind, int64_t channels, float eps) : kind_(kind), channels_(
 
 Var Norm::forward(Context& ctx, const Var& x) const {
   switch (kind_) {
-    case NormKind::layer_norm: return layer_norm(ctx, x, weight_.value, bias_.value, eps_);
-    case NormKind::rms_norm: return rms_norm(ctx, x, weight_.value, eps_);
-    case NormKind::identity: return x;
+    case NormKind::layer_norm:
+      return layer_norm(ctx, x, weight_.value, bias_.value, eps_);
+    case NormKind::rms_norm:
+      return rms_norm(ctx, x, weight_.value, eps_);
+    case NormKind::identity:
+      return x;
   }
   fail("norm: invalid kind");
 }

@@ -10,7 +10,7 @@ class PatchEmbed : public Module {
  public:
   struct Options {
     int64_t channels = 3;
-    int64_t dim = 0;      ///< C
+    int64_t dim = 0;  ///< C
     int64_t patch_h = 16, patch_w = 16;
     bool bias = true;
   };
