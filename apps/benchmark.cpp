@@ -132,7 +132,7 @@ Action add_benchmark(CLI::App& command, const CommonOptions& common) {
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
   command.add_flag("--train", options->train,
-                   with_example("Time training steps (not in this version; default: off)", "--train"));
+                   with_example("Time training steps; not in this version (default: off)", "--train"));
   command.footer(
       "gflop is the work of one run (two operations per multiply-add), gflops the rate\n"
       "reached, peak_gflops the rate of a loop of multiply-adds on the same threads,\n"

@@ -1,6 +1,4 @@
 // vitkit classify: what is in these pictures.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -8,6 +6,7 @@
 #include "apps/model_facts.h"
 #include "apps/output.h"
 #include "apps/pictures.h"
+#include "apps/predictions.h"
 #include "apps/progress.h"
 #include "apps/verbs.h"
 #include "vit/core/check.h"
@@ -54,41 +53,6 @@ void count_sources(const std::vector<std::string>& sources, Progress& progress, 
     while (source.next(item)) ++count;
     progress.set_total(count);
   });
-}
-
-void write_error(Output& output, const std::string& source, const std::string& error) {
-  if (output.format() == Format::csv)
-    output.write({{"source", source},
-                  {"rank", nullptr},
-                  {"index", nullptr},
-                  {"label", nullptr},
-                  {"score", nullptr},
-                  {"error", error}},
-                 "");
-  else if (output.format() == Format::json)
-    output.write({{"source", source}, {"error", error}}, "");
-  else
-    print_error(fmt::format("{}: {}", source, error));
-}
-
-void write_predictions(Output& output, const std::string& source, const std::vector<vit::Prediction>& predictions) {
-  Record list = Record::array();
-  std::string text = source + "\n";
-  int rank = 0;
-  for (const vit::Prediction& prediction : predictions) {
-    ++rank;
-    if (output.format() == Format::csv)
-      output.write({{"source", source},
-                    {"rank", rank},
-                    {"index", prediction.index},
-                    {"label", prediction.label},
-                    {"score", prediction.score},
-                    {"error", nullptr}},
-                   "");
-    list.push_back({{"label", prediction.label}, {"index", prediction.index}, {"score", prediction.score}});
-    text += fmt::format("  {:6.2f} %  {} ({})\n", 100.0 * prediction.score, prediction.label, prediction.index);
-  }
-  if (output.format() != Format::csv) output.write({{"source", source}, {"predictions", list}}, text);
 }
 
 int classify(const ClassifyOptions& options, const CommonOptions& common) {

@@ -36,6 +36,7 @@ void add_common_options(CLI::App& command, CommonOptions& options) {
       ->group(group);
   command.add_option("--seed", options.seed, with_example("Seed of everything that is random", "--seed 7"))
       ->type_name("N")
+      ->check(CLI::NonNegativeNumber)  // CLI11 itself would take -1 for the largest number
       ->capture_default_str()
       ->group(group);
   command

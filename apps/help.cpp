@@ -35,6 +35,7 @@ std::string option_entry(const CLI::Option& option, int width) {
     example = text.substr(end + 1);
     text.resize(end);
   }
+  if (option.get_required()) text += " (required)";
   if (!option.get_default_str().empty()) text += " (default: " + option.get_default_str() + ")";
   std::string lines = entry(name, text, width);
   if (!example.empty()) lines += std::string(kColumn, ' ') + example + "\n";

@@ -1,10 +1,10 @@
 // vitkit info: a model's parts, or what this build knows.
 #include <fmt/format.h>
 
-#include <map>
 #include <memory>
 #include <optional>
 
+#include "apps/lists.h"
 #include "apps/model_facts.h"
 #include "apps/model_tree.h"
 #include "apps/output.h"
@@ -16,10 +16,8 @@
 #include "vit/image/preprocess.h"
 #include "vit/io/home.h"
 #include "vit/kernels/kernels.h"
-#include "vit/media/source.h"
 #include "vit/models/build.h"
 #include "vit/models/labels.h"
-#include "vit/nn/attention.h"
 #include "vit/predictor.h"
 
 namespace apps {
@@ -31,42 +29,8 @@ struct InfoOptions {
   std::optional<int64_t> img_size;
 };
 
-using Names = std::vector<std::string>;
-
-Names model_names() {
-  Names names = vit::bundled_models();
-  for (const std::string& name : vit::config_names("model")) names.push_back(name);
-  return names;
-}
-
-/// What can be listed: word -> names.
-const std::map<std::string, std::function<Names()>>& lists() {
-  static const std::map<std::string, std::function<Names()>> all = {
-      {"models", model_names},
-      {"architectures", [] { return vit::timm_registry().names(); }},
-      {"model_types", [] { return vit::hugging_face_registry().names(); }},
-      {"families", [] { return vit::model_registry().names(); }},
-      {"attentions", [] { return vit::attention_registry().names(); }},
-      {"image_processors", [] { return vit::Preprocessor::hugging_face_types(); }},
-      {"precisions", [] { return precisions(); }},
-      {"formats", [] { return vit::image_extensions(); }},
-      {"datasets", [] { return Names{"imagefolder"}; }},
-  };
-  return all;
-}
-
-Names list_names() {
-  Names names;
-  for (const auto& [name, list] : lists()) names.push_back(name);
-  return names;
-}
-
 int print_list(const std::string& kind, Output& output) {
-  const auto found = lists().find(kind);
-  if (found == lists().end())
-    vit::fail_usage("--list: unknown list '", kind, "'", vit::did_you_mean(kind, list_names()),
-                    "; known: ", vit::joined(list_names()));
-  for (const std::string& name : found->second()) output.write({{"kind", kind}, {"name", name}}, name + "\n");
+  for (const std::string& name : listed(kind)) output.write({{"kind", kind}, {"name", name}}, name + "\n");
   output.finish();
   return 0;
 }

@@ -62,8 +62,7 @@ TEST(DispatchDeathTest, UnknownIsaIsRefusedWithTheList) {
   EXPECT_EXIT(std::exit(isa_in_child("avx3", "")), testing::ExitedWithCode(2), "VITKIT_ISA=avx3.*scalar, sse2");
 }
 
-// ---- the objects
-// ------------------------------------------------------------------------------------------------------
+// ---- the objects ----
 
 std::string output_of(const std::string& command) {
   std::string output;

@@ -149,7 +149,7 @@ TEST_P(VitTest, ResizingOnceEqualsResizingAtEveryForward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, VitTest, testing::ValuesIn(configs()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& instance) { return instance.param.name; });
 
 TEST(VitConfig, RefusesWhatMakesNoModel) {
   const auto refused = [](const auto& change) {

@@ -80,27 +80,50 @@ void attention_pack(float* packed, const float* k, int64_t k_stride, const float
   }
 }
 
-/// One row of scores, in place: s <- 2^(s - maximum). Updates the row's running maximum and sum; returns the factor
-/// that everything summed so far must be multiplied with. `count` is whole vectors; padding holds -inf.
+/// Adds the bias to one row of scores and returns its largest score, or `maximum` if that is larger. Scores from `keys`
+/// on, up to the whole vectors of `padded`, become -inf.
 template <class S>
-VITKIT_INLINE float softmax_update(float* s, int64_t count, float& maximum, float& sum) {
+VITKIT_INLINE float row_maximum(float* s, int64_t keys, int64_t padded, const float* bias, float maximum) {
   using V = typename S::V;
+  if (bias)
+    for (int64_t j = 0; j < keys; j += S::kWidth)
+      S::store(s + j, S::fma(load_some<S>(bias + j, keys - j), V(kLog2e), S::load(s + j)));
+  for (int64_t j = keys; j < padded; ++j) s[j] = -kInfinity;
   V best(maximum);
-  for (int64_t j = 0; j < count; j += S::kWidth) best = S::max(best, S::load(s + j));
-  const float new_maximum = S::reduce_max(best);
+  for (int64_t j = 0; j < padded; j += S::kWidth) best = S::max(best, S::load(s + j));
+  return S::reduce_max(best);
+}
+
+/// The online softmax of one tile's scores, in place: s <- 2^(s - maximum). Updates the rows' running maxima and sums,
+/// and gives the factors that everything summed so far must be multiplied with. All maxima come before all powers: the
+/// reductions' latencies then overlap, where row by row each would be waited for.
+template <class S>
+VITKIT_INLINE void softmax_tile(float* scores, int64_t rows, int64_t keys, int64_t padded, const float* bias,
+                                int64_t bias_stride, float* maximum, float* sum, float* factor) {
+  using V = typename S::V;
+  static_assert(S::kTileRows <= S::kWidth, "the rows of a tile are handled as one vector");
+  alignas(64) float shift[S::kWidth] = {};
+  for (int64_t i = 0; i < rows; ++i)
+    shift[i] =
+        row_maximum<S>(scores + i * kScoreStride, keys, padded, bias ? bias + i * bias_stride : nullptr, maximum[i]);
+  const V old_maximum = load_some<S>(maximum, rows);
+  const V new_maximum = S::load_aligned(shift);
+  store_some<S>(maximum, new_maximum, rows);
   // While every score is -inf, subtracting it would give NaN; with zero instead, each power is zero.
-  const V shift(new_maximum == -kInfinity ? 0.0f : new_maximum);
-  V total(0.0f);
-  for (int64_t j = 0; j < count; j += S::kWidth) {
-    const V e = exp2_nonpositive<S>(S::load(s + j) - shift);
-    S::store(s + j, e);
-    total = total + e;
+  const V safe = S::select_less(new_maximum, V(-3.4e38f), V(0.0f), new_maximum);
+  S::store_aligned(shift, safe);
+  S::store_aligned(factor, exp2_nonpositive<S>(old_maximum - safe));
+  for (int64_t i = 0; i < rows; ++i) {
+    float* s = scores + i * kScoreStride;
+    const V shift_i(shift[i]);
+    V total(0.0f);
+    for (int64_t j = 0; j < padded; j += S::kWidth) {
+      const V e = exp2_nonpositive<S>(S::load(s + j) - shift_i);
+      S::store(s + j, e);
+      total = total + e;
+    }
+    sum[i] = sum[i] * factor[i] + S::reduce_add(total);
   }
-  alignas(64) float factor[S::kWidth];
-  S::store_aligned(factor, exp2_nonpositive<S>(V(maximum) - shift));
-  maximum = new_maximum;
-  sum = sum * factor[0] + S::reduce_add(total);
-  return factor[0];
 }
 
 /// One tile of queries against the keys [key, key + keys) of one block: updates out, maximum and sum of its rows.
@@ -113,25 +136,16 @@ void attention_block(const AttentionArgs& args, const AttentionScratch<S>& scrat
     const int64_t p = (key + j) / kPanelWidth<S>;
     const Panel<S> panel(layout.kv_rows, p);
     Tiles<S>::dense(tile_rows, panel.vectors)(scratch.scores + j, kScoreStride, scratch.q + row * args.qk_dim,
-                                              args.qk_dim, args.packed_kv + layout.key_panel(p), args.qk_dim, Ahead{});
+                                              args.qk_dim, args.packed_kv + layout.key_panel(p), args.qk_dim);
     padded = j + panel.width();
   }
-  float factor[S::kTileRows];
-  for (int64_t i = 0; i < tile_rows; ++i) {
-    float* s = scratch.scores + i * kScoreStride;
-    if (bias) {
-      const float* bias_i = bias + i * args.bias_stride + key;
-      for (int64_t j = 0; j < keys; j += S::kWidth)
-        S::store(s + j, S::fma(load_some<S>(bias_i + j, keys - j), V(kLog2e), S::load(s + j)));
-    }
-    for (int64_t j = keys; j < padded; ++j) s[j] = -kInfinity;
-    factor[i] = softmax_update<S>(s, padded, scratch.maximum[row + i], scratch.sum[row + i]);
-  }
+  alignas(64) float factor[S::kWidth];
+  softmax_tile<S>(scratch.scores, tile_rows, keys, padded, bias ? bias + key : nullptr, args.bias_stride,
+                  scratch.maximum + row, scratch.sum + row, factor);
   for (int64_t p = 0; p < layout.value_panels(); ++p) {
     const Panel<S> panel(layout.v_dim, p);
     Tiles<S>::dense(tile_rows, panel.vectors)(scratch.tile, panel.width(), scratch.scores, kScoreStride,
-                                              args.packed_kv + layout.value_panel(p) + key * panel.width(), keys,
-                                              Ahead{});
+                                              args.packed_kv + layout.value_panel(p) + key * panel.width(), keys);
     for (int64_t i = 0; i < tile_rows; ++i) {
       float* out = scratch.out + (row + i) * scratch.v_width + p * kPanelWidth<S>;
       const float* tile = scratch.tile + i * panel.width();

@@ -42,17 +42,25 @@ void scale_add(float* y, const float* a, const float* b, const float* gamma, int
     }
 }
 
-/// By blocks of 16 x 16: 16 source lines of 64 bytes stay in L1 until all of them has been used.
-template <class S>
-void transpose(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+/// By 4 x 4 blocks and, for the rest, one by one: what whole blocks of the unit leave over.
+VITKIT_INLINE void transpose_rest(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows,
+                                  int64_t cols) {
   const int64_t rows4 = rows & ~int64_t{3}, cols4 = cols & ~int64_t{3};
-  for (int64_t r0 = 0; r0 < rows4; r0 += 16)
-    for (int64_t c0 = 0; c0 < cols4; c0 += 16)
-      for (int64_t c = c0; c < min_of(c0 + 16, cols4); c += 4)
-        for (int64_t r = r0; r < min_of(r0 + 16, rows4); r += 4)
-          transpose4x4(y + c * y_stride + r, y_stride, x + r * x_stride + c, x_stride);
+  for (int64_t c = 0; c < cols4; c += 4)
+    for (int64_t r = 0; r < rows4; r += 4) transpose4x4(y + c * y_stride + r, y_stride, x + r * x_stride + c, x_stride);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = r < rows4 ? cols4 : 0; c < cols; ++c) y[c * y_stride + r] = x[r * x_stride + c];
+}
+
+template <class S>
+void transpose(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+  constexpr int64_t kBlock = S::kTransposeBlock;
+  const int64_t rows_done = rows - rows % kBlock, cols_done = cols - cols % kBlock;
+  for (int64_t c = 0; c < cols_done; c += kBlock)
+    for (int64_t r = 0; r < rows_done; r += kBlock)
+      S::transpose_block(y + c * y_stride + r, y_stride, x + r * x_stride + c, x_stride);
+  transpose_rest(y + cols_done * y_stride, y_stride, x + cols_done, x_stride, rows_done, cols - cols_done);
+  transpose_rest(y + rows_done, y_stride, x + rows_done * x_stride, x_stride, rows - rows_done, cols);
 }
 
 /// Left to the compiler, which vectorises what matters; the order and rounding of the three steps is the contract.

@@ -7,6 +7,7 @@
 // results do not depend on how rows and panels were split.
 #pragma once
 
+#include "vit/kernels/elementwise.inl.h"
 #include "vit/kernels/epilogue.inl.h"
 #include "vit/kernels/kernels.h"
 #include "vit/kernels/simd.h"
@@ -28,35 +29,27 @@ struct Panel {
 
 // ---- the register tile ----
 
-/// What a tile fetches into L2 on the side, for the panel after this one: a cache line every kAheadStep values of k,
-/// because a burst of prefetches would hold up the tile's own loads.
-constexpr int64_t kAheadStep = 4, kLine = 16;
-struct Ahead {
-  const float* next = nullptr;
-  int64_t step =
-      0;  ///< kLine, or 0 when there is nothing to fetch; a prefetch of the same line (or of null) is harmless
-};
-
 /// One value of k: M scalars and NV vectors are loaded for M * NV multiply-adds.
 template <class S, int M, int NV>
 VITKIT_INLINE void multiply_step(typename S::V (&acc)[M][NV], const float* const (&a)[M], const float* b, int64_t k) {
   using V = typename S::V;
   V b_k[NV];
+  VITKIT_UNROLL
   for (int j = 0; j < NV; ++j) b_k[j] = S::load_aligned(b + (k * NV + j) * S::kWidth);
+  VITKIT_UNROLL
   for (int i = 0; i < M; ++i) {
     const V a_ik(a[i][k]);
+    VITKIT_UNROLL
     for (int j = 0; j < NV; ++j) acc[i][j] = S::fma(a_ik, b_k[j], acc[i][j]);
   }
 }
 
-/// acc[i][j] += a[i][0..k) * b[0..k)[j]: the loop that everything is about.
+/// acc[i][j] += a[i][0..k) * b[0..k)[j]: the loop that everything is about. Four steps at a time, so that the branch
+/// predictor foresees the end of short runs (16 turns for a head of 64).
 template <class S, int M, int NV>
-VITKIT_INLINE void multiply_run(typename S::V (&acc)[M][NV], const float* const (&a)[M], const float* b, int64_t k,
-                                Ahead& ahead) {
+VITKIT_INLINE void multiply_run(typename S::V (&acc)[M][NV], const float* const (&a)[M], const float* b, int64_t k) {
   int64_t kk = 0;
-  for (; kk + kAheadStep <= k; kk += kAheadStep) {
-    prefetch_l2(ahead.next);
-    ahead.next += ahead.step;
+  for (; kk + 4 <= k; kk += 4) {
     multiply_step<S>(acc, a, b, kk);
     multiply_step<S>(acc, a, b, kk + 1);
     multiply_step<S>(acc, a, b, kk + 2);
@@ -67,34 +60,42 @@ VITKIT_INLINE void multiply_run(typename S::V (&acc)[M][NV], const float* const 
 
 template <class S, int M, int NV>
 VITKIT_INLINE void clear(typename S::V (&acc)[M][NV]) {
-  for (int i = 0; i < M; ++i)
+  VITKIT_UNROLL
+  for (int i = 0; i < M; ++i) {
+    VITKIT_UNROLL
     for (int j = 0; j < NV; ++j) acc[i][j] = typename S::V(0.0f);
+  }
 }
 
 template <class S, int M, int NV>
 VITKIT_INLINE void store_all(float* c, int64_t c_stride, const typename S::V (&acc)[M][NV]) {
-  for (int i = 0; i < M; ++i)
+  VITKIT_UNROLL
+  for (int i = 0; i < M; ++i) {
+    VITKIT_UNROLL
     for (int j = 0; j < NV; ++j) S::store_aligned(c + i * c_stride + j * S::kWidth, acc[i][j]);
+  }
 }
 
 /// c [M, NV vectors] = a [M, k] * b panel. c is a 64-byte aligned buffer, its stride whole vectors.
 template <class S, int M, int NV>
-void tile_dense(float* c, int64_t c_stride, const float* a, int64_t a_stride, const float* b, int64_t k, Ahead ahead) {
+void tile_dense(float* c, int64_t c_stride, const float* a, int64_t a_stride, const float* b, int64_t k) {
   typename S::V acc[M][NV];
   clear<S>(acc);
   const float* rows[M];
+  VITKIT_UNROLL
   for (int i = 0; i < M; ++i) rows[i] = a + i * a_stride;
-  multiply_run<S>(acc, rows, b, k, ahead);
+  multiply_run<S>(acc, rows, b, k);
   store_all<S>(c, c_stride, acc);
 }
 
 /// The same with rows [row, row + M) given by a table of offsets, one run per tap.
 template <class S, int M, int NV>
-void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t row, const float* b, Ahead ahead) {
+void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t row, const float* b) {
   typename S::V acc[M][NV];
   clear<S>(acc);
   const float* image[M];
   const int32_t* offsets[M];
+  VITKIT_UNROLL
   for (int i = 0; i < M; ++i) {
     image[i] = a.images + (row + i) / a.rows_per_image * a.image_stride;
     offsets[i] = a.offsets + (row + i) % a.rows_per_image * a.taps;
@@ -102,11 +103,12 @@ void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t ro
   const int64_t run = a.tap_length;
   for (int64_t tap = 0; tap < a.taps; ++tap) {
     const float* pieces[M];
+    VITKIT_UNROLL
     for (int i = 0; i < M; ++i) {
       const int32_t offset = offsets[i][tap];
       pieces[i] = offset == kZeroTap ? a.zeros : image[i] + offset;
     }
-    multiply_run<S>(acc, pieces, b + tap * run * NV * S::kWidth, run, ahead);
+    multiply_run<S>(acc, pieces, b + tap * run * NV * S::kWidth, run);
   }
   store_all<S>(c, c_stride, acc);
 }
@@ -114,8 +116,8 @@ void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t ro
 /// Tile functions by rows and vectors: dense(m, nv) and indirect(m, nv).
 template <class S>
 struct Tiles {
-  using Dense = void (*)(float*, int64_t, const float*, int64_t, const float*, int64_t, Ahead);
-  using Indirect = void (*)(float*, int64_t, const IndirectRows&, int64_t, const float*, Ahead);
+  using Dense = void (*)(float*, int64_t, const float*, int64_t, const float*, int64_t);
+  using Indirect = void (*)(float*, int64_t, const IndirectRows&, int64_t, const float*);
 
   template <int M = S::kTileRows, int NV = S::kPanelVectors>
   static Dense dense(int64_t m, int64_t nv) {
@@ -151,6 +153,8 @@ struct RowTiles {
 
 // ---- the loops around it ----
 
+constexpr int64_t kLine = 16;  ///< floats per cache line
+
 /// Fetches the lines that a tile will read or write when it is done, so that they arrive while it multiplies.
 VITKIT_INLINE void prefetch_tile(const float* p, int64_t stride, int64_t rows, int64_t cols) {
   for (int64_t i = 0; i < rows; ++i)
@@ -160,8 +164,7 @@ VITKIT_INLINE void prefetch_tile(const float* p, int64_t stride, int64_t rows, i
 /// Rows that are multiplied with a whole panel before the next panel is begun.
 constexpr int64_t kRowBlock = 264;
 
-/// Runs multiply(tile_buffer, row, rows, packed panel, vectors) for all tiles of the part, and finishes each. Weights
-/// of the next panel are prefetched into L2 while this one is used: they come from memory once per pass over the rows.
+/// Runs multiply(tile_buffer, row, rows, packed panel, vectors) for all tiles of the part, and finishes each.
 template <class S, class Multiply>
 VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t n, int64_t k, const Epilogue& epilogue,
                              const GemmPart& part, const Multiply& multiply) {
@@ -174,8 +177,6 @@ VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t
     for (int64_t p = part.p0; p < part.p1; ++p) {
       const Panel<S> panel(n, p);
       const float* b_p = b + p * panel_floats;
-      const int64_t next_floats = blocks == 1 && p + 1 < part.p1 ? k * Panel<S>(n, p + 1).width() : 0;
-      const float *next = b_p + panel_floats, *next_end = next + next_floats;
       for (int64_t t = 0; t < tiles.count; ++t) {
         const int64_t row = tiles.first_row(t), tile_rows = tiles.first_row(t + 1) - row;
         const int64_t col = p * kPanelWidth<S>;
@@ -183,8 +184,7 @@ VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t
         if (epilogue.residual && epilogue.residual != c)
           prefetch_tile(epilogue.residual + row * epilogue.residual_stride + col, epilogue.residual_stride, tile_rows,
                         panel.cols);
-        multiply(tile, row, tile_rows, b_p, panel.vectors, next < next_end ? Ahead{next, kLine} : Ahead{});
-        next += k / kAheadStep * kLine;
+        multiply(tile, row, tile_rows, b_p, panel.vectors);
         finish_tile<S>(c + row * c_stride + col, c_stride, tile, panel.width(), tile_rows, panel.cols,
                        epilogue_at(epilogue, row, col));
       }
@@ -195,9 +195,9 @@ VITKIT_INLINE void for_tiles(float* c, int64_t c_stride, const float* b, int64_t
 template <class S>
 void gemm(const GemmArgs& args, const GemmPart& part) {
   for_tiles<S>(args.c, args.c_stride, args.b, args.n, args.k, args.epilogue, part,
-               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors, Ahead ahead) {
+               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors) {
                  Tiles<S>::dense(rows, vectors)(tile, vectors * S::kWidth, args.a + row * args.a_stride, args.a_stride,
-                                                b_p, args.k, ahead);
+                                                b_p, args.k);
                });
 }
 
@@ -205,8 +205,8 @@ template <class S>
 void gemm_indirect(const GemmIndirectArgs& args, const GemmPart& part) {
   const int64_t k = args.a.taps * args.a.tap_length;
   for_tiles<S>(args.c, args.c_stride, args.b, args.n, k, args.epilogue, part,
-               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors, Ahead ahead) {
-                 Tiles<S>::indirect(rows, vectors)(tile, vectors * S::kWidth, args.a, row, b_p, ahead);
+               [&](float* tile, int64_t row, int64_t rows, const float* b_p, int64_t vectors) {
+                 Tiles<S>::indirect(rows, vectors)(tile, vectors * S::kWidth, args.a, row, b_p);
                });
 }
 
@@ -216,24 +216,17 @@ void gemm_indirect(const GemmIndirectArgs& args, const GemmPart& part) {
 template <class S>
 void pack_columns(float* y, int64_t width, const float* b, int64_t n_stride, int64_t k_stride, int64_t cols,
                   int64_t k) {
-  int64_t k_done = 0, n_done = 0;
-  if (k_stride == 1) {  // rows of b become columns: 4 x 4 blocks; 16 deep to use a source line while it is in L1
-    k_done = k & ~int64_t{3};
-    n_done = cols & ~int64_t{3};
-    for (int64_t k0 = 0; k0 < k_done; k0 += 16)
-      for (int64_t n = 0; n < n_done; n += 4)
-        for (int64_t kk = k0; kk < min_of(k0 + 16, k_done); kk += 4)
-          transpose4x4(y + kk * width + n, width, b + n * n_stride + kk, n_stride);
-  } else if (n_stride == 1) {
-    k_done = k;
-    n_done = cols / S::kWidth * S::kWidth;
-    for (int64_t kk = 0; kk < k; ++kk)
+  if (k_stride == 1) {
+    transpose<S>(y, width, b, n_stride, cols, k);
+  } else {
+    const int64_t n_done = n_stride == 1 ? cols / S::kWidth * S::kWidth : 0;
+    for (int64_t kk = 0; kk < k; ++kk) {
       for (int64_t n = 0; n < n_done; n += S::kWidth) S::store(y + kk * width + n, S::load(b + kk * k_stride + n));
+      for (int64_t n = n_done; n < cols; ++n) y[kk * width + n] = b[kk * k_stride + n * n_stride];
+    }
   }
-  for (int64_t kk = 0; kk < k; ++kk) {
-    for (int64_t n = kk < k_done ? n_done : 0; n < cols; ++n) y[kk * width + n] = b[kk * k_stride + n * n_stride];
+  for (int64_t kk = 0; kk < k && cols < width; ++kk)
     for (int64_t n = cols; n < width; ++n) y[kk * width + n] = 0.0f;
-  }
 }
 
 template <class S>

@@ -138,8 +138,7 @@ struct KernelTable {
   int64_t panel_width;   ///< columns per packed panel
   int64_t tile_rows;     ///< rows that share one pass over a panel; parts of rows are best multiples of it
 
-  // ---- matrix products
-  // -----------------------------------------------------------------------------------------------
+  // ---- matrix products ----
   /// Packs panels [p0, p1) of a right-hand matrix b [k, n], element (k, n) at b[k * k_stride + n * n_stride], into
   /// packed + p * k * panel_width each; columns beyond n are zeros. A torch Linear weight [n, k] has n_stride = k and
   /// k_stride = 1; a GPT-2 Conv1D weight [k, n] has k_stride = n and n_stride = 1. `packed` is the start of the whole
@@ -151,8 +150,7 @@ struct KernelTable {
   /// Rows [r0, r1), all channels.
   void (*conv_depthwise)(const DepthwiseArgs& args, int64_t r0, int64_t r1);
 
-  // ---- attention
-  // -----------------------------------------------------------------------------------------------------
+  // ---- attention ----
   /// Floats that attention_pack fills for one (batch, head).
   int64_t (*attention_packed_size)(int64_t kv_rows, int64_t qk_dim, int64_t v_dim);
   /// Floats of scratch that one running attention_rows needs, 64-byte aligned.
@@ -166,8 +164,7 @@ struct KernelTable {
   /// Queries [q0, q1).
   void (*attention_scores)(const AttentionScoresArgs& args, int64_t q0, int64_t q1);
 
-  // ---- rows
-  // ----------------------------------------------------------------------------------------------------------
+  // ---- rows ----
   /// y = (x - mean) / sqrt(var + eps) * gamma + beta per row, biased variance in two passes (Ba et al. 2016). gamma,
   /// beta [cols] may be null. mean, rstd [rows] may be null; they are for the gradient. y may be x.
   void (*layer_norm)(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride,
@@ -186,8 +183,7 @@ struct KernelTable {
   /// y [cols, rows] = x [rows, cols] transposed; y must not overlap x.
   void (*transpose)(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
 
-  // ---- elements
-  // ------------------------------------------------------------------------------------------------------
+  // ---- elements ----
   /// y = f(x). y may be x.
   void (*activation)(float* y, const float* x, int64_t count, Activation kind);
   /// y [rows, cols] = f(gate) * value. The halves of a packed [rows, 2 * cols] share in_stride; SwiGLU is kind = silu
@@ -207,8 +203,7 @@ struct KernelTable {
   void (*normalize_u8)(float* y, int64_t plane_stride, const uint8_t* x, int64_t width, float scale, const float* mean,
                        const float* std);
 
-  // ---- measurement
-  // ---------------------------------------------------------------------------------------------------
+  // ---- measurement ----
   /// Runs independent multiply-adds on registers only; the core's peak. `flops` gets the operations done (two per
   /// multiply-add and lane). Returns a checksum, so that nothing is optimised away.
   float (*fma_peak)(int64_t iterations, int64_t* flops);

@@ -103,8 +103,7 @@ void conv_depthwise(const DepthwiseArgs& args, int64_t r0, int64_t r1) {
     }
 }
 
-// ---- attention: keys and values are "packed" by copying them, [kv_rows, qk_dim] then [kv_rows, v_dim]
-// ------------------
+// ---- attention: keys and values are "packed" by copying them, [kv_rows, qk_dim] then [kv_rows, v_dim] ----
 
 int64_t attention_packed_size(int64_t kv_rows, int64_t qk_dim, int64_t v_dim) { return kv_rows * (qk_dim + v_dim); }
 int64_t attention_workspace_size(int64_t, int64_t v_dim) { return 2 * v_dim; }
@@ -163,8 +162,7 @@ void attention_scores(const AttentionScoresArgs& args, int64_t q0, int64_t q1) {
   }
 }
 
-// ---- rows
-// -------------------------------------------------------------------------------------------------------------
+// ---- rows ----
 
 void layer_norm(float* y, int64_t y_stride, float* mean, float* rstd, const float* x, int64_t x_stride,
                 const float* gamma, const float* beta, int64_t rows, int64_t cols, float eps) {
@@ -228,8 +226,7 @@ void transpose(float* y, int64_t y_stride, const float* x, int64_t x_stride, int
     for (int64_t c = 0; c < cols; ++c) y[c * y_stride + r] = x[r * x_stride + c];
 }
 
-// ---- elements
-// ---------------------------------------------------------------------------------------------------------
+// ---- elements ----
 
 void activation(float* y, const float* x, int64_t count, Activation kind) {
   for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(activate(x[i], kind));

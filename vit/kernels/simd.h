@@ -16,6 +16,14 @@
 
 #define VITKIT_INLINE __attribute__((always_inline)) inline
 
+// Before a loop over registers: unrolled early. Left to itself GCC unrolls such loops after it has decided which arrays
+// can live in registers, and accumulators travel through the stack before and after the loop that matters.
+#if defined(__clang__)
+#define VITKIT_UNROLL _Pragma("unroll")
+#else
+#define VITKIT_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 namespace vit::kernels {
 namespace {
 
@@ -24,9 +32,6 @@ constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 constexpr float kInfinity = __builtin_huge_valf();
-
-/// Fetches the cache line at p into the second-level cache, soon.
-VITKIT_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 /// Fetches the cache line at p into the first-level cache, soon; it will be written.
 VITKIT_INLINE void prefetch_l1_for_write(const void* p) { __builtin_prefetch(p, 1, 3); }
@@ -91,6 +96,11 @@ struct SimdBase {
     for (int64_t i = 1; i < kWidth; ++i) best = best > lanes[i] ? best : lanes[i];
     return best;
   }
+  /// Copies a kTransposeBlock x kTransposeBlock block, transposed.
+  static constexpr int64_t kTransposeBlock = 4;
+  static VITKIT_INLINE void transpose_block(float* y, int64_t y_stride, const float* x, int64_t x_stride) {
+    transpose4x4(y, y_stride, x, x_stride);
+  }
   /// Splits x <= 0 into a whole part n and a rest r in [-0.5, 0.5]. Adding 1.5 * 2^23 rounds to nearest in the
   /// addition; the 127 more leave the biased exponent of 2^n in the sum's low bits, for scale().
   struct Split {
@@ -149,6 +159,31 @@ struct Simd<xsimd::avx512bw> : SimdBase<xsimd::avx512bw> {
   }
   static VITKIT_INLINE float reduce_add(V v) { return _mm512_reduce_add_ps(v); }
   static VITKIT_INLINE float reduce_max(V v) { return _mm512_reduce_max_ps(v); }
+  // Each pass doubles the side of the squares that are in place: pairs within 128 bits, then the 128-bit quarters.
+  static constexpr int64_t kTransposeBlock = 16;
+  static VITKIT_INLINE void transpose_block(float* y, int64_t y_stride, const float* x, int64_t x_stride) {
+    __m512 a[16], b[16];
+    for (int i = 0; i < 16; ++i) a[i] = _mm512_loadu_ps(x + i * x_stride);
+    for (int i = 0; i < 16; i += 2) {
+      b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+      b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+      for (int j = 0; j < 2; ++j) {
+        const __m512d low = _mm512_castps_pd(b[i + j]), high = _mm512_castps_pd(b[i + j + 2]);
+        a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+        a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+      }
+    for (int i = 0; i < 16; i += 8)
+      for (int j = 0; j < 4; ++j) {
+        b[i + j] = _mm512_shuffle_f32x4(a[i + j], a[i + j + 4], 0x88);
+        b[i + j + 4] = _mm512_shuffle_f32x4(a[i + j], a[i + j + 4], 0xdd);
+      }
+    for (int j = 0; j < 8; ++j) {
+      _mm512_storeu_ps(y + j * y_stride, _mm512_shuffle_f32x4(b[j], b[j + 8], 0x88));
+      _mm512_storeu_ps(y + (j + 8) * y_stride, _mm512_shuffle_f32x4(b[j], b[j + 8], 0xdd));
+    }
+  }
   // scalef multiplies by 2^n in one instruction and turns 2^-inf into zero whatever the rest has become.
   struct Split {
     V n, r;

@@ -1,0 +1,190 @@
+// The kernels by themselves: `./run bench kernels`, `./run bench attention` (or --benchmark_filter=...). Each row
+// measures the multiply-add peak in turn with the kernel and reports the kernel's share of it (peak_share), because the
+// clock drifts: a rate means little, the share in one row does. gflops counts two operations per multiply-add of the
+// products alone.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vit/core/parallel.h"
+#include "vit/kernels/kernels.h"
+
+namespace {
+
+namespace vk = vit::kernels;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+/// 64-byte aligned floats between -0.5 and 0.5.
+class Buffer {
+ public:
+  explicit Buffer(int64_t size) : storage_(static_cast<std::size_t>(size) + 16) {
+    uint32_t state = 1;
+    for (float& value : storage_) {
+      state = state * 1664525u + 1013904223u;
+      value = static_cast<float>(state >> 8) / 16777216.0f - 0.5f;
+    }
+  }
+  float* data() {
+    return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(storage_.data()) + 63) & ~uintptr_t{63});
+  }
+
+ private:
+  std::vector<float> storage_;
+};
+
+/// The peak of all threads together: each runs its own loop of multiply-adds.
+double peak_flops_per_second() {
+  const int64_t threads = vit::num_threads();
+  std::vector<int64_t> flops(static_cast<std::size_t>(threads));
+  const auto begin = Clock::now();
+  vit::parallel_for(threads, [&](int64_t part) {
+    benchmark::DoNotOptimize(vk::kernels().fma_peak(100000, &flops[static_cast<std::size_t>(part)]));
+  });
+  const double elapsed = seconds_since(begin);
+  double total = 0.0;
+  for (int64_t count : flops) total += static_cast<double>(count);
+  return total / elapsed;
+}
+
+/// Runs `work` of `flops` operations under the benchmark's clock, the peak beside it, and reports medians.
+template <class Work>
+void measure(benchmark::State& state, double flops, const Work& work) {
+  work();  // touches memory, wakes threads
+  std::vector<double> shares, rates;
+  for (auto _ : state) {
+    const auto begin = Clock::now();
+    work();
+    const double elapsed = seconds_since(begin);
+    state.SetIterationTime(elapsed);
+    rates.push_back(flops / elapsed);
+    shares.push_back(flops / elapsed / peak_flops_per_second());
+  }
+  std::sort(shares.begin(), shares.end());
+  std::sort(rates.begin(), rates.end());
+  state.counters["peak_share"] = shares[shares.size() / 2];
+  state.counters["gflops"] = rates[rates.size() / 2] / 1e9;
+  state.SetLabel(vk::kernels().name);
+}
+
+void peak(benchmark::State& state) {
+  vit::set_num_threads(static_cast<int>(state.range(0)));
+  double best = 0.0;
+  for (auto _ : state) best = std::max(best, peak_flops_per_second());
+  state.counters["gflops"] = best / 1e9;
+  state.SetLabel(vk::kernels().name);
+}
+
+/// Arguments: rows, columns, k, activation, threads. Several weights in turn, 32 MB in all, as a model's layers would
+/// come.
+void gemm(benchmark::State& state) {
+  const vk::KernelTable& table = vk::kernels();
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  vit::set_num_threads(static_cast<int>(state.range(4)));
+  const int64_t copies = std::max<int64_t>(1, (int64_t{32} << 20) / (4 * n * k));
+  Buffer a(m * k), weight(n * k), bias(n), c(m * n);
+  std::vector<std::unique_ptr<Buffer>> packed;
+  for (int64_t i = 0; i < copies; ++i) {
+    packed.push_back(std::make_unique<Buffer>(vk::packed_size(table, n, k)));
+    table.pack_b(packed.back()->data(), weight.data(), k, 1, n, k, 0, vk::panel_count(table, n));
+  }
+  vk::GemmArgs args{c.data(), n, a.data(), k, nullptr, n, k, {}};
+  args.epilogue.bias = bias.data();
+  args.epilogue.activation = static_cast<vk::Activation>(state.range(3));
+  const vk::GemmGrid grid = vk::gemm_grid(table, m, n, k, vit::num_threads());
+  measure(state, 2.0 * static_cast<double>(m * n * k * copies), [&] {
+    for (const auto& weights : packed) {
+      args.b = weights->data();
+      vit::parallel_for(grid.parts(), [&](int64_t part) { table.gemm(args, vk::gemm_part(table, grid, m, n, part)); });
+    }
+  });
+}
+
+/// Arguments: tokens, heads, head dimension, threads. Reads packed qkv [N, 3, H, D]; packing is part of the time.
+void attention(benchmark::State& state) {
+  const vk::KernelTable& table = vk::kernels();
+  const int64_t tokens = state.range(0), heads = state.range(1), dim = state.range(2), width = heads * dim;
+  vit::set_num_threads(static_cast<int>(state.range(3)));
+  Buffer qkv(tokens * 3 * width), out(tokens * width);
+  const int64_t packed_size = (table.attention_packed_size(tokens, dim, dim) + 15) / 16 * 16;
+  const int64_t threads = std::min<int64_t>(vit::num_threads(), heads);
+  const int64_t scratch_size = packed_size + table.attention_workspace_size(dim, dim) + 16;
+  std::vector<std::unique_ptr<Buffer>> scratch;
+  for (int64_t i = 0; i < threads; ++i) scratch.push_back(std::make_unique<Buffer>(scratch_size));
+  measure(state, 4.0 * static_cast<double>(tokens * tokens * width), [&] {
+    vit::parallel_for(threads, [&](int64_t part) {
+      float* packed = scratch[static_cast<std::size_t>(part)]->data();
+      const vit::Range range = vit::part_range(heads, threads, part);
+      for (int64_t h = range.begin; h < range.end; ++h) {
+        const float* q = qkv.data() + h * dim;
+        table.attention_pack(packed, q + width, 3 * width, q + 2 * width, 3 * width, tokens, dim, dim, 0, tokens);
+        vk::AttentionArgs args;
+        args.out = out.data() + h * dim;
+        args.out_stride = width;
+        args.q = q;
+        args.q_stride = 3 * width;
+        args.packed_kv = packed;
+        args.kv_rows = tokens;
+        args.qk_dim = args.v_dim = dim;
+        args.scale = 0.125f;
+        table.attention_rows(args, packed + packed_size, 0, tokens);
+      }
+    });
+  });
+}
+
+/// Arguments: rows, columns. Bandwidth, not arithmetic, is what these are made of.
+void layer_norm(benchmark::State& state) {
+  const int64_t rows = state.range(0), cols = state.range(1);
+  Buffer x(rows * cols), y(rows * cols), gamma(cols), beta(cols);
+  for (auto _ : state)
+    vk::kernels().layer_norm(y.data(), cols, nullptr, nullptr, x.data(), cols, gamma.data(), beta.data(), rows, cols,
+                             1e-6f);
+  state.SetBytesProcessed(state.iterations() * rows * cols * 8);
+}
+
+void gelu(benchmark::State& state) {
+  const int64_t count = state.range(0);
+  Buffer x(count), y(count);
+  for (auto _ : state) vk::kernels().activation(y.data(), x.data(), count, vk::Activation::gelu);
+  state.SetItemsProcessed(state.iterations() * count);
+}
+
+void gemm_shapes(benchmark::internal::Benchmark* bench) {
+  const int64_t none = static_cast<int64_t>(vk::Activation::none), gelu = static_cast<int64_t>(vk::Activation::gelu);
+  for (int64_t threads : {1, 2})
+    for (int64_t rows : {197, 1576})
+      for (int64_t width : {768, 384, 192}) {
+        bench->Args({rows, 3 * width, width, none, threads});
+        bench->Args({rows, width, width, none, threads});
+        bench->Args({rows, 4 * width, width, gelu, threads});
+        bench->Args({rows, width, 4 * width, none, threads});
+      }
+}
+
+void attention_shapes(benchmark::internal::Benchmark* bench) {
+  for (int64_t threads : {1, 2})
+    for (int64_t tokens : {197, 577, 1024, 4096}) bench->Args({tokens, 12, 64, threads});
+}
+
+BENCHMARK(peak)->ArgNames({"threads"})->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK(gemm)
+    ->ArgNames({"m", "n", "k", "act", "threads"})
+    ->Apply(gemm_shapes)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(attention)
+    ->ArgNames({"n", "heads", "dim", "threads"})
+    ->Apply(attention_shapes)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(layer_norm)->Args({197, 768})->Args({1576, 768});
+BENCHMARK(gelu)->Arg(197 * 768);
+
+}  // namespace
