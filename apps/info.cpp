@@ -74,7 +74,12 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
   const std::unique_ptr<vit::ImageModel> model = vit::load_model(checkpoint, load);
   const vit::ModelInfo& info = model->info();
   const TreeNode tree = model_tree(*model);
-  const std::string preprocessing = vit::load_preprocessor(checkpoint, *model, options.img_size).description();
+  std::string preprocessing;
+  try {
+    preprocessing = vit::load_preprocessor(checkpoint, *model, options.img_size).description();
+  } catch (const vit::Error& error) {
+    preprocessing = vit::str("none: ", error.what());  // a model of one channel, say, can still be described
+  }
   const std::string from = checkpoint.has_weights() ? checkpoint.dir().string() : checkpoint.yaml().string();
   std::string labels = "none: the output is features";
   if (info.num_classes > 0) labels = label_source_text(vit::load_labels(checkpoint, *model).source());

@@ -1,5 +1,7 @@
 #include "apps/pictures.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -7,6 +9,10 @@
 namespace apps {
 
 namespace {
+
+bool all_finite(const float* values, int64_t count) {
+  return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
+}
 
 /// Items waiting for the model, in order; those with an error wait with the others for their turn.
 class Batch {
@@ -29,12 +35,25 @@ class Batch {
   }
 
   void flush() {
-    const vit::Tensor logits = pictures_ > 0 ? classifier_.logits(collate()) : vit::Tensor();
+    vit::Tensor logits;
+    std::string failure;
+    if (pictures_ > 0) {
+      try {
+        logits = classifier_.logits(collate());
+      } catch (const vit::Error& error) {
+        failure = error.what();  // these pictures have no answer; the next batch may
+      }
+    }
     int64_t row = 0;
     for (const vit::LoadedImage& item : items_) {
-      const bool readable = item.error.empty();
-      (readable ? counts_.answered : counts_.failed) += 1;
-      answer_({item.path, item.error, readable ? logits.f32() + logits.size(1) * row++ : nullptr});
+      std::string error = item.error.empty() ? failure : item.error;
+      const float* answer = error.empty() ? logits.f32() + logits.size(1) * row++ : nullptr;
+      if (answer && !all_finite(answer, logits.size(1))) {
+        answer = nullptr;
+        error = "the model's output is not finite";
+      }
+      (answer ? counts_.answered : counts_.failed) += 1;
+      answer_({item.path, error, answer});
     }
     items_.clear();
     pictures_ = 0;

@@ -40,7 +40,8 @@ int verify(const VerifyVerbOptions& options, const CommonOptions& common) {
   if (golden.empty() && !checkpoint.has_weights())
     vit::fail_usage(options.model, " is a configuration without weights; name the reference outputs with --golden");
   if (golden.empty()) golden = checkpoint.dir() / "golden.safetensors";
-  if (!std::filesystem::exists(golden))
+  std::error_code error;
+  if (!std::filesystem::exists(golden, error))
     vit::fail_usage("there is no golden file ", golden.string(), "; name one with --golden");
   Output output(common);
   const std::unique_ptr<vit::ImageModel> model = vit::load_model(checkpoint, {.input_size = {}, .seed = common.seed});

@@ -59,14 +59,12 @@ fs::path choose_split(const fs::path& root, const std::string& split) {
   return root;
 }
 
-/// Pictures below `dir`, sorted. A folder that cannot be read is an item too: its error then names it.
+/// Pictures below `dir`, sorted. Linked folders below it are not entered: they can lead in circles.
 std::vector<std::string> pictures_below(const fs::path& dir) {
   std::error_code error;
   std::vector<std::string> paths;
-  fs::recursive_directory_iterator entries(dir, fs::directory_options::follow_directory_symlink, error);
+  fs::recursive_directory_iterator entries(dir, error);
   for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
-    // A link to one of its own parents would be followed for ever.
-    if (entries.depth() > 32) entries.disable_recursion_pending();
     const fs::path& path = entries->path();
     std::error_code ignored;
     if (vit::has_image_extension(path.string()) && !fs::is_directory(path, ignored)) paths.push_back(path.string());

@@ -19,7 +19,8 @@ struct ImageFolder {
 
 /// Lists a dataset. `path` (or "imagefolder:path") holds the class folders itself, or has splits below it (train, val,
 /// validation, test): then `split` chooses, "val" also finding validation; where `split` is empty val, validation and
-/// test are tried in this order. Hidden folders are skipped; links are followed. Errors (usage): no such folder, no
+/// test are tried in this order. Hidden folders are skipped; a class folder may be a link, linked folders below it are
+/// not entered. Errors (usage): no such folder, no
 /// such split (those there are listed), no class folders, no pictures, another format's prefix.
 ImageFolder open_image_folder(const std::string& path, const std::string& split = "");
 

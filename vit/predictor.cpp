@@ -113,6 +113,8 @@ Tensor Classifier::logits(const Tensor& pixels) const {
 
 std::vector<Prediction> Classifier::top(const float* logits, int64_t topk) const {
   const int64_t classes = state_->model->info().num_classes;
+  check(std::all_of(logits, logits + classes, [](float value) { return std::isfinite(value); }),
+        "the model's output is not finite");
   std::vector<int64_t> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), int64_t{0});
   const auto wanted = order.begin() + std::clamp<int64_t>(topk, 0, classes);

@@ -60,6 +60,7 @@ class Classifier {
   /// Pre-processed pixels [B, 3, height, width] -> logits [B, K].
   Tensor logits(const Tensor& pixels) const;
   /// The best of one row of logits [K], softmax scores, sorted; equal scores in the order of their index.
+  /// Errors: a logit is not finite.
   std::vector<Prediction> top(const float* logits, int64_t topk) const;
 
   const ImageModel& model() const;

@@ -13,6 +13,7 @@
 #include "vit/autograd/plain.h"
 #include "vit/core/parallel.h"
 #include "vit/core/rng.h"
+#include "vit/core/xt.h"
 
 namespace vit {
 namespace {
@@ -27,12 +28,7 @@ Tensor random(const Shape& shape, uint64_t stream, float std = 1.0f) {
 }
 
 /// A copy in double for the plain definitions.
-Plain wide(const Tensor& tensor) {
-  const std::vector<size_t> shape(tensor.shape().begin(), tensor.shape().end());
-  Plain array = xt::zeros<double>(shape);
-  std::copy_n(tensor.f32(), tensor.numel(), array.begin());
-  return array;
-}
+Plain wide(const Tensor& tensor) { return Plain(xt::cast<double>(xt_view<float>(tensor))); }
 
 /// One op at one size: what it computes, and what it should.
 struct OpCase {
@@ -270,15 +266,29 @@ TEST(HeadNorm, NormalisesOnlyItsColumns) {
   }
 }
 
-TEST(Swiglu, GatesTheSecondHalfWithTheFirst) {
+TEST(Activate, EqualsItsDefinitionForEveryKind) {
+  Context ctx;
+  const Tensor x = random({5, 33}, 50, 2.0f);
+  for (Activation kind : {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh,
+                          Activation::quick_gelu, Activation::silu, Activation::sigmoid, Activation::tanh}) {
+    const Tensor y = activate(ctx, x, kind).value();
+    const Plain want = plain::activate<double>(wide(x), kind);
+    for (int64_t i = 0; i < y.numel(); ++i) EXPECT_NEAR(y.f32()[i], want.flat(static_cast<size_t>(i)), 2e-6);
+  }
+}
+
+TEST(GatedActivation, GatesTheSecondHalfWithTheFirst) {
   Context ctx;
   const Tensor x = random({3, 2 * 7}, 25);
-  const Tensor y = swiglu(ctx, x).value();
+  const Tensor y = gated_activation(ctx, x, Activation::silu).value();
   const Plain gates = plain::activate<double>(wide(x), Activation::silu);
   for (size_t i = 0; i < 3; ++i)
     for (size_t j = 0; j < 7; ++j)
       EXPECT_NEAR(y.f32()[i * 7 + j], gates(i, j) * static_cast<double>(x.f32()[i * 14 + 7 + j]), 1e-6);
-  EXPECT_THAT(test::failure([&] { swiglu(ctx, random({3, 5}, 26)); }), testing::HasSubstr("swiglu"));
+  EXPECT_THAT(test::failure([&] {
+                gated_activation(ctx, random({3, 5}, 26), Activation::silu);
+              }),
+              testing::HasSubstr("gated_activation"));
 }
 
 TEST(Softmax, RowsSumToOne) {

@@ -31,12 +31,22 @@ foreach(header IN LISTS headers)
   endif()
 endforeach()
 
+# Between the README's first ```cpp and the next ```.
+file(READ ${SOURCE_DIR}/README.md readme)
+string(REGEX MATCH "```cpp\n([^`]*)```" block "${readme}")
+if(NOT block)
+  message(FATAL_ERROR "README.md shows no C++ program")
+endif()
+# CMAKE_MATCH_1 is a list where the program has semicolons; file(WRITE) gets it whole in quotes.
+file(WRITE ${WORK_DIR}/readme.cpp "${CMAKE_MATCH_1}")
+
 run("configuring the consumer" ${CMAKE_COMMAND} -G Ninja -S ${SOURCE_DIR}/tests/install/consumer -B
     ${WORK_DIR}/consumer -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${CXX_COMPILER}
-    -DCMAKE_CXX_FLAGS=${CXX_FLAGS})
+    -DCMAKE_CXX_FLAGS=${CXX_FLAGS} -DREADME_PROGRAM=${WORK_DIR}/readme.cpp)
 run("building the consumer" ${CMAKE_COMMAND} --build ${WORK_DIR}/consumer)
 run("running the consumer" ${WORK_DIR}/consumer/consumer)
 message(STATUS "${count} public headers; ${output}")
+run("running the README's program" ${CMAKE_COMMAND} -E env --unset=VITKIT_HOME ${WORK_DIR}/consumer/readme)
 
 if(EXISTS ${prefix}/bin/vitkit)
   run("vitkit --version" ${CMAKE_COMMAND} -E env --unset=VITKIT_HOME ${prefix}/bin/vitkit --version)

@@ -44,7 +44,7 @@ std::vector<NamedConfig> configs() {
   add("distilled_one_head", [](VitConfig& c) { c.distilled = true, c.distilled_head = false; });
   add("clip", [](VitConfig& c) { c.pre_norm = true, c.patch_bias = false, c.act = Activation::quick_gelu; });
   add("layer_scale", [](VitConfig& c) { c.init_values = 0.3f; });
-  add("swiglu", [](VitConfig& c) { c.mlp_gated = true, c.mlp_ratio = 5.34; });
+  add("swiglu", [](VitConfig& c) { c.mlp_gated = true, c.mlp_ratio = 5.34, c.act = Activation::silu; });
   add("rms_qk_norm", [](VitConfig& c) {
     c.norm = NormKind::rms_norm;
     c.attention = ConfigNode::parse("{type: self, qk_norm: rmsnorm, scale_norm: layernorm, qkv_bias: false}", "test");

@@ -37,9 +37,10 @@ Var rms_norm(Context& ctx, const Var& x, const Var& weight, float eps);
 /// Elementwise activation.
 Var activate(Context& ctx, const Var& x, Activation activation);
 
-/// SwiGLU gate (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] -> silu(gate) * value
-/// [..., F].
-Var swiglu(Context& ctx, const Var& x);
+/// Gated linear unit (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] -> f(gate) *
+/// value
+/// [..., F]; SwiGLU with f = silu.
+Var gated_activation(Context& ctx, const Var& x, Activation activation);
 
 /// Softmax over the last axis.
 Var softmax(Context& ctx, const Var& x);
@@ -61,7 +62,7 @@ struct AttentionOptions {
   int64_t heads = 1;
   int64_t head_dim = 0;
   float scale = 0.0f;  ///< factor on q k^T, usually D^-0.5
-  Tensor bias{};       ///< added to the scores: [H or 1, Nq, Nk], or undefined; -inf masks
+  Tensor bias{};       ///< added to the scores: [H or 1, Nq (or more rows), Nk], or undefined; -inf masks
 };
 
 /// Exact scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) by tiles with an online softmax (Milakov,

@@ -9,7 +9,7 @@ constexpr int64_t kElementGrain = 16384;
 
 Shape halved_last(const Shape& shape) {
   std::vector<int64_t> extents(shape.begin(), shape.end());
-  check(!extents.empty() && extents.back() % 2 == 0, "swiglu: the last axis must be even, got ", shape);
+  check(!extents.empty() && extents.back() % 2 == 0, "gated_activation: the last axis must be even, got ", shape);
   extents.back() /= 2;
   return Shape(extents);
 }
@@ -27,17 +27,17 @@ Var activate(Context& ctx, const Var& x, Activation activation) {
   return y;
 }
 
-Var swiglu(Context& ctx, const Var& x) {
-  StageTimer timer(ctx.profile, "swiglu");
-  require_no_gradient(ctx, "swiglu", {&x});
+Var gated_activation(Context& ctx, const Var& x, Activation activation) {
+  StageTimer timer(ctx.profile, "gated_activation");
+  require_no_gradient(ctx, "gated_activation", {&x});
   Tensor y = ctx.arena.empty(halved_last(x.shape()));
   const int64_t cols = y.size(-1), rows = y.shape().rows();
   parallel_for_range(rows, row_grain(cols), [&](int64_t begin, int64_t end) {
     const float* gate = x.value().f32() + begin * 2 * cols;
     kernels::kernels().gated_activation(y.f32() + begin * cols, cols, gate, gate + cols, 2 * cols, end - begin, cols,
-                                        Activation::silu);
+                                        activation);
   });
-  report_traffic(ctx, "swiglu", 3.0 * static_cast<double>(y.numel()));
+  report_traffic(ctx, "gated_activation", 3.0 * static_cast<double>(y.numel()));
   return y;
 }
 

@@ -29,8 +29,8 @@ struct Problem {
           q.tokens.shape(), ", k ", k.tokens.shape(), " and v ", v.tokens.shape(), " do not match");
     if (!options.bias.defined()) return;
     const Shape& bias = options.bias.shape();
-    check(bias.rank() == 3 && (bias[0] == 1 || bias[0] == options.heads) && bias[1] == queries && bias[2] == keys,
-          "attention: the bias must be [1 or ", options.heads, ", ", queries, ", ", keys, "], got ", bias);
+    check(bias.rank() == 3 && (bias[0] == 1 || bias[0] == options.heads) && bias[1] >= queries && bias[2] == keys,
+          "attention: the bias must be [1 or ", options.heads, ", at least ", queries, ", ", keys, "], got ", bias);
   }
 
   int64_t width() const { return options.heads * options.head_dim; }
@@ -44,7 +44,7 @@ struct Problem {
   const float* bias(int64_t pair) const {
     if (!options.bias.defined()) return nullptr;
     const int64_t h = options.bias.size(0) == 1 ? 0 : pair % options.heads;
-    return options.bias.f32() + h * queries * keys;
+    return options.bias.f32() + h * options.bias.size(1) * keys;
   }
 };
 

@@ -25,7 +25,6 @@ class PackedWeight {
   int64_t inputs() const { return inputs_; }    ///< K
   Precision precision() const { return Precision::f32; }
   const float* panels() const { return panels_.f32(); }
-  int64_t nbytes() const { return panels_.nbytes(); }
 
  private:
   Tensor panels_;

@@ -46,8 +46,9 @@ struct Arena::Pool {
       bytes_held -= stale ? block.bytes : 0;
       return stale;
     });
+    Block fresh{allocate_aligned(bytes), bytes};
     bytes_held += bytes;
-    return {allocate_aligned(bytes), bytes, 0};
+    return fresh;
   }
 
   void give_back(Block block) {

@@ -5,9 +5,11 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "vit/core/check.h"
 
@@ -58,11 +60,32 @@ void run_parts(int64_t parts, PartFunction function, const void* body) {
 
 struct TaskGroup::Impl {
   tbb::task_group group;
+  std::mutex mutex;
+  std::exception_ptr error;
+
+  void keep(std::exception_ptr thrown) {
+    const std::lock_guard lock(mutex);
+    if (!error) error = std::move(thrown);
+  }
 };
 
 TaskGroup::TaskGroup() : impl_(std::make_unique<Impl>()) {}
-TaskGroup::~TaskGroup() { wait(); }
-void TaskGroup::run(std::function<void()> task) { impl_->group.run(std::move(task)); }
-void TaskGroup::wait() { impl_->group.wait(); }
+TaskGroup::~TaskGroup() { impl_->group.wait(); }
+
+void TaskGroup::run(std::function<void()> task) {
+  impl_->group.run([impl = impl_.get(), task = std::move(task)] {
+    try {
+      task();
+    } catch (...) {
+      impl->keep(std::current_exception());
+    }
+  });
+}
+
+void TaskGroup::wait() {
+  impl_->group.wait();
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->error) std::rethrow_exception(std::exchange(impl_->error, nullptr));
+}
 
 }  // namespace vit

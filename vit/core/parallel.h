@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace vit {
 
@@ -35,6 +37,22 @@ void parallel_for(int64_t parts, const Body& body) {
       parts, [](const void* closure, int64_t part) { (*static_cast<const Body*>(closure))(part); }, &body);
 }
 
+/// parallel_for for work that may fail: `body` may throw, and the error of the smallest part is rethrown when all are
+/// done.
+template <class Body>
+void parallel_try(int64_t parts, const Body& body) {
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
+  parallel_for(parts, [&](int64_t part) {
+    try {
+      body(part);
+    } catch (...) {
+      errors[static_cast<size_t>(part)] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+}
+
 /// Half-open range of part `part` when `count` items are split into `parts` nearly equal, ordered parts.
 struct Range {
   int64_t begin, end;
@@ -53,12 +71,12 @@ void parallel_for_range(int64_t count, int64_t grain, const Body& body) {
   });
 }
 
-/// Background work on the same pool, for pipelines: run() returns at once, wait() until all is done. The functions must
-/// not throw; they keep their errors themselves. wait() helps with the work.
+/// Background work on the same pool, for pipelines: run() returns at once; wait() helps with the work until all is
+/// done, and rethrows the first error of a task. The destructor waits and drops errors that nobody asked for.
 class TaskGroup {
  public:
   TaskGroup();
-  ~TaskGroup();  ///< waits
+  ~TaskGroup();
   void run(std::function<void()> task);
   void wait();
 

@@ -27,12 +27,16 @@ class Registry {
 
   bool contains(const std::string& name) const { return entries_.count(name) > 0; }
 
-  /// Errors (usage): unknown name; the message has the nearest and all known names.
+  /// Errors (usage): unknown().
   const Product& find(const std::string& name) const {
     const auto found = entries_.find(name);
-    if (found == entries_.end())
-      fail_usage("unknown ", kind_, " '", name, "'", did_you_mean(name, names()), "; known: ", joined(names()));
+    if (found == entries_.end()) fail_usage(unknown(name));
     return found->second;
+  }
+
+  /// The message about an unknown name: the nearest and all known names.
+  std::string unknown(const std::string& name) const {
+    return str("unknown ", kind_, " '", name, "'", did_you_mean(name, names()), "; known: ", joined(names()));
   }
 
   /// Sorted.

@@ -35,9 +35,16 @@ uint32_t Rng::next_u32() {
 float Rng::uniform() { return static_cast<float>(next_u32() >> 8) * 0x1p-24f; }
 
 float Rng::normal() {
-  // 1 - u lies in (0, 1], so the logarithm is finite.
-  const double radius = std::sqrt(-2.0 * std::log(1.0 - static_cast<double>(uniform())));
-  return static_cast<float>(radius * std::cos(2.0 * std::numbers::pi * static_cast<double>(uniform())));
+  if (has_spare_) {
+    has_spare_ = false;
+    return spare_;
+  }
+  // 1 - u lies in (0, 1] and is exact, so the logarithm is finite.
+  const float radius = std::sqrt(-2.0f * std::log(1.0f - uniform()));
+  const float angle = 2.0f * std::numbers::pi_v<float> * uniform();
+  spare_ = radius * std::sin(angle);
+  has_spare_ = true;
+  return radius * std::cos(angle);
 }
 
 float Rng::truncated_normal() {

@@ -33,6 +33,8 @@ class Rng {
   uint64_t position_ = 0;
   std::array<uint32_t, 4> block_{};
   int left_ = 0;
+  float spare_ = 0.0f;  // Box-Muller makes two normal values at a time
+  bool has_spare_ = false;
 };
 
 /// Fills an f32 tensor with mean + std * normal.

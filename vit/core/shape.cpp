@@ -6,13 +6,18 @@
 
 namespace vit {
 
+namespace {
+// Bytes of the widest type, with room for rounding up, still fit 63 bits.
+constexpr int64_t kMostElements = int64_t{1} << 58;
+}  // namespace
+
 Shape::Shape(const int64_t* begin, const int64_t* end) : rank_(static_cast<int>(end - begin)) {
   check(end - begin <= kMaxRank, "shape: at most ", kMaxRank, " dimensions are supported, got ", end - begin);
   int64_t product = 1;
   for (int i = 0; i < rank_; ++i) {
     const int64_t extent = begin[i];
     check(extent >= 0, "shape: extents must not be negative, got ", extent, " on axis ", i);
-    check(extent == 0 || product <= (int64_t{1} << 62) / extent, "shape: the number of elements overflows");
+    check(extent == 0 || product <= kMostElements / extent, "shape: the number of elements overflows");
     product *= std::max<int64_t>(extent, 1);
     extents_[i] = extent;
   }

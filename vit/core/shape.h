@@ -15,7 +15,7 @@ class Shape {
   static constexpr int kMaxRank = 6;
 
   Shape() = default;
-  /// Errors: more than kMaxRank extents, a negative extent, or a product above 2^62.
+  /// Errors: more than kMaxRank extents, a negative extent, or a product above 2^58.
   Shape(std::initializer_list<int64_t> extents) : Shape(extents.begin(), extents.end()) {}
   explicit Shape(const std::vector<int64_t>& extents) : Shape(extents.data(), extents.data() + extents.size()) {}
   Shape(const int64_t* begin, const int64_t* end);

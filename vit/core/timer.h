@@ -8,12 +8,11 @@
 
 namespace vit {
 
-/// Seconds since construction or the last restart.
+/// Time since construction.
 class Timer {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   double milliseconds() const { return 1e3 * seconds(); }
-  void restart() { start_ = Clock::now(); }
 
  private:
   using Clock = std::chrono::steady_clock;

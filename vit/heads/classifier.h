@@ -44,7 +44,6 @@ class ClassifierHead : public Module {
   Var forward(Context& ctx, const Var& features) const;
   /// How many leading tokens decide the result; 0 when all do.
   int64_t wanted_tokens() const;
-  const ClassifierHeadOptions& options() const { return options_; }
 
  private:
   Var pool(Context& ctx, const Var& features) const;

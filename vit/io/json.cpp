@@ -221,6 +221,13 @@ std::vector<int64_t> JsonObject::get_ints(const std::string& key, const std::vec
   return list_of(*find(key), [&](const json& item) { return int_value(where(key), item, range); });
 }
 
+std::array<int64_t, 2> JsonObject::get_extents(const std::string& key, const std::array<int64_t, 2>& fallback,
+                                               IntRange range) const {
+  const std::vector<int64_t> values = get_ints(key, {fallback[0], fallback[1]}, range);
+  if (values.empty() || values.size() > 2) refuse(key, "one number or [height, width]");
+  return {values.front(), values.back()};
+}
+
 std::vector<double> JsonObject::get_doubles(const std::string& key, const std::vector<double>& fallback,
                                             DoubleRange range) const {
   if (!has(key)) return fallback;

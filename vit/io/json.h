@@ -2,6 +2,7 @@
 // value is not what it should be. All errors are of kind kUsage: a wrong file was passed, nothing was processed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -59,6 +60,9 @@ class JsonObject {
   /// Lists. A single value counts as a list of one: "image_size": 224 and [224, 224] are both in use.
   std::vector<int64_t> get_ints(const std::string& key, const std::vector<int64_t>& fallback,
                                 IntRange range = {}) const;
+  /// One number for both, or [height, width].
+  std::array<int64_t, 2> get_extents(const std::string& key, const std::array<int64_t, 2>& fallback,
+                                     IntRange range = {}) const;
   std::vector<double> get_doubles(const std::string& key, const std::vector<double>& fallback,
                                   DoubleRange range = {}) const;
   std::vector<std::string> get_strings(const std::string& key, const std::vector<std::string>& fallback) const;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -57,7 +58,7 @@ struct LoadReport {
   /// All of them by name, one line each; at most `limit` of each kind are spelled out, with the number of the others.
   /// `file` opens the message. Beside a missing tensor stands the
   /// unexpected one with a similar name.
-  std::string message(const std::string& file, size_t limit = 50) const;
+  std::string message(const std::string& file, size_t limit = std::numeric_limits<size_t>::max()) const;
   /// Throws Error{kUsage} with the message unless ok().
   void throw_unless_ok(const std::string& file) const;
 };

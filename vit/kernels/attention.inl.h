@@ -16,10 +16,11 @@
 namespace vit::kernels {
 namespace {
 
-constexpr int64_t kKeyBlock = 512;   ///< keys per softmax update; k and v of 64 channels are 256 KB, within L2
-constexpr int64_t kQueryChunk = 96;  ///< queries per pass over the keys
-constexpr int64_t kScoreStride = kKeyBlock + 16;  ///< not a multiple of 4 KB: rows of scores must not share L1 sets
-constexpr float kLog2e = 1.44269504088896f, kLn2 = 0.693147180559945f;
+inline constexpr int64_t kKeyBlock = 512;   ///< keys per softmax update; k and v of 64 channels are 256 KB, within L2
+inline constexpr int64_t kQueryChunk = 96;  ///< queries per pass over the keys
+inline constexpr int64_t kScoreStride =
+    kKeyBlock + 16;  ///< not a multiple of 4 KB: rows of scores must not share L1 sets
+inline constexpr float kLog2e = 1.44269504088896f, kLn2 = 0.693147180559945f;
 
 /// Where things are in a packed_kv buffer: all panels of k^T [qk_dim, keys], then panels of v [keys, channels].
 template <class S>

@@ -14,15 +14,18 @@ VITKIT_INLINE void depthwise_run(float* acc, const IndirectRows& a, const float*
                                  const float* weight, int64_t ch, int64_t count) {
   using V = typename S::V;
   V sum[NV];
+  VITKIT_UNROLL
   for (int j = 0; j < NV; ++j) sum[j] = V(0.0f);
   for (int64_t tap = 0; tap < a.taps; ++tap) {
     if (offsets[tap] == kZeroTap) continue;
     const float *x = image + offsets[tap] + ch, *w = weight + tap * a.tap_length + ch;
+    VITKIT_UNROLL
     for (int j = 0; j < NV; ++j) {
       const int64_t at = j * S::kWidth, rest = count - at;
       sum[j] = S::fma(load_some<S>(x + at, rest), load_some<S>(w + at, rest), sum[j]);
     }
   }
+  VITKIT_UNROLL
   for (int j = 0; j < NV; ++j) S::store_aligned(acc + j * S::kWidth, sum[j]);
 }
 

@@ -7,24 +7,24 @@
 
 namespace vit::kernels {
 
-extern const KernelTable table_scalar;
+const KernelTable& table_scalar();
 #if defined(VITKIT_HAVE_SSE2)
-extern const KernelTable table_sse2;
+const KernelTable& table_sse2();
 #endif
 #if defined(VITKIT_HAVE_AVX2)
-extern const KernelTable table_avx2;
+const KernelTable& table_avx2();
 #endif
 #if defined(VITKIT_HAVE_AVX512)
-extern const KernelTable table_avx512;
+const KernelTable& table_avx512();
 #endif
 #if defined(VITKIT_HAVE_NEON64)
-extern const KernelTable table_neon64;
+const KernelTable& table_neon64();
 #endif
 
 namespace {
 
 struct Candidate {
-  const KernelTable* table;
+  const KernelTable& (*table)();  ///< called only when it runs: it lives in the object that is compiled for the set
   bool runs;
 };
 
@@ -49,18 +49,18 @@ bool cpu_has_avx512() {
 /// Every table of this build, slowest first, and whether this CPU can run it.
 template <class Visit>
 void for_candidates(const Visit& visit) {
-  visit(Candidate{&table_scalar, true});
+  visit(Candidate{table_scalar, true});
 #if defined(VITKIT_HAVE_SSE2)
-  visit(Candidate{&table_sse2, true});
+  visit(Candidate{table_sse2, true});
 #endif
 #if defined(VITKIT_HAVE_NEON64)
-  visit(Candidate{&table_neon64, true});
+  visit(Candidate{table_neon64, true});
 #endif
 #if defined(VITKIT_HAVE_AVX2)
-  visit(Candidate{&table_avx2, cpu_has_avx2()});
+  visit(Candidate{table_avx2, cpu_has_avx2()});
 #endif
 #if defined(VITKIT_HAVE_AVX512)
-  visit(Candidate{&table_avx512, cpu_has_avx512()});
+  visit(Candidate{table_avx512, cpu_has_avx512()});
 #endif
 }
 
@@ -71,9 +71,9 @@ const KernelTable& choose() {
   std::string available;
   for_candidates([&](const Candidate& candidate) {
     if (!candidate.runs) return;
-    best = candidate.table;
-    available += (available.empty() ? "" : ", ") + std::string(candidate.table->name);
-    if (wanted && std::string(wanted) == candidate.table->name) named = candidate.table;
+    best = &candidate.table();
+    available += (available.empty() ? "" : ", ") + std::string(best->name);
+    if (wanted && std::string(wanted) == best->name) named = best;
   });
   if (!wanted || !*wanted) return *best;
   if (!named) fail_usage("VITKIT_ISA=", wanted, ": expected one of the instruction sets of this machine: ", available);
@@ -90,7 +90,7 @@ const KernelTable& kernels() {
 const KernelTable* kernels_for(Isa isa) {
   const KernelTable* found = nullptr;
   for_candidates([&](const Candidate& candidate) {
-    if (candidate.runs && candidate.table->isa == isa) found = candidate.table;
+    if (candidate.runs && candidate.table().isa == isa) found = &candidate.table();
   });
   return found;
 }

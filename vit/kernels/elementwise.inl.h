@@ -80,11 +80,13 @@ float fma_peak(int64_t iterations, int64_t* flops) {
   using V = typename S::V;
   constexpr int kChains = 12;
   V acc[kChains];
+  VITKIT_UNROLL
   for (int j = 0; j < kChains; ++j) acc[j] = V(0.001f * static_cast<float>(j));
   const V factor(0.999f), term(0.001f);
-  for (int64_t i = 0; i < iterations; ++i)
-    for (int j = 0; j < kChains; ++j) acc[j] = S::fma(acc[j], factor, term);
+  for (int64_t i = 0; i < iterations; ++i) VITKIT_UNROLL
+  for (int j = 0; j < kChains; ++j) acc[j] = S::fma(acc[j], factor, term);
   V total(0.0f);
+  VITKIT_UNROLL
   for (int j = 0; j < kChains; ++j) total = total + acc[j];
   *flops = iterations * kChains * S::kWidth * 2;
   return S::reduce_add(total);

@@ -153,7 +153,7 @@ struct RowTiles {
 
 // ---- the loops around it ----
 
-constexpr int64_t kLine = 16;  ///< floats per cache line
+inline constexpr int64_t kLine = 16;  ///< floats per cache line
 
 /// Fetches the lines that a tile will read or write when it is done, so that they arrive while it multiplies.
 VITKIT_INLINE void prefetch_tile(const float* p, int64_t stride, int64_t rows, int64_t cols) {
@@ -162,7 +162,7 @@ VITKIT_INLINE void prefetch_tile(const float* p, int64_t stride, int64_t rows, i
 }
 
 /// Rows that are multiplied with a whole panel before the next panel is begun.
-constexpr int64_t kRowBlock = 264;
+inline constexpr int64_t kRowBlock = 264;
 
 /// Runs multiply(tile_buffer, row, rows, packed panel, vectors) for all tiles of the part, and finishes each.
 template <class S, class Multiply>

@@ -23,11 +23,7 @@ namespace {
 
 using S = Simd<xsimd::VITKIT_KERNEL_ARCH>;
 
-}  // namespace
-
-extern const KernelTable VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA);
-
-const KernelTable VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA) = {
+constexpr KernelTable kTable = {
     .isa = Isa::VITKIT_KERNEL_ISA,
     .name = VITKIT_STRING(VITKIT_KERNEL_ISA),
     .vector_width = S::kWidth,
@@ -57,5 +53,10 @@ const KernelTable VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA) = {
     .normalize_u8 = normalize_u8<S>,
     .fma_peak = fma_peak<S>,
 };
+
+}  // namespace
+
+const KernelTable& VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA)();
+const KernelTable& VITKIT_CONCAT(table_, VITKIT_KERNEL_ISA)() { return kTable; }
 
 }  // namespace vit::kernels

@@ -40,7 +40,7 @@ struct Epilogue {
   const float* gamma = nullptr;     ///< [n], factor per column (layer scale, folded norms)
   const float* residual = nullptr;  ///< [m, n], added last; may be the output itself
   int64_t residual_stride = 0;      ///< between rows of the residual
-  bool accumulate = false;          ///< start the sum from the output's old values instead of zero (gradients)
+  bool accumulate = false;          ///< add the output's old values to acc (gradients)
 };
 
 /// Rows [m0, m1) of the output times panels [p0, p1) of packed columns.

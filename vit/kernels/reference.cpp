@@ -274,11 +274,7 @@ float fma_peak(int64_t iterations, int64_t* flops) {
   return static_cast<float>(acc);
 }
 
-}  // namespace
-
-extern const KernelTable table_scalar;
-
-const KernelTable table_scalar = {
+constexpr KernelTable kTable = {
     .isa = Isa::scalar,
     .name = "scalar",
     .vector_width = 1,
@@ -308,5 +304,10 @@ const KernelTable table_scalar = {
     .normalize_u8 = normalize_u8,
     .fma_peak = fma_peak,
 };
+
+}  // namespace
+
+const KernelTable& table_scalar();
+const KernelTable& table_scalar() { return kTable; }
 
 }  // namespace vit::kernels

@@ -31,7 +31,7 @@ constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-constexpr float kInfinity = __builtin_huge_valf();
+inline constexpr float kInfinity = __builtin_huge_valf();
 
 /// Fetches the cache line at p into the first-level cache, soon; it will be written.
 VITKIT_INLINE void prefetch_l1_for_write(const void* p) { __builtin_prefetch(p, 1, 3); }
@@ -163,22 +163,31 @@ struct Simd<xsimd::avx512bw> : SimdBase<xsimd::avx512bw> {
   static constexpr int64_t kTransposeBlock = 16;
   static VITKIT_INLINE void transpose_block(float* y, int64_t y_stride, const float* x, int64_t x_stride) {
     __m512 a[16], b[16];
+    VITKIT_UNROLL
     for (int i = 0; i < 16; ++i) a[i] = _mm512_loadu_ps(x + i * x_stride);
+    VITKIT_UNROLL
     for (int i = 0; i < 16; i += 2) {
       b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
       b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
     }
-    for (int i = 0; i < 16; i += 4)
+    VITKIT_UNROLL
+    for (int i = 0; i < 16; i += 4) {
+      VITKIT_UNROLL
       for (int j = 0; j < 2; ++j) {
         const __m512d low = _mm512_castps_pd(b[i + j]), high = _mm512_castps_pd(b[i + j + 2]);
         a[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
         a[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
       }
-    for (int i = 0; i < 16; i += 8)
+    }
+    VITKIT_UNROLL
+    for (int i = 0; i < 16; i += 8) {
+      VITKIT_UNROLL
       for (int j = 0; j < 4; ++j) {
         b[i + j] = _mm512_shuffle_f32x4(a[i + j], a[i + j + 4], 0x88);
         b[i + j + 4] = _mm512_shuffle_f32x4(a[i + j], a[i + j + 4], 0xdd);
       }
+    }
+    VITKIT_UNROLL
     for (int j = 0; j < 8; ++j) {
       _mm512_storeu_ps(y + j * y_stride, _mm512_shuffle_f32x4(b[j], b[j + 8], 0x88));
       _mm512_storeu_ps(y + (j + 8) * y_stride, _mm512_shuffle_f32x4(b[j], b[j + 8], 0xdd));

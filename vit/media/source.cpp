@@ -113,7 +113,13 @@ void expand_glob(const std::string& folder, const std::vector<std::string>& part
 }
 
 void trim_line_end(std::string& line) {
-  while (!line.empty() && (line.back() == '\r' || line.back() == '\n' || line.back() == ' ')) line.pop_back();
+  while (!line.empty() && line.back() == '\r') line.pop_back();
+}
+
+/// A line of a list that begins with # is a comment, unless a file has that name.
+bool is_comment(const std::string& line) {
+  std::error_code error;
+  return line[0] == '#' && !fs::exists(line, error);
 }
 
 }  // namespace
@@ -135,7 +141,7 @@ struct ImageSource::Impl {
   std::istream* list = nullptr;
   /// The folder argument that is being walked, and whether it has had a picture.
   std::string folder;
-  bool folder_has_images = false;
+  bool folder_answered = false;
 
   void push_front(std::vector<Pending> items) {
     pending.insert(pending.begin(), std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()));
@@ -166,7 +172,7 @@ bool ImageSource::Impl::next(SourceItem& item) {
       std::string line;
       if (std::getline(*list, line)) {
         trim_line_end(line);
-        if (!line.empty() && line[0] != '#') pending.push_front({Pending::Kind::kListed, line, {}});
+        if (!line.empty() && !is_comment(line)) pending.push_front({Pending::Kind::kListed, line, {}});
         continue;
       }
       list = nullptr;
@@ -184,7 +190,7 @@ bool ImageSource::Impl::handle(Pending&& entry, SourceItem& item) {
   switch (entry.kind) {
     case Pending::Kind::kItem:
     case Pending::Kind::kError:
-      folder_has_images = folder_has_images || entry.error.empty();
+      folder_answered = true;
       item = {std::move(entry.text), std::move(entry.error)};
       return true;
     case Pending::Kind::kFolder:
@@ -208,7 +214,7 @@ bool ImageSource::Impl::handle_argument(const std::string& argument, SourceItem&
   // What exists under this very name is meant, whatever characters are in it.
   if (fs::is_directory(status)) {
     folder = argument;
-    folder_has_images = false;
+    folder_answered = false;
     open_folder(argument);
     return false;
   }
@@ -261,7 +267,7 @@ void ImageSource::Impl::open_folder(const std::string& path) {
 /// At the end of a folder argument: true if an error is due because it had no picture.
 bool ImageSource::Impl::finish_folder(SourceItem& item) {
   const std::string name = std::exchange(folder, {});
-  if (folder_has_images) return false;
+  if (folder_answered) return false;
   item = {name, "no images in folder"};
   return true;
 }

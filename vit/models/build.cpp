@@ -48,7 +48,9 @@ std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadM
     load_parameters(*plan.model, checkpoint.weights(), plan.keys);
     model = std::move(plan.model);
   } else {
-    const TypedConfig typed = split_type(ConfigNode::load(checkpoint.yaml()));
+    const ConfigNode file = ConfigNode::load(checkpoint.yaml());
+    const TypedConfig typed = split_type(file);
+    if (!model_registry().contains(typed.type)) file.get("type").refuse(model_registry().unknown(typed.type));
     model = model_registry().find(typed.type)(typed.options, checkpoint.name());
     initialise_parameters(*model, options.seed);
   }

@@ -107,7 +107,7 @@ class Loader {
   }
 
   void run() {
-    parallel_for(static_cast<int64_t>(modules_.size()), [&](int64_t index) {
+    parallel_try(static_cast<int64_t>(modules_.size()), [&](int64_t index) {
       ModuleSources& entry = modules_[static_cast<size_t>(index)];
       std::vector<std::pair<std::string, Tensor>> mapped;
       for (Source& source : entry.sources) source.parameter->value = Var(fetch(source, mapped));
@@ -134,7 +134,7 @@ class Loader {
     if (parts.size() == source.tensors.size()) {
       const std::optional<Shape> found = stacked_shape(parts);
       if (parts.size() == 1 && !(parts[0]->shape == parameter.shape))
-        source.ready = model_.adapt_parameter(name, parameter.shape, to_f32(weights_.get(source.tensors[0])));
+        source.ready = model_.adapt_parameter(name, parameter.shape, weights_.get(source.tensors[0]));
       const bool adapted = source.ready.defined() && source.ready.shape() == parameter.shape;
       if (!adapted && (!found || !(*found == parameter.shape)))
         report_.mismatched.push_back({source.tensors[0], parameter.shape, found ? *found : parts[0]->shape});
@@ -183,9 +183,6 @@ void initialise(const std::string& name, Parameter& parameter, uint64_t seed) {
     case Init::Kind::normal:
       fill_normal(value, rng, amount);
       break;
-    case Init::Kind::uniform:
-      fill_uniform(value, rng, -amount, amount);
-      break;
   }
   parameter.value = Var(std::move(value));
 }
@@ -201,7 +198,7 @@ void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& ke
 void initialise_parameters(ImageModel& model, uint64_t seed) {
   std::vector<std::pair<std::string, Module*>> modules;
   model.visit_modules([&](const std::string& path, Module& module) { modules.emplace_back(path, &module); });
-  parallel_for(static_cast<int64_t>(modules.size()), [&](int64_t index) {
+  parallel_try(static_cast<int64_t>(modules.size()), [&](int64_t index) {
     const auto& [path, module] = modules[static_cast<size_t>(index)];
     for (const auto& [name, parameter] : module->own_parameters())
       initialise(path.empty() ? name : path + "." + name, *parameter, seed);

@@ -26,7 +26,6 @@ class ImageModel : public Module {
   virtual Var forward(Context& ctx, const Var& images) const = 0;
 
   const ModelInfo& info() const { return info_; }
-  void rename(const std::string& name) { info_.name = name; }
 
   /// Reference outputs by the names that the original library gives them -> the names observed here, e.g. timm's
   /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after
@@ -34,7 +33,7 @@ class ImageModel : public Module {
   virtual const std::map<std::string, std::string>& reference_names() const = 0;
 
   /// Rebuilds what depends on the image size (position tables) for images of height x width, once, instead of at every
-  /// forward. Errors (usage): the model cannot take that size.
+  /// forward. Rows and columns that fill no whole patch are ignored. Errors (usage): the model cannot take that size.
   virtual void set_input_size(int64_t height, int64_t width) = 0;
 
   /// Makes a tensor of a checkpoint fit a parameter of another shape where the original library does so while loading

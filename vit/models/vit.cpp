@@ -1,6 +1,8 @@
 #include "vit/models/vit.h"
 
 #include <cmath>
+
+#include "vit/io/safetensors.h"
 namespace vit {
 
 namespace {
@@ -13,7 +15,7 @@ BlockOptions block_options(const VitConfig& config) {
           .init_values = config.init_values,
           .mlp = {.dim = config.embed_dim,
                   .hidden = config.mlp_gated ? hidden / 2 : hidden,
-                  .activation = config.mlp_gated ? Activation::silu : config.act,
+                  .activation = config.act,
                   .gated = config.mlp_gated,
                   .bias = config.mlp_bias,
                   .norm = config.mlp_norm,
@@ -29,6 +31,13 @@ ClassifierHeadOptions head_options(const VitConfig& config) {
           .norm = config.final_norm && config.fc_norm ? config.norm : NormKind::identity,
           .norm_eps = config.norm_eps,
           .distilled = config.distilled && config.distilled_head};
+}
+
+/// A block's mechanism, named in the configuration's own words when it is unknown.
+std::unique_ptr<Attention> build_attention(const VitConfig& config, const TypedConfig& mechanism) {
+  if (!attention_registry().contains(mechanism.type))
+    config.attention.refuse(attention_registry().unknown(mechanism.type));
+  return attention_registry().find(mechanism.type)({config.embed_dim, config.num_heads}, mechanism.options);
 }
 
 NormKind when(bool condition, NormKind kind) { return condition ? kind : NormKind::identity; }
@@ -56,8 +65,7 @@ void VitConfig::validate() const {
   if (mlp_hidden_width() < 1 || (mlp_gated && mlp_hidden_width() % 2 != 0))
     fail_usage("the MLP's hidden width of ", mlp_hidden_width(), " is not possible");
   if (distilled && !class_token) fail_usage("distilled needs class_token");
-  if (global_pool == Pool::token && prefix_tokens() == 0 && num_classes > 0)
-    fail_usage("global_pool 'token' needs a class token");
+  if (global_pool == Pool::token && prefix_tokens() == 0) fail_usage("global_pool 'token' needs a class token");
 }
 
 int64_t VitConfig::position_prefix_rows() const {
@@ -100,7 +108,7 @@ Vit::Vit(const VitConfig& config, const std::string& name)
   add_module("norm_pre", norm_pre_);
   const TypedConfig mechanism = split_type(config.attention, "self");
   for (int64_t i = 0; i < config.depth; ++i) {
-    auto attention = attention_registry().find(mechanism.type)({dim, config.num_heads}, mechanism.options);
+    auto attention = build_attention(config, mechanism);
     add_module("blocks." + std::to_string(i), blocks_.emplace_back(block_options(config), std::move(attention)));
   }
   add_module("norm", norm_);
@@ -185,11 +193,9 @@ void Vit::set_input_size(int64_t height, int64_t width) {
   VitConfig resized = config_;
   resized.img_size = {height, width};
   resized.validate();
-  if (height % config_.patch_size[0] != 0 || width % config_.patch_size[1] != 0)
-    fail_usage("an image size of ", height, " x ", width, " is not a multiple of the patch size ",
-               config_.patch_size[0], " x ", config_.patch_size[1]);
   const Grid from = config_.grid(), to = resized.grid();
-  if (pos_embed_.value.defined() && (from.height != to.height || from.width != to.width)) {
+  check(!config_.pos_embed || pos_embed_.value.defined(), "set_input_size: the position table is not loaded");
+  if (config_.pos_embed && (from.height != to.height || from.width != to.width)) {
     Context ctx;
     pos_embed_.value = resample_grid(ctx, pos_embed_.value, config_.position_prefix_rows(), from.height, from.width,
                                      to.height, to.width, config_.pos_interpolation);
@@ -208,7 +214,8 @@ Tensor Vit::adapt_parameter(const std::string& name, const Shape& expected, Tens
   if (side < 1 || side * side + prefix != found.size(1)) return found;
   Context ctx;
   const Grid grid = config_.grid();
-  return resample_grid(ctx, found, prefix, side, side, grid.height, grid.width, config_.pos_interpolation).value();
+  return resample_grid(ctx, to_f32(found), prefix, side, side, grid.height, grid.width, config_.pos_interpolation)
+      .value();
 }
 
 }  // namespace vit

@@ -14,19 +14,13 @@ namespace {
 
 constexpr int64_t kWidest = 1 << 16;
 
-std::array<int64_t, 2> pair_of(const JsonObject& json, const std::string& key, int64_t fallback) {
-  const std::vector<int64_t> values = json.get_ints(key, {fallback}, {1, kWidest});
-  if (values.size() > 2) json.refuse(key, "one number or [height, width]");
-  return {values.front(), values.back()};
-}
-
 /// What the four model types have in common.
 VitConfig common_config(const JsonObject& json, double eps, int64_t patch_size) {
   VitConfig config;
   config.dialect = Dialect::hugging_face;
   config.pos_interpolation = Interpolation::bicubic;
-  config.img_size = pair_of(json, "image_size", 224);
-  config.patch_size = pair_of(json, "patch_size", patch_size);
+  config.img_size = json.get_extents("image_size", {224, 224}, {1, kWidest});
+  config.patch_size = json.get_extents("patch_size", {patch_size, patch_size}, {1, kWidest});
   config.in_chans = json.get_int("num_channels", 3, {1, 1024});
   config.embed_dim = json.get_int("hidden_size", 768, {1, kWidest});
   config.depth = json.get_int("num_hidden_layers", 12, {0, 1024});
@@ -126,7 +120,7 @@ ModelPlan plan_dinov2(const CheckpointConfig& checkpoint, const std::string& typ
   const Variant variant = variant_of(checkpoint, json, type);
   VitConfig config = common_config(json, 1e-6, 14);
   if (registers) {
-    config.patch_size = pair_of(json, "patch_size", 16);
+    config.patch_size = json.get_extents("patch_size", {16, 16}, {1, kWidest});
     config.reg_tokens = json.get_int("num_register_tokens", 4, {0, 1024});
     config.pos_prefix = PositionPrefix::cls;
     config.pos_interpolation = Interpolation::bicubic_antialias;
@@ -137,6 +131,7 @@ ModelPlan plan_dinov2(const CheckpointConfig& checkpoint, const std::string& typ
   config.mlp_ratio = json.get_double("mlp_ratio", 4.0, {0.0, 64.0});
   config.mlp_gated = json.get_bool("use_swiglu_ffn", false);
   if (config.mlp_gated) {
+    config.act = Activation::silu;
     // Dinov2SwiGLUFFN: two thirds of the plain width, rounded up to a multiple of eight; gate and value side by side.
     const double hidden = std::floor(static_cast<double>(config.embed_dim) * *config.mlp_ratio);
     config.mlp_hidden = 2 * ((static_cast<int64_t>(hidden * 2 / 3) + 7) / 8 * 8);

@@ -74,14 +74,6 @@ E enum_of(const JsonObject& args, const std::string& key, E fallback) {
   fail_usage(args.where(key), ": '", name, "' is not supported", did_you_mean(name, names), "; known: ", joined(names));
 }
 
-std::array<int64_t, 2> pair_of(const JsonObject& args, const std::string& key, int64_t max,
-                               const std::array<int64_t, 2>& fallback) {
-  const std::vector<int64_t> values = args.get_ints(key, {fallback[0], fallback[1]}, {1, max});
-  if (values.size() == 1) return {values[0], values[0]};
-  if (values.size() != 2) args.refuse(key, "one number or [height, width]");
-  return {values[0], values[1]};
-}
-
 void read_tokens(const JsonObject& args, VitConfig& config) {
   config.class_token = args.get_bool("class_token", config.class_token);
   config.distilled = args.get_bool("distilled", config.distilled);
@@ -128,8 +120,8 @@ VitConfig read_arguments(const JsonObject& args) {
   check_arguments(args);
   constexpr int64_t kWidest = 1 << 16;
   VitConfig config;
-  config.img_size = pair_of(args, "img_size", kWidest, config.img_size);
-  config.patch_size = pair_of(args, "patch_size", 1 << 12, config.patch_size);
+  config.img_size = args.get_extents("img_size", config.img_size, {1, kWidest});
+  config.patch_size = args.get_extents("patch_size", config.patch_size, {1, 1 << 12});
   config.in_chans = args.get_int("in_chans", config.in_chans, {1, 1024});
   config.num_classes = args.get_int("num_classes", config.num_classes, {0, 1 << 24});
   config.embed_dim = args.get_int("embed_dim", config.embed_dim, {1, kWidest});
@@ -174,7 +166,8 @@ VitConfig vit_config_from_timm(const nlohmann::json& config, const std::string& 
   } else if (!input.empty()) {
     pretrained.refuse("input_size", "[channels, height, width]");
   }
-  for (const std::string& key : model_args.keys()) args[key] = *model_args.find(key);
+  // A null overrides as well: timm passes it on as None, the default.
+  for (const std::string& key : model_args.keys()) args[key] = model_args.raw().at(key);
   return read_arguments(JsonObject(args, where + ": model_args"));
 }
 

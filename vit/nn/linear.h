@@ -17,9 +17,6 @@ class Linear : public Module {
   /// Packs the weight and drops the plain one.
   void prepare() override;
 
-  int64_t in_features() const { return weight_.shape[1]; }
-  int64_t out_features() const { return weight_.shape[0]; }
-
  private:
   Parameter weight_, bias_;
   PackedWeight packed_;

@@ -7,15 +7,14 @@ Mlp::Mlp(const MlpOptions& options)
       fc1_(options.dim, options.gated ? 2 * options.hidden : options.hidden, options.bias),
       norm_(options.norm, options.hidden, options.norm_eps),
       fc2_(options.hidden, options.dim, options.bias) {
-  check(!options.gated || options.activation == Activation::silu, "mlp: the gated form needs the silu activation");
   add_module("fc1", fc1_);
   add_module("norm", norm_);
   add_module("fc2", fc2_);
 }
 
 Var Mlp::forward(Context& ctx, const Var& x, const LinearOptions& residual) const {
-  const Var hidden =
-      options_.gated ? swiglu(ctx, fc1_.forward(ctx, x)) : fc1_.forward(ctx, x, {.activation = options_.activation});
+  const Var hidden = options_.gated ? gated_activation(ctx, fc1_.forward(ctx, x), options_.activation)
+                                    : fc1_.forward(ctx, x, {.activation = options_.activation});
   return fc2_.forward(ctx, norm_.forward(ctx, hidden), residual);
 }
 

@@ -26,7 +26,6 @@ class Norm : public Module {
   Var forward(Context& ctx, const Var& x) const;
   /// Normalises each head of `columns` in place (qk-norm); C is the head dimension.
   Var forward_heads(Context& ctx, const HeadColumns& columns, int64_t heads) const;
-  NormKind kind() const { return kind_; }
 
  private:
   NormKind kind_;
