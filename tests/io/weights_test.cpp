@@ -111,10 +111,11 @@ TEST(LoadReport, ListsEverythingByName) {
             "    pos_embed: expected [1, 197, 768], found [1, 65, 768]");
 }
 
-TEST(LoadReport, LongListsAreCut) {
+TEST(LoadReport, LongListsAreWholeUnlessALimitIsAsked) {
   LoadReport report;
   for (int i = 0; i < 60; ++i) report.missing.push_back("t" + std::to_string(i));
-  EXPECT_THAT(report.message("m"), AllOf(HasSubstr("60 missing tensors"), HasSubstr("\n    t49\n"),
+  EXPECT_THAT(report.message("m"), AllOf(HasSubstr("\n    t49\n"), HasSubstr("\n    t59"), Not(HasSubstr("more"))));
+  EXPECT_THAT(report.message("m", 50), AllOf(HasSubstr("60 missing tensors"), HasSubstr("\n    t49\n"),
                                          HasSubstr("and 10 more"), Not(HasSubstr("t50"))));
 }
 
