@@ -116,7 +116,7 @@ TEST(LoadReport, LongListsAreWholeUnlessALimitIsAsked) {
   for (int i = 0; i < 60; ++i) report.missing.push_back("t" + std::to_string(i));
   EXPECT_THAT(report.message("m"), AllOf(HasSubstr("\n    t49\n"), HasSubstr("\n    t59"), Not(HasSubstr("more"))));
   EXPECT_THAT(report.message("m", 50), AllOf(HasSubstr("60 missing tensors"), HasSubstr("\n    t49\n"),
-                                         HasSubstr("and 10 more"), Not(HasSubstr("t50"))));
+                                             HasSubstr("and 10 more"), Not(HasSubstr("t50"))));
 }
 
 }  // namespace

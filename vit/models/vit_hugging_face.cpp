@@ -150,7 +150,7 @@ ModelPlan plan_dinov2(const CheckpointConfig& checkpoint, const std::string& typ
   return {std::make_unique<Vit>(config, type), std::move(keys)};
 }
 
-[[maybe_unused]] const bool registered = [] {
+[[maybe_unused]] const bool kRegistered = [] {
   for (const std::string type : {"vit", "deit"})
     hugging_face_registry().add(type, [type](const CheckpointConfig& config) { return plan_vit(config, type); });
   for (const std::string type : {"dinov2", "dinov2_with_registers"})

@@ -182,7 +182,7 @@ std::unique_ptr<ImageModel> build_vit(const ConfigNode& options, const std::stri
   return std::make_unique<Vit>(read_config<VitConfig>(options), name);
 }
 
-[[maybe_unused]] const bool registered = [] {
+[[maybe_unused]] const bool kRegistered = [] {
   for (const auto& [name, arguments] : timm_vit_architectures()) timm_registry().add(name, plan_timm_vit);
   return model_registry().add("vit", build_vit);
 }();
