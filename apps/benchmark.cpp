@@ -134,14 +134,14 @@ Action add_benchmark(CLI::App& command, const CommonOptions& common) {
   command.add_flag("--train", options->train,
                    with_example("Time training steps; not in this version (default: off)", "--train"));
   command.footer(
-      "gflop is the work of one run (two operations per multiply-add), gflops the rate\n"
-      "reached, peak_gflops the rate of a loop of multiply-adds on the same threads,\n"
-      "measured between the runs.\n"
+      "gflop is the work of one run (two operations per multiply-add), gflops the\n"
+      "rate reached, peak_gflops the rate of a loop of multiply-adds on the same\n"
+      "threads, measured between the runs.\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 --threads 2\n"
       "  vitkit benchmark --model path/to/checkpoint --format json\n"
-      "  vitkit benchmark --model vit_small_patch16_224 -v    (a table of times per stage)");
+      "  vitkit benchmark --model vit_small_patch16_224 -v   (times per stage)");
   return [options, &common] { return benchmark(*options, common); };
 }
 

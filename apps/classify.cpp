@@ -119,7 +119,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
   command.footer(
       "EXAMPLES\n"
       "  vitkit classify --model path/to/checkpoint photo.jpg\n"
-      "  vitkit classify --model path/to/checkpoint --format json photos/ > answers.jsonl\n"
+      "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
       "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
   return [options, &common] { return classify(*options, common); };

@@ -4,7 +4,9 @@
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "apps/progress.h"
 #include "vit/core/check.h"
@@ -23,6 +25,16 @@ const std::map<std::string, Format>& format_names() {
 
 }  // namespace
 
+CLI::Validator not_negative() {
+  const auto check_text = [](std::string& text) -> std::string {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    const bool good = !text.empty() && *end == '\0' && std::isfinite(value) && value >= 0.0;
+    return good ? "" : "expected a number of 0 or more, got '" + text + "'";
+  };
+  return CLI::Validator(check_text, "");
+}
+
 std::string with_example(const std::string& description, const std::string& example) {
   return description + "\ne.g. " + example;
 }
@@ -36,14 +48,20 @@ void add_common_options(CLI::App& command, CommonOptions& options) {
       ->group(group);
   command.add_option("--seed", options.seed, with_example("Seed of everything that is random", "--seed 7"))
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)  // CLI11 itself would take -1 for the largest number
+      ->check(not_negative())  // CLI11 itself would take -1 for the largest number
       ->capture_default_str()
       ->group(group);
   command
-      .add_option("--format", options.format,
-                  with_example("How results are written: text, json (one object per line) or csv", "--format json"))
+      .add_option_function<std::string>(
+          "--format",
+          [&options](const std::string& name) {
+            const auto found = format_names().find(name);
+            if (found == format_names().end())
+              throw CLI::ValidationError("--format", "unknown format '" + name + "'; known: text, json, csv");
+            options.format = found->second;
+          },
+          with_example("How results are written: text, json (one object per line) or csv", "--format json"))
       ->type_name("F")
-      ->transform(CLI::CheckedTransformer(format_names()).description(""))
       ->default_str("text")
       ->group(group);
   command

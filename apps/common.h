@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -29,6 +30,9 @@ struct CommonOptions {
 
 /// Adds the common options to a command, in a group of their own.
 void add_common_options(CLI::App& command, CommonOptions& options);
+
+/// CLI11 check: a finite number of 0 or more.
+CLI::Validator not_negative();
 
 /// The text of --help's example lines for an option: " e.g. --topk 1". See help.h for how it is laid out.
 std::string with_example(const std::string& description, const std::string& example);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "apps/model_facts.h"
@@ -84,6 +85,9 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common) {
   require_model("evaluate", options.model);
   require_precision(options.precision);
   const datasets::ImageFolder dataset = datasets::open_image_folder(options.data, options.split);
+  if (!options.split.empty() && std::filesystem::path(dataset.root).filename() != options.split &&
+      !std::filesystem::is_directory(std::filesystem::path(dataset.root).parent_path() / options.split))
+    note(common, "{} has no splits: all of it is evaluated", dataset.root);
   Output output(common);
   const vit::Timer loading;
   const auto classifier = vit::Classifier::load(options.model, {.img_size = options.img_size, .seed = common.seed});
@@ -125,7 +129,7 @@ Action add_evaluate(CLI::App& command, const CommonOptions& common) {
   command.footer(
       "EXAMPLES\n"
       "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
-      "  vitkit evaluate --model path/to/checkpoint --data imagefolder:path/to/cifar10 --split test --format json");
+      "  vitkit evaluate --model path/to/checkpoint --data cifar10 --split test");
   return [options, &common] { return evaluate(*options, common); };
 }
 

@@ -69,7 +69,7 @@ void write_module(Output& output, const TreeNode& node) {
 
 int print_model(const InfoOptions& options, const CommonOptions& common, Output& output) {
   const vit::Checkpoint checkpoint = vit::Checkpoint::open(options.model);
-  vit::LoadModelOptions load{.input_size = {}, .seed = common.seed};
+  vit::LoadModelOptions load{.input_size = {}, .seed = common.seed, .zero_weights = true};
   if (options.img_size) load.input_size = {*options.img_size, *options.img_size};
   const std::unique_ptr<vit::ImageModel> model = vit::load_model(checkpoint, load);
   const vit::ModelInfo& info = model->info();

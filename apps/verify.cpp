@@ -77,14 +77,15 @@ Action add_verify(CLI::App& command, const CommonOptions& common) {
                                "--rtol 1e-5"))
       ->type_name("X")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_negative());
   command.footer(
       "A golden file is made in Python, of the reference's input and outputs by name:\n"
-      "  safetensors.torch.save_file({\"input\": x, \"output\": model(x)}, \"golden.safetensors\")\n"
+      "  safetensors.torch.save_file({\"input\": x, \"output\": model(x)},\n"
+      "                              \"golden.safetensors\")\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit verify --model path/to/checkpoint\n"
-      "  vitkit verify --model path/to/checkpoint --golden path/to/golden.safetensors --format json");
+      "  vitkit verify --model path/to/checkpoint --golden golden.safetensors");
   return [options, &common] { return verify(*options, common); };
 }
 

@@ -12,6 +12,7 @@
 #include "apps/output.h"
 #include "apps/verbs.h"
 #include "vit/core/check.h"
+#include "vit/core/file.h"
 #include "vit/core/parallel.h"
 
 namespace apps {
@@ -26,7 +27,7 @@ constexpr const char* kFooter =
     "\n"
     "EXAMPLES\n"
     "  vitkit classify --model path/to/checkpoint photo.jpg\n"
-    "  vitkit classify --model path/to/checkpoint --format json photos/ > answers.jsonl\n"
+    "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
     "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
     "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 -v\n"
     "  vitkit info --list models";
@@ -106,9 +107,17 @@ int run(std::vector<std::string> arguments) {
 
 }  // namespace
 
+/// Ends as the signal would have, without half-written files.
+extern "C" void stop_without_traces(int signal) {
+  vit::remove_unfinished_files();
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
 }  // namespace apps
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is then an error of write(), see Output
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, apps::stop_without_traces);
   return apps::run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -66,6 +66,16 @@ TEST(Verify, NothingComparedIsNotOk) {
       testing::HasSubstr("no tensor 'input'"));
 }
 
+TEST(Verify, AnInputThatIsNoBatchOfImagesIsNamed) {
+  const test::TempDir dir;
+  for (const Shape& shape : {Shape{3, 96, 96}, Shape{0, 3, 96, 96}}) {
+    write_safetensors(dir / "golden.safetensors", {{"input", Tensor::zeros(shape)}, {"output", Tensor::zeros({1, 7})}});
+    EXPECT_THAT(
+        test::usage_error([&] { verify_model(*model_of("A1b_vit_gap"), {.golden = dir / "golden.safetensors"}); }),
+        testing::HasSubstr("golden.safetensors: input: expected images"));
+  }
+}
+
 TEST(Tolerances, OwnThenDerivedThenTwentyTimesTheErrorThenRelative) {
   const test::TempDir dir;
   dir.write("case.json",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -72,9 +73,17 @@ void run_and_compare(const ImageModel& model, const SafetensorsFile& golden, con
   std::set<std::string> names;
   for (const auto& [theirs, ours] : wanted) names.insert(ours);
   Collector collector(names);
+  const Tensor images = to_f32(golden.view(input));
+  const std::string where = golden.path().string() + ": " + input;
+  if (images.rank() != 4 || images.numel() == 0)
+    fail_usage(where, ": expected images [B, channels, height, width], got ", images.shape());
   Context ctx;
   ctx.observer = &collector;
-  model.forward(ctx, to_f32(golden.view(input)));
+  try {
+    model.forward(ctx, images);
+  } catch (const Error& error) {
+    fail_usage(where, ": ", error.what());
+  }
   for (const auto& [theirs, ours] : wanted) {
     const Tensor* value = collector.find(ours);
     if (value)
@@ -116,6 +125,7 @@ Comparison Tolerances::compare(const std::string& name, const Tensor& ours, cons
   result.limit = result.relative ? rtol_ : atol->second;
   if (!(ours.shape() == reference.shape())) {
     result.detail = str("shape ", ours.shape(), ", reference ", reference.shape());
+    result.max_abs = result.rel = std::numeric_limits<double>::quiet_NaN();
     return result;
   }
   double difference = 0.0, norm = 0.0;
@@ -129,7 +139,10 @@ Comparison Tolerances::compare(const std::string& name, const Tensor& ours, cons
   }
   result.rel = norm > 0.0 ? std::sqrt(difference / norm) : std::sqrt(difference);
   result.ok = finite && (result.relative ? result.rel : result.max_abs) <= result.limit;
-  if (!finite) result.detail = "not finite";
+  if (!finite) {
+    result.detail = "not finite";
+    result.max_abs = result.rel = std::numeric_limits<double>::quiet_NaN();
+  }
   return result;
 }
 

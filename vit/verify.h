@@ -16,7 +16,7 @@ class ImageModel;
 /// One compared tensor.
 struct Comparison {
   std::string name;
-  double max_abs = 0.0;  ///< largest |ours - reference|
+  double max_abs = 0.0;  ///< largest |ours - reference|; NaN, as rel, where there is nothing to subtract
   double rel = 0.0;      ///< |ours - reference|_2 / |reference|_2
   double limit = 0.0;    ///< bound on max_abs, or on rel where `relative`
   bool relative = false;

@@ -172,5 +172,24 @@ TEST(ReadFile, Errors) {
   EXPECT_THAT(failure([&] { read_file(dir / "none", 10, ErrorKind::kFailure); }), HasSubstr("No such file"));
 }
 
+TEST(AtomicFile, ASignalHandlerCanRemoveWhatIsUnfinished) {
+  const test::TempDir dir;
+  AtomicFile file(dir / "result.txt");
+  file.write("half");
+  EXPECT_FALSE(std::filesystem::is_empty(dir.path()));
+  remove_unfinished_files();
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST(AtomicFile, AnOpenDescriptorIsAppendedToAndNotReplaced) {
+  const test::TempDir dir;
+  dir.write("log", "first\n");
+  const int descriptor = ::open((dir / "log").c_str(), O_WRONLY | O_APPEND);
+  ASSERT_GE(descriptor, 0);
+  write_file_atomically("/dev/fd/" + std::to_string(descriptor), "second\n");
+  ::close(descriptor);
+  EXPECT_EQ(test::slurp(dir / "log"), "first\nsecond\n");
+}
+
 }  // namespace
 }  // namespace vit

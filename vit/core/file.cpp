@@ -24,11 +24,15 @@ constexpr size_t kMaxBaseName = 200;  // leaves room in the 255 bytes of a file 
 
 std::string reason(int error) { return std::strerror(error); }
 
-/// The file behind symbolic links, even when the last link dangles (then that is where the file shall appear).
-fs::path behind_links(const fs::path& path) {
+/// The file behind symbolic links, even when the last link dangles (then that is where the file shall appear). Links
+/// that lead into /proc stand for open descriptors (/dev/stdout, /dev/fd/63) and are left as they are:
+/// `through_descriptor`.
+fs::path behind_links(const fs::path& path, bool& through_descriptor) {
   fs::path target = path;
   std::error_code error;
+  through_descriptor = false;
   for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(target, error)); ++links) {
+    through_descriptor = through_descriptor || target.string().starts_with("/proc/");
     const fs::path next = fs::read_symlink(target, error);
     if (error) break;
     target = next.is_absolute() ? next : target.parent_path() / next;
@@ -37,6 +41,34 @@ fs::path behind_links(const fs::path& path) {
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+
+// Temporary files in existence, for remove_unfinished_files(). More at once than there are slots are written all the
+// same; only a signal would then leave one behind.
+struct UnfinishedFile {
+  std::atomic<bool> taken{false};
+  std::atomic<bool> ready{false};
+  char path[4096];
+};
+UnfinishedFile unfinished_files[16];
+
+void remember_unfinished(const fs::path& path) {
+  const std::string name = path.string();
+  if (name.size() >= sizeof(UnfinishedFile::path)) return;
+  for (UnfinishedFile& slot : unfinished_files) {
+    if (slot.taken.exchange(true)) continue;
+    std::memcpy(slot.path, name.c_str(), name.size() + 1);
+    slot.ready = true;
+    return;
+  }
+}
+
+void forget_unfinished(const fs::path& path) {
+  for (UnfinishedFile& slot : unfinished_files) {
+    if (!slot.ready || path.string() != slot.path) continue;
+    slot.ready = false;
+    slot.taken = false;
+  }
+}
 
 /// Opens a new file beside `target`: the name carries the process and a counter, and O_EXCL settles the rest.
 int create_beside(const fs::path& target, mode_t mode, fs::path& created) {
@@ -56,13 +88,20 @@ bool synchronise(int descriptor) { return fsync(descriptor) == 0 || errno == EIN
 
 }  // namespace
 
-AtomicFile::AtomicFile(const fs::path& path) : path_(path), target_(behind_links(path)) {
+void remove_unfinished_files() noexcept {
+  for (UnfinishedFile& slot : unfinished_files)
+    if (slot.ready) unlink(slot.path);
+}
+
+AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   check(!path.empty(), "cannot write a file: its name is empty");
+  bool through_descriptor = false;
+  target_ = behind_links(path, through_descriptor);
   struct stat status {};
-  const bool exists = stat(target_.c_str(), &status) == 0;
+  const bool exists = stat(path_.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) fail("cannot write ", path_.string(), ": it is a folder");
-  if (exists && !S_ISREG(status.st_mode)) {
-    descriptor_ = open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+  if (exists && (through_descriptor || !S_ISREG(status.st_mode))) {
+    descriptor_ = open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
     if (descriptor_ < 0) fail_with_errno("open");
     return;
   }
@@ -73,12 +112,15 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path), target_(behind_links
     temporary_.clear();
     fail_with_errno("write");
   }
+  remember_unfinished(temporary_);
   if (exists && fchmod(descriptor_, status.st_mode & 07777) != 0) errno = 0;  // not the owner: the umask's mode will do
 }
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ >= 0) close(descriptor_);
-  if (!temporary_.empty()) unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  unlink(temporary_.c_str());
+  forget_unfinished(temporary_);
 }
 
 void AtomicFile::fail_with_errno(const char* action) const {
@@ -120,6 +162,7 @@ void AtomicFile::commit() {
   if (close(std::exchange(descriptor_, -1)) != 0) fail_with_errno("write");
   if (temporary_.empty()) return;
   if (rename(temporary_.c_str(), target_.c_str()) != 0) fail_with_errno("write");
+  forget_unfinished(temporary_);
   temporary_.clear();
   // The rename itself survives a power cut only when the folder is on the disk. The content is complete already, so a
   // file system that cannot synchronise folders is no error.

@@ -14,8 +14,8 @@
 namespace vit {
 
 /// A file under construction. Not thread-safe. A path that exists and is no regular file (a pipe, /dev/stdout) cannot
-/// be replaced by a rename: it is written to directly. A symbolic link is followed: the file that it names is replaced.
-/// An existing file's permissions are kept.
+/// be replaced by a rename: it is appended to directly. A symbolic link is followed: the file that it names is
+/// replaced. An existing file's permissions are kept.
 class AtomicFile {
  public:
   /// Opens the temporary file. Errors: the folder does not exist or is not writable, naming the path and the reason.
@@ -39,7 +39,7 @@ class AtomicFile {
 
   std::filesystem::path path_;       // as the caller gave it, for messages
   std::filesystem::path target_;     // behind symbolic links
-  std::filesystem::path temporary_;  // empty: target_ itself is written to
+  std::filesystem::path temporary_;  // empty: path_ itself is written to
   std::vector<char> buffer_;         // small writes are collected
   int descriptor_ = -1;
 };
@@ -48,6 +48,10 @@ class AtomicFile {
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 /// The same, for content that `write` produces piece by piece; if `write` throws, the path stays as it was.
 void write_file_atomically(const std::filesystem::path& path, const std::function<void(AtomicFile&)>& write);
+
+/// Removes the temporary files of all AtomicFiles that are not committed. For signal handlers: it only calls what POSIX
+/// allows there.
+void remove_unfinished_files() noexcept;
 
 constexpr int64_t kDefaultMaxFileBytes = int64_t{64} << 20;
 

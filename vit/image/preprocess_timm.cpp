@@ -78,7 +78,11 @@ Preprocessor Preprocessor::from_timm(const nlohmann::json& pretrained_cfg, const
   config.crop_mode = json.get_string("crop_mode", config.crop_mode);
   config.mean = three(json.get_doubles("mean", {config.mean.begin(), config.mean.end()}), json, "mean");
   config.std = three(json.get_doubles("std", {config.std.begin(), config.std.end()}), json, "std");
-  return timm(config);
+  try {
+    return timm(config);
+  } catch (const Error& error) {
+    fail_usage(name, ": ", error.what());
+  }
 }
 
 }  // namespace vit

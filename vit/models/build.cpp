@@ -52,7 +52,10 @@ std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadM
     const TypedConfig typed = split_type(file);
     if (!model_registry().contains(typed.type)) file.get("type").refuse(model_registry().unknown(typed.type));
     model = model_registry().find(typed.type)(typed.options, checkpoint.name());
-    initialise_parameters(*model, options.seed);
+    if (options.zero_weights)
+      zero_parameters(*model);
+    else
+      initialise_parameters(*model, options.seed);
   }
   if (options.input_size) model->set_input_size((*options.input_size)[0], (*options.input_size)[1]);
   return model;

@@ -46,6 +46,7 @@ ModelPlan plan_model(const CheckpointConfig& config);
 struct LoadModelOptions {
   std::optional<std::array<int64_t, 2>> input_size{};  ///< build for images of this height and width
   uint64_t seed = 0;                                   ///< for configurations without weights
+  bool zero_weights = false;  ///< zeros instead of random numbers there: enough to describe a model, and quick
 };
 
 /// A model ready for inference: a checkpoint's, or one with random weights from a model configuration.

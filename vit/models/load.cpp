@@ -1,6 +1,7 @@
 #include "vit/models/load.h"
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -187,6 +188,18 @@ void initialise(const std::string& name, Parameter& parameter, uint64_t seed) {
   parameter.value = Var(std::move(value));
 }
 
+/// Gives every parameter a value and prepares the model, module by module, in parallel.
+void fill_parameters(ImageModel& model, const std::function<void(const std::string&, Parameter&)>& fill) {
+  std::vector<std::pair<std::string, Module*>> modules;
+  model.visit_modules([&](const std::string& path, Module& module) { modules.emplace_back(path, &module); });
+  parallel_try(static_cast<int64_t>(modules.size()), [&](int64_t index) {
+    const auto& [path, module] = modules[static_cast<size_t>(index)];
+    for (const auto& [name, parameter] : module->own_parameters())
+      fill(path.empty() ? name : path + "." + name, *parameter);
+    module->prepare();
+  });
+}
+
 }  // namespace
 
 void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys) {
@@ -195,15 +208,13 @@ void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& ke
   loader.run();
 }
 
+void zero_parameters(ImageModel& model) {
+  fill_parameters(
+      model, [](const std::string&, Parameter& parameter) { parameter.value = Var(Tensor::zeros(parameter.shape)); });
+}
+
 void initialise_parameters(ImageModel& model, uint64_t seed) {
-  std::vector<std::pair<std::string, Module*>> modules;
-  model.visit_modules([&](const std::string& path, Module& module) { modules.emplace_back(path, &module); });
-  parallel_try(static_cast<int64_t>(modules.size()), [&](int64_t index) {
-    const auto& [path, module] = modules[static_cast<size_t>(index)];
-    for (const auto& [name, parameter] : module->own_parameters())
-      initialise(path.empty() ? name : path + "." + name, *parameter, seed);
-    module->prepare();
-  });
+  fill_parameters(model, [&](const std::string& name, Parameter& parameter) { initialise(name, parameter, seed); });
 }
 
 }  // namespace vit

@@ -33,4 +33,7 @@ void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& ke
 /// Fills every parameter from its initialiser and prepares the model for inference. The same seed gives the same bytes.
 void initialise_parameters(ImageModel& model, uint64_t seed);
 
+/// Fills every parameter with zeros and prepares the model for inference: for those who ask for its shape and cost.
+void zero_parameters(ImageModel& model);
+
 }  // namespace vit
