@@ -32,7 +32,8 @@ fs::path behind_links(const fs::path& path, bool& through_descriptor) {
   std::error_code error;
   through_descriptor = false;
   for (int links = 0; links < 40 && fs::is_symlink(fs::symlink_status(target, error)); ++links) {
-    through_descriptor = through_descriptor || target.string().starts_with("/proc/");
+    const std::string name = target.string();  // /dev/fd is itself a link to /proc/self/fd
+    through_descriptor = through_descriptor || name.starts_with("/proc/") || name.starts_with("/dev/fd/");
     const fs::path next = fs::read_symlink(target, error);
     if (error) break;
     target = next.is_absolute() ? next : target.parent_path() / next;
