@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <filesystem>
 #include <memory>
 
 #include "apps/model_facts.h"
@@ -85,8 +84,7 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common) {
   require_model("evaluate", options.model);
   require_precision(options.precision);
   const datasets::ImageFolder dataset = datasets::open_image_folder(options.data, options.split);
-  if (!options.split.empty() && std::filesystem::path(dataset.root).filename() != options.split &&
-      !std::filesystem::is_directory(std::filesystem::path(dataset.root).parent_path() / options.split))
+  if (!options.split.empty() && !dataset.has_splits)
     note(common, "{} has no splits: all of it is evaluated", dataset.root);
   Output output(common);
   const vit::Timer loading;

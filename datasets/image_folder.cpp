@@ -85,6 +85,7 @@ ImageFolder open_image_folder(const std::string& path, const std::string& split)
   ImageFolder dataset;
   const fs::path root = choose_split(given, split);
   dataset.root = root.string();
+  dataset.has_splits = root != given;
   dataset.folders = folder_names(root);
   if (dataset.folders.empty())
     vit::fail_usage("data ", dataset.root, ": there are no class folders in it; expected CLASS/PICTURE files");

@@ -45,6 +45,8 @@ TEST(ImageFolder, ChoosesTheSplit) {
   EXPECT_THAT(listing(open_image_folder(root, "val")), ElementsAre("0:a/2.jpg"));
   EXPECT_THAT(listing(open_image_folder(root, "train")), ElementsAre("0:a/1.jpg"));
   EXPECT_THAT(listing(open_image_folder(root + "/test", "val")), ElementsAre("0:a/3.jpg")) << "no splits below it";
+  EXPECT_FALSE(open_image_folder(root + "/test", "val").has_splits);
+  EXPECT_TRUE(open_image_folder(root, "test").has_splits);
   EXPECT_THAT(usage_error([&] { open_image_folder(root, "holdout"); }), HasSubstr("found: train, validation, test"));
   std::filesystem::remove_all(dir / "validation");
   EXPECT_THAT(listing(open_image_folder(root)), ElementsAre("0:a/3.jpg"));
