@@ -1,7 +1,6 @@
-// The ops of the toolkit: about thirty coarse functions from Vars to Vars. Each states its shape contract, checks it
-// once, runs a kernel from the table in fixed parallel parts, and, when the context records, knows its gradient. An op
-// whose gradient does not exist refuses to run under a tape. Letters: B batch, N tokens, C channels, H heads, D head
-// dimension, F output width, K classes.
+// The ops of the toolkit: coarse functions from Vars to Vars. Each states its shape contract, checks it once, and runs
+// a kernel from the table in fixed parallel parts. An op without a gradient refuses to run under a tape; so far none
+// has one. Letters: B batch, N tokens, C channels, H heads, D head dimension, F output width, K classes.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +36,8 @@ Var rms_norm(Context& ctx, const Var& x, const Var& weight, float eps);
 /// Elementwise activation.
 Var activate(Context& ctx, const Var& x, Activation activation);
 
-/// Gated linear unit (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] -> f(gate) *
-/// value
-/// [..., F]; SwiGLU with f = silu.
+/// Gated linear unit (Shazeer 2020, "GLU variants improve transformer"): x [..., 2F] = [gate | value] ->
+/// f(gate) * value [..., F]; SwiGLU with f = silu.
 Var gated_activation(Context& ctx, const Var& x, Activation activation);
 
 /// Softmax over the last axis.
