@@ -130,6 +130,63 @@ struct AttentionScoresArgs {
   float scale = 1.0f;
 };
 
+/// c [m, n] = a^T b (+ c): the gradient of a weight. a [k, m] and b [k, n] are read in place, nothing is packed; sums
+/// over k run in fixed blocks, in order, so the bits depend on k alone.
+struct GemmTransposedArgs {
+  float* c = nullptr;  ///< [m, n]
+  int64_t c_stride = 0;
+  const float* a = nullptr;  ///< [k, m]
+  int64_t a_stride = 0;
+  const float* b = nullptr;  ///< [k, n]
+  int64_t b_stride = 0;
+  int64_t n = 0, k = 0;
+  bool accumulate = false;  ///< add to the output's old values
+};
+
+/// Gradients of the exact attention of one (batch, head) from the log-sum-exp that attention_rows kept (Dao et al.
+/// 2022, algorithm 4): with p = exp(scale * q k^T + bias - lse) recomputed block by block,
+///   d_v = p^T d_out,  d_s = p * (d_out v^T - rowsum(d_out * out)),  d_q = scale * d_s k,  d_k = scale * d_s^T q.
+/// Nothing of q_rows x kv_rows is kept, except d_bias where it is wanted. Rows whose lse is -inf give zeros.
+struct AttentionGradArgs {
+  float* d_q = nullptr;  ///< [q_rows, qk_dim]
+  int64_t d_q_stride = 0;
+  float* d_k = nullptr;  ///< [kv_rows, qk_dim]
+  int64_t d_k_stride = 0;
+  float* d_v = nullptr;  ///< [kv_rows, v_dim]
+  int64_t d_v_stride = 0;
+  bool accumulate_kv = false;    ///< add to d_k and d_v (several query heads share them)
+  float* d_bias = nullptr;       ///< optional [q_rows, kv_rows], added to: d_s
+  int64_t d_bias_stride = 0;     ///< 0: one row for every query, as bias_stride
+  const float* d_out = nullptr;  ///< [q_rows, v_dim]
+  int64_t d_out_stride = 0;
+  const float* out = nullptr;  ///< [q_rows, v_dim], of the forward pass
+  int64_t out_stride = 0;
+  const float* lse = nullptr;  ///< [q_rows], of the forward pass
+  const float* q = nullptr;
+  int64_t q_stride = 0;
+  const float* k = nullptr;  ///< [kv_rows, qk_dim], not packed
+  int64_t k_stride = 0;
+  const float* v = nullptr;  ///< [kv_rows, v_dim], not packed
+  int64_t v_stride = 0;
+  const float* bias = nullptr;  ///< as in AttentionArgs
+  int64_t bias_stride = 0;
+  int64_t q_rows = 0, kv_rows = 0, qk_dim = 0, v_dim = 0;
+  float scale = 1.0f;
+};
+
+/// One step of AdamW (Loshchilov & Hutter 2019, algorithm 2, as torch.optim.AdamW): the caller has folded the
+/// bias corrections into the numbers.
+///   p -= lr * weight_decay * p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+///   p -= step_size * m / (sqrt(v) * inv_sqrt_correction2 + eps)
+struct AdamWStep {
+  float lr_times_decay = 0.0f;  ///< lr * weight_decay
+  float beta1 = 0.9f, beta2 = 0.999f;
+  float step_size = 0.0f;             ///< lr / (1 - beta1^t)
+  float inv_sqrt_correction2 = 1.0f;  ///< 1 / sqrt(1 - beta2^t)
+  float eps = 1e-8f;
+  float grad_scale = 1.0f;  ///< factor on every gradient first (clipping, accumulation)
+};
+
 /// One instruction set's functions. Get the program's table from kernels().
 struct KernelTable {
   Isa isa;
@@ -202,6 +259,52 @@ struct KernelTable {
   /// std[c], each step rounded to f32 as NumPy does.
   void (*normalize_u8)(float* y, int64_t plane_stride, const uint8_t* x, int64_t width, float scale, const float* mean,
                        const float* std);
+
+  // ---- gradients: of the functions above, by their names ----
+  /// Rows [m0, m1) of the output times panels [p0, p1) of its columns.
+  void (*gemm_transposed)(const GemmTransposedArgs& args, const GemmPart& part);
+  /// y [cols] = sum over rows of x [rows, cols], added to y when `accumulate`.
+  void (*sum_rows)(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols, bool accumulate);
+  /// y [cols] += sum over rows of a * b: the gradient of a factor per column.
+  void (*sum_rows_product)(float* y, const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t rows,
+                           int64_t cols);
+  /// From mean, rstd [rows] of layer_norm. d_x may be d_y. d_gamma, d_beta [cols] are added to; they and gamma may be
+  /// null.
+  void (*layer_norm_grad)(float* d_x, int64_t d_x_stride, float* d_gamma, float* d_beta, const float* d_y,
+                          int64_t d_y_stride, const float* x, int64_t x_stride, const float* mean, const float* rstd,
+                          const float* gamma, int64_t rows, int64_t cols);
+  /// From rstd [rows] of rms_norm. d_x may be d_y. d_gamma [cols] is added to; it and gamma may be null.
+  void (*rms_norm_grad)(float* d_x, int64_t d_x_stride, float* d_gamma, const float* d_y, int64_t d_y_stride,
+                        const float* x, int64_t x_stride, const float* rstd, const float* gamma, int64_t rows,
+                        int64_t cols);
+  /// d_x may be d_y.
+  void (*l2_norm_grad)(float* d_x, int64_t d_x_stride, const float* d_y, int64_t d_y_stride, const float* x,
+                       int64_t x_stride, int64_t rows, int64_t cols, float eps);
+  /// From the output y: d_x = scale * y * (d_y - sum(d_y * y)). d_x may be d_y.
+  void (*softmax_grad)(float* d_x, int64_t d_x_stride, const float* d_y, int64_t d_y_stride, const float* y,
+                       int64_t y_stride, int64_t rows, int64_t cols, float scale);
+  /// d_x = d_y * f'(x), x being the input of activation(). d_x may be d_y.
+  void (*activation_grad)(float* d_x, const float* d_y, const float* x, int64_t count, Activation kind);
+  /// Both halves; d_gate and d_value share d_in_stride as gate and value share in_stride.
+  void (*gated_activation_grad)(float* d_gate, float* d_value, int64_t d_in_stride, const float* d_y,
+                                int64_t d_y_stride, const float* gate, const float* value, int64_t in_stride,
+                                int64_t rows, int64_t cols, Activation kind);
+  /// Floats of scratch that one running attention_grad needs, 64-byte aligned.
+  int64_t (*attention_grad_workspace_size)(int64_t q_rows, int64_t kv_rows, int64_t qk_dim, int64_t v_dim);
+  /// One (batch, head), all of it.
+  void (*attention_grad)(const AttentionGradArgs& args, float* workspace);
+  /// The tap gather and its gradient: columns [rows, taps * tap_length] = the indirect rows r0..r1 written down, and
+  /// images += columns scattered back (images are those of `a`, written to).
+  void (*gather_rows)(float* columns, const IndirectRows& a, int64_t r0, int64_t r1);
+  void (*scatter_rows)(float* images, const float* columns, const IndirectRows& a, int64_t r0, int64_t r1);
+  /// Depthwise convolution: d_weight [taps, channels] += d_c * taps of a, and images += d_c * weight scattered, for
+  /// rows [r0, r1). d_c [rows, channels] is args.c, read; d_weight and d_images may be null.
+  void (*conv_depthwise_grad)(float* d_weight, float* d_images, const DepthwiseArgs& args, int64_t r0, int64_t r1);
+
+  // ---- optimisation ----
+  void (*adamw)(float* p, float* m, float* v, const float* g, int64_t count, const AdamWStep& step);
+  /// sum of x^2, in double over fixed blocks.
+  double (*sum_of_squares)(const float* x, int64_t count);
 
   // ---- measurement ----
   /// Runs independent multiply-adds on registers only; the core's peak. `flops` gets the operations done (two per

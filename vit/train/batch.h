@@ -1,0 +1,33 @@
+// Batch and BatchSource: what training is fed with. The trainer pulls batches through this interface, and a data set's
+// loader (datasets/) implements it: vit/train knows nothing of files.
+#pragma once
+
+#include <cstdint>
+
+#include "vit/core/tensor.h"
+
+namespace vit {
+
+/// One step's pictures and what they are.
+struct Batch {
+  Tensor images;   ///< f32 [B, channels, height, width], normalised
+  Tensor targets;  ///< i64 [B], class numbers; or f32 [B, K], a distribution per picture (mixup, CutMix)
+  int64_t size() const { return images.defined() ? images.size(0) : 0; }
+};
+
+/// Batches in an order that depends on the seed, the epoch and the position alone, never on threads or on time: a run
+/// that stopped is continued by start(epoch, batch).
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  /// Batches of one epoch; the last may be smaller unless the source drops it.
+  virtual int64_t batches_per_epoch() const = 0;
+  /// Goes to batch `first_batch` of `epoch`; what was read ahead is dropped.
+  virtual void start(int64_t epoch, int64_t first_batch) = 0;
+  /// The next batch; false at the end of the epoch. Errors: vit::Error when the data cannot be used any more.
+  virtual bool next(Batch& batch) = 0;
+  /// Seconds that next() has spent waiting for data since the object was made.
+  virtual double seconds_waited() const = 0;
+};
+
+}  // namespace vit
