@@ -56,19 +56,21 @@ class Accumulator {
  private:
   /// An edge inside one row, from x0 to x1, that is `height` (signed) high there.
   void add_to_row(size_t y, float x0, float x1, float height) {
-    const auto right_end = static_cast<float>(rect_.width());
-    x0 = std::clamp(x0, 0.0f, right_end);
-    x1 = std::clamp(x1, 0.0f, right_end);
     if (x0 > x1) std::swap(x0, x1);
+    const auto right_end = static_cast<float>(rect_.width());
+    if (x0 >= right_end) return;  // nothing lies right of it
     float* sums = sums_.data() + y * stride_;
-    const auto first = static_cast<size_t>(x0), last = static_cast<size_t>(x1);
-    if (first == last) return add_to_pixel(sums + first, 0.5f * (x0 + x1) - static_cast<float>(first), height);
+    if (x1 <= 0.0f) return add_to_pixel(sums, 0.0f, height);
+    const auto first = static_cast<size_t>(std::max(x0, 0.0f)), last = static_cast<size_t>(x1);
+    if (x0 >= 0.0f && first == last)
+      return add_to_pixel(sums + first, 0.5f * (x0 + x1) - static_cast<float>(first), height);
     const float per_column = height / (x1 - x0);
-    float left = x0;
-    for (size_t x = first; x <= last; ++x) {
-      const float right = std::min(static_cast<float>(x + 1), x1);
-      if (right > left)
-        add_to_pixel(sums + x, 0.5f * (left + right) - static_cast<float>(x), per_column * (right - left));
+    if (x0 < 0.0f) add_to_pixel(sums, 0.0f, -x0 * per_column);
+    float left = std::max(x0, 0.0f);
+    const float end = std::min(x1, right_end);
+    for (size_t x = first; left < end; ++x) {
+      const float right = std::min(static_cast<float>(x + 1), end);
+      add_to_pixel(sums + x, 0.5f * (left + right) - static_cast<float>(x), per_column * (right - left));
       left = right;
     }
   }
