@@ -34,16 +34,16 @@ int64_t wrapped(int64_t value, int64_t extent) {
   return rest < 0 ? rest + extent : rest;
 }
 
-/// The texture at a point (its pixels' centres at .5), repeated in all directions.
-std::array<uint8_t, 3> sample(const Image& texture, Point at) {
+/// The texture [height, width, 3] at a point (its pixels' centres at .5), repeated in all directions.
+std::array<uint8_t, 3> sample(const uint8_t* texture, int64_t height, int64_t width, Point at) {
   const float x = at.x - 0.5f, y = at.y - 0.5f;
   const float left = std::floor(x), top = std::floor(y);
   const float right_share = x - left, bottom_share = y - top;
-  const int64_t x0 = wrapped(static_cast<int64_t>(left), texture.width()), x1 = (x0 + 1) % texture.width();
-  const int64_t y0 = wrapped(static_cast<int64_t>(top), texture.height()), y1 = (y0 + 1) % texture.height();
+  const int64_t x0 = wrapped(static_cast<int64_t>(left), width), x1 = (x0 + 1) % width;
+  const int64_t y0 = wrapped(static_cast<int64_t>(top), height), y1 = (y0 + 1) % height;
   std::array<uint8_t, 3> color{};
   for (int64_t c = 0; c < 3; ++c) {
-    const auto value = [&](int64_t py, int64_t px) { return static_cast<float>(texture.row(py)[px * 3 + c]); };
+    const auto value = [&](int64_t py, int64_t px) { return static_cast<float>(texture[(py * width + px) * 3 + c]); };
     const float upper = value(y0, x0) + right_share * (value(y0, x1) - value(y0, x0));
     const float lower = value(y1, x0) + right_share * (value(y1, x1) - value(y1, x0));
     color[static_cast<size_t>(c)] = static_cast<uint8_t>(upper + bottom_share * (lower - upper) + 0.5f);
@@ -74,7 +74,8 @@ Canvas::Canvas(int64_t height, int64_t width, Color color) : image_(height, widt
 void Canvas::clear(Color color) {
   const uint8_t rgb[3] = {color.r, color.g, color.b};
   uint8_t* pixels = image_.row(0);
-  for (int64_t i = 0; i < height() * width(); ++i) std::memcpy(pixels + 3 * i, rgb, 3);
+  const int64_t count = height() * width();
+  for (int64_t i = 0; i < count; ++i) std::memcpy(pixels + 3 * i, rgb, 3);
 }
 
 void Canvas::paint(const Mask& mask, Color color, float alpha) {
@@ -83,8 +84,9 @@ void Canvas::paint(const Mask& mask, Color color, float alpha) {
   const PixelRect area = intersection(mask.rect, rect());
   for (int64_t y = area.y0; y < area.y1; ++y) {
     const uint8_t* cover = mask.row(y) - mask.rect.x0;
+    uint8_t* row = image_.row(y);
     for (int64_t x = area.x0; x < area.x1; ++x)
-      if (cover[x]) mix_pixel(image_.row(y) + 3 * x, rgb, mixing_weight(cover[x], weight));
+      if (cover[x]) mix_pixel(row + 3 * x, rgb, mixing_weight(cover[x], weight));
   }
 }
 
@@ -124,13 +126,17 @@ void Canvas::fill_texture(const Rings& rings, const Image& texture, const Affine
   check(texture.defined(), "fill_texture: an undefined picture");
   const unsigned weight = weight_of(alpha);
   const Affine back = place.inverse();
+  const uint8_t* pixels = texture.row(0);
+  const int64_t texture_height = texture.height(), texture_width = texture.width();
   const Mask mask = rasterize(rings, rect());
   for (int64_t y = mask.rect.y0; y < mask.rect.y1; ++y) {
     const uint8_t* cover = mask.row(y) - mask.rect.x0;
+    uint8_t* row = image_.row(y);
     for (int64_t x = mask.rect.x0; x < mask.rect.x1; ++x) {
       if (!cover[x]) continue;
-      const auto color = sample(texture, back({static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f}));
-      mix_pixel(image_.row(y) + 3 * x, color.data(), mixing_weight(cover[x], weight));
+      const auto color = sample(pixels, texture_height, texture_width,
+                                back({static_cast<float>(x) + 0.5f, static_cast<float>(y) + 0.5f}));
+      mix_pixel(row + 3 * x, color.data(), mixing_weight(cover[x], weight));
     }
   }
 }
@@ -139,9 +145,11 @@ void Canvas::blit(const Image& picture, int64_t x, int64_t y, float alpha) {
   check(picture.defined(), "blit: an undefined picture");
   const unsigned weight = weight_of(alpha) << 8;
   const PixelRect area = intersection({x, y, x + picture.width(), y + picture.height()}, rect());
-  for (int64_t py = area.y0; py < area.y1; ++py)
-    for (int64_t px = area.x0; px < area.x1; ++px)
-      mix_pixel(image_.row(py) + 3 * px, picture.row(py - y) + 3 * (px - x), weight);
+  for (int64_t py = area.y0; py < area.y1; ++py) {
+    const uint8_t* from = picture.row(py - y);
+    uint8_t* to = image_.row(py);
+    for (int64_t px = area.x0; px < area.x1; ++px) mix_pixel(to + 3 * px, from + 3 * (px - x), weight);
+  }
 }
 
 void Canvas::blur(float sigma) { vit::blur(image_, sigma); }
