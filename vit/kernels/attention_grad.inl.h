@@ -158,7 +158,7 @@ void attention_grad_keys(float* sums, const float* scores, const float* x, int64
     for (int64_t t = 0; t < tiles.count; ++t) {
       const int64_t key = tiles.first_row(t);
       TransposedTiles<S>::get(tiles.first_row(t + 1) - key, vectors)(sums + key * width + d, width, scores + key,
-                                                                     kGradStride, x + d, width, rows, true);
+                                                                     kGradStride, x + d, width, rows, true, {x, 0});
     }
   }
 }
