@@ -32,6 +32,7 @@ struct DataFile::Impl {
 namespace {
 
 constexpr unsigned char kGzipMagic[2] = {0x1F, 0x8B};
+constexpr int64_t kMaxPictureBytes = int64_t{1} << 31;
 constexpr size_t kInflateStep = size_t{4} << 20;
 
 /// Reads up to `count` bytes; fewer at the end of the file only. Negative: errno says why.
@@ -125,6 +126,17 @@ std::string DataFile::read(int64_t offset, int64_t bytes) const {
   std::string content(static_cast<size_t>(bytes), '\0');
   read(offset, std::as_writable_bytes(std::span(content)));
   return content;
+}
+
+std::string read_picture_file(const std::string& path) {
+  try {
+    const DataFile file = DataFile::open(path);
+    vit::check(file.size() <= kMaxPictureBytes, path, ": a file of ", file.size(), " bytes, at most ", kMaxPictureBytes,
+               " are read");
+    return file.read(0, file.size());
+  } catch (const vit::Error& error) {
+    vit::fail(error.what());  // one picture's failure, whatever it is for a file that somebody names
+  }
 }
 
 }  // namespace datasets

@@ -36,4 +36,7 @@ class DataFile {
   std::shared_ptr<const Impl> impl_;
 };
 
+/// The bytes of a picture's own file. Errors (failure): as open(), and longer than 2 GiB.
+std::string read_picture_file(const std::string& path);
+
 }  // namespace datasets

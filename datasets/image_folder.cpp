@@ -5,9 +5,9 @@
 #include <memory>
 #include <utility>
 
+#include "datasets/data_file.h"
 #include "datasets/format.h"
 #include "vit/core/check.h"
-#include "vit/core/file.h"
 #include "vit/core/names.h"
 #include "vit/media/source.h"
 
@@ -16,8 +16,6 @@ namespace datasets {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr int64_t kMaxPictureBytes = int64_t{1} << 31;
 
 /// Names of the folders in `dir`, sorted by bytes. Errors (usage): `dir` cannot be listed.
 std::vector<std::string> folder_names(const fs::path& dir) {
@@ -81,9 +79,7 @@ class ImageFolderDataset : public Dataset {
   int64_t label(int64_t index) const override { return item(index).folder; }
   std::string source(int64_t index) const override { return item(index).path; }
   vit::Image load(int64_t index) const override { return vit::load_image(item(index).path, decode_); }
-  std::string encoded(int64_t index) const override {
-    return vit::read_file(item(index).path, kMaxPictureBytes, vit::ErrorKind::kFailure);
-  }
+  std::string encoded(int64_t index) const override { return read_picture_file(item(index).path); }
   std::vector<std::string> skipped() const override { return listing_.skipped; }
 
  private:

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "datasets/csv.h"
+#include "datasets/data_file.h"
 #include "datasets/format.h"
 #include "datasets/label_table.h"
 #include "vit/core/check.h"
@@ -25,7 +26,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;
-constexpr int64_t kMaxPictureBytes = int64_t{1} << 31;
 
 using Names = std::vector<std::string>;
 
@@ -193,9 +193,7 @@ class ManifestDataset : public Dataset {
   int64_t label(int64_t index) const override { return labels_.at(static_cast<size_t>(index)); }
   std::string source(int64_t index) const override { return paths_.at(static_cast<size_t>(index)); }
   vit::Image load(int64_t index) const override { return vit::load_image(source(index), decode_); }
-  std::string encoded(int64_t index) const override {
-    return vit::read_file(source(index), kMaxPictureBytes, vit::ErrorKind::kFailure);
-  }
+  std::string encoded(int64_t index) const override { return read_picture_file(source(index)); }
 
  private:
   Names names_, paths_;
