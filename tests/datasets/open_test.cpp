@@ -51,6 +51,15 @@ TEST(OpenDataset, SaysWhatItCannotOpen) {
     EXPECT_THROW(open_dataset(format + ":" + root + "/none"), vit::Error) << format;
 }
 
+TEST(OpenDataset, OpensGeneratedScenes) {
+  const OpenedDataset opened = open_dataset("scenes:7:3:32");
+  EXPECT_EQ(opened.format, "scenes");
+  EXPECT_EQ(opened.data->size(), 3);
+  EXPECT_EQ(opened.data->load(2).width(), 32);
+  EXPECT_THAT(dataset_splits("scenes:7:3:32"), testing::IsEmpty());
+  EXPECT_THAT(usage_error([] { open_dataset("scenes:7"); }), HasSubstr("scenes:"));
+}
+
 TEST(OpenDataset, LimitsPixels) {
   const TempDir dir;
   dir.write("a/1.jpg", vit::test::encode_jpeg(vit::test::pattern(20, 20)));

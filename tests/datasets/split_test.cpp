@@ -92,6 +92,8 @@ TEST(Fingerprint, TellsWhatChanged) {
                 require_unchanged(before, fingerprint(Labels({0}, {"a", "b"}), "root"), "here");
               }),
               HasSubstr("here: it has changed"));
+  EXPECT_THAT(before.text(), HasSubstr("3 pictures in 2 classes, names "));
+  EXPECT_NE(before.text(), fingerprint(Labels({0, 1, 0}, {"a", "b"}), "root").text());
   const vit::ConfigNode stored = vit::write_config(before);
   EXPECT_EQ(vit::read_config<Fingerprint>(vit::ConfigNode::parse(stored.to_yaml(), "stored")), before);
 }
