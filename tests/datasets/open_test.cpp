@@ -96,7 +96,7 @@ TEST(ClassMap, ReordersClasses) {
   EXPECT_THAT(data->class_names(), ElementsAre("bird", "dog", "cat"));
   EXPECT_THAT(labels_of(*data), ElementsAre(2, 1, 1));
   EXPECT_THAT(class_counts(*data), ElementsAre(0, 2, 1));
-  EXPECT_THAT(usage_error([&] { open("bird\ncat\n"); }), HasSubstr("1 classes are not in the class map: dog"));
+  EXPECT_THAT(usage_error([&] { open("bird\ncat\n"); }), HasSubstr("classes that are not in the class map: dog"));
 }
 
 TEST(ClassMap, CountsNumbers) {

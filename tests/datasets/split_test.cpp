@@ -141,7 +141,7 @@ TEST_F(Data, OpensSplits) {
   EXPECT_THAT(usage_error([&] { open({.num_classes = 1}); }), HasSubstr("num_classes is 1"));
   EXPECT_THAT(usage_error([&] { open({.dataset = "cifar10"}); }), HasSubstr("data_batch_1.bin"));
   write({"validation/c/1.jpg"});
-  EXPECT_THAT(usage_error([&] { open({}); }), HasSubstr("not in the training data"));
+  EXPECT_THAT(usage_error([&] { open({}); }), HasSubstr("classes that are not in the training data"));
 }
 
 TEST_F(Data, DividesWhatHasNoSplits) {
