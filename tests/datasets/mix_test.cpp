@@ -24,7 +24,7 @@ vit::Tensor constant_pictures(int64_t count) {
   return images;
 }
 
-const std::vector<int64_t> kLabels = {0, 1, 2, 3, 4, 0, 1, 3};
+const std::vector<int64_t> kLabels = {0, 1, 2, 3, 4, 0, 2, 1};
 
 AugmentConfig only(double mixup, double cutmix, const std::string& mode = "batch", double smoothing = 0.0) {
   AugmentConfig config;
