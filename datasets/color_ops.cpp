@@ -188,8 +188,9 @@ void adjust_brightness(vit::Image& image, double factor) {
 void adjust_contrast(vit::Image& image, double factor) {
   int64_t sum = 0;
   const std::span<uint8_t> bytes = bytes_of(image);
+  const size_t pixels = bytes.size() / 3;
   for (size_t i = 0; i < bytes.size(); i += 3) sum += luma(&bytes[i]);
-  const auto mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(bytes.size() / 3) + 0.5);
+  const auto mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(pixels) + 0.5);
   look_up(image, make_table([&](int i) { return blended(mean, i, static_cast<float>(factor)); }));
 }
 
