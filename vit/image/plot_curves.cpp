@@ -1,0 +1,176 @@
+// Curves and bars.
+#include <algorithm>
+#include <cmath>
+
+#include "vit/core/check.h"
+#include "vit/image/plot.h"
+#include "vit/image/plot_axes.h"
+
+namespace vit {
+
+namespace {
+
+using namespace detail;
+
+constexpr float kLineWidth = 1.8f;
+/// Series of few points show them.
+constexpr size_t kMaxMarkers = 40;
+constexpr float kLegendRow = 18.0f, kLegendGap = 26.0f, kLegendLine = 22.0f;
+
+/// Names beside a sample of their line, in rows below the title. Returns where the rows end.
+float draw_legend(Canvas& canvas, const std::vector<PlotSeries>& series, float left, float top) {
+  const TextStyle style{.height = kLabelHeight, .color = kInk, .vertical = VerticalAlign::middle};
+  const float right = static_cast<float>(canvas.width()) - 10.0f;
+  float x = left, y = top + 0.5f * kLegendRow;
+  for (size_t i = 0; i < series.size(); ++i) {
+    const auto room = static_cast<int64_t>(right - left - kLegendLine - 6.0f);
+    const std::string name = fit_text(series[i].name, room, style);
+    const float width = kLegendLine + 6.0f + static_cast<float>(measure_text(name, style).width);
+    if (x > left && x + width > right) {
+      x = left;
+      y += kLegendRow;
+    }
+    canvas.line({x, y}, {x + kLegendLine, y}, palette_color(static_cast<int64_t>(i)), 3.0f);
+    canvas.text({x + kLegendLine + 6.0f, y}, name, style);
+    x += width + kLegendGap;
+  }
+  return series.empty() ? top : y + 0.5f * kLegendRow;
+}
+
+/// Room for the widest number and the name of the axis.
+float left_margin(const Axis& axis, bool label) {
+  int64_t widest = 0;
+  for (const Tick& tick : ticks_of(axis, 10))
+    widest = std::max(widest, measure_text(tick.text, {.height = kTickHeight}).width);
+  return static_cast<float>(widest) + (label ? 34.0f : 16.0f);
+}
+
+void draw_series(Canvas& canvas, const PlotArea& area, const Axis& x_axis, const Axis& y_axis, const PlotSeries& series,
+                 Color color) {
+  const auto place = [&](double x, double y) {
+    // Far outside is as good as a little outside, and stays within what can be drawn.
+    const float right = std::clamp(x_axis.position(x), -4.0f, 5.0f), up = std::clamp(y_axis.position(y), -4.0f, 5.0f);
+    return Point{area.left + right * (area.right - area.left), area.bottom - up * (area.bottom - area.top)};
+  };
+  const PixelRect inside{static_cast<int64_t>(area.left), static_cast<int64_t>(area.top) - 2,
+                         static_cast<int64_t>(area.right) + 3, static_cast<int64_t>(area.bottom) + 3};
+  const auto draw = [&](const Path& path) {
+    if (path.size() > 1) canvas.paint(rasterize(stroke_rings(path, kLineWidth), inside), color);
+    if (path.size() == 1 || series.x.size() <= kMaxMarkers)
+      for (const Point& point : path) canvas.paint(rasterize({ellipse_path(point, 2.6f, 2.6f)}, inside), color);
+  };
+  Path path;
+  for (size_t i = 0; i < series.x.size(); ++i) {
+    const bool drawable =
+        std::isfinite(series.x[i]) && std::isfinite(series.y[i]) && (!y_axis.logarithmic || series.y[i] > 0.0);
+    if (drawable) {
+      path.push_back(place(series.x[i], series.y[i]));
+    } else {
+      draw(path);
+      path.clear();
+    }
+  }
+  draw(path);
+}
+
+void write_no_data(Canvas& canvas, const PlotArea& area) {
+  canvas.text({0.5f * (area.left + area.right), 0.5f * (area.top + area.bottom)}, "no data",
+              {.height = kTitleHeight,
+               .color = kInk,
+               .horizontal = HorizontalAlign::center,
+               .vertical = VerticalAlign::middle});
+}
+
+}  // namespace
+
+Image plot_curves(const CurvePlot& plot) {
+  check_plot_size("plot_curves", plot.height, plot.width);
+  std::vector<double> xs, ys;
+  for (const PlotSeries& series : plot.series) {
+    check(series.x.size() == series.y.size(), "plot_curves: series '", series.name, "' has ", series.x.size(),
+          " x values and ", series.y.size(), " y values");
+    for (size_t i = 0; i < series.x.size(); ++i)
+      if (std::isfinite(series.x[i]) && std::isfinite(series.y[i])) {
+        xs.push_back(series.x[i]);
+        ys.push_back(series.y[i]);
+      }
+  }
+  const Axis x_axis = axis_of(xs, false, 0.0);
+  Axis y_axis = axis_of(ys, plot.log_y, 0.05);
+  y_axis.min = plot.y_min.value_or(y_axis.min);
+  y_axis.max = plot.y_max.value_or(y_axis.max);
+  check(std::isfinite(y_axis.min) && std::isfinite(y_axis.max) && y_axis.min < y_axis.max &&
+            (!plot.log_y || y_axis.min > 0.0),
+        "plot_curves: limits of y from ", y_axis.min, " to ", y_axis.max,
+        plot.log_y ? ", expected positive ones in order" : ", expected them in order");
+
+  Canvas canvas(plot.height, plot.width, kPaper);
+  draw_title(canvas, plot.title);
+  PlotArea area{left_margin(y_axis, !plot.y_label.empty()), plot.title.empty() ? 10.0f : 32.0f,
+                static_cast<float>(plot.width) - 18.0f,
+                static_cast<float>(plot.height) - (plot.x_label.empty() ? 26.0f : 44.0f)};
+  area.top = std::min(draw_legend(canvas, plot.series, area.left, area.top) + 6.0f, area.bottom - 40.0f);
+  draw_x_axis(canvas, area, x_axis, plot.x_label);
+  draw_y_axis(canvas, area, y_axis, plot.y_label);
+  for (size_t i = 0; i < plot.series.size(); ++i)
+    draw_series(canvas, area, x_axis, y_axis, plot.series[i], palette_color(static_cast<int64_t>(i)));
+  if (xs.empty()) write_no_data(canvas, area);
+  draw_frame(canvas, area);
+  return canvas.image();
+}
+
+Image plot_bars(const BarPlot& plot) {
+  check_plot_size("plot_bars", plot.height, plot.width);
+  check(plot.names.size() == plot.values.size(), "plot_bars: ", plot.names.size(), " names and ", plot.values.size(),
+        " values");
+  std::vector<double> with_zero = plot.values;
+  with_zero.push_back(0.0);
+  Axis axis = axis_of(with_zero, false, 0.08);
+  if (std::none_of(plot.values.begin(), plot.values.end(), [](double value) { return value < 0.0; })) axis.min = 0.0;
+
+  Canvas canvas(plot.height, plot.width, kPaper);
+  draw_title(canvas, plot.title);
+  const auto count = static_cast<float>(std::max<size_t>(plot.values.size(), 1));
+  PlotArea area{left_margin(axis, !plot.y_label.empty()), plot.title.empty() ? 12.0f : 36.0f,
+                static_cast<float>(plot.width) - 14.0f, static_cast<float>(plot.height) - 30.0f};
+  const float step = (area.right - area.left) / count;
+  int64_t widest = 0;
+  for (const std::string& name : plot.names)
+    widest = std::max(widest, measure_text(name, {.height = kTickHeight}).width);
+  const bool upward = static_cast<float>(widest) > step - 4.0f, named = !upward || step >= 12.0f;
+  if (upward && named)
+    area.bottom =
+        std::max(area.bottom - static_cast<float>(std::min<int64_t>(widest, plot.height / 3)), area.top + 40.0f);
+  draw_y_axis(canvas, area, axis, plot.y_label);
+  const auto height_of = [&](double value) { return area.bottom - axis.position(value) * (area.bottom - area.top); };
+
+  for (size_t i = 0; i < plot.values.size(); ++i) {
+    const float middle = area.left + (static_cast<float>(i) + 0.5f) * step, half = std::max(0.36f * step, 0.4f);
+    const double value = plot.values[i];
+    if (std::isfinite(value) && std::abs(value) <= 1e300) {
+      canvas.rectangle(middle - half, height_of(value), middle + half, height_of(0.0), palette_color(0));
+      const std::string text = short_number(value);
+      const TextStyle style{.height = kTickHeight,
+                            .color = kInk,
+                            .horizontal = HorizontalAlign::center,
+                            .vertical = VerticalAlign::bottom};
+      if (static_cast<float>(measure_text(text, style).width) < step)
+        canvas.text({middle, height_of(std::max(value, 0.0)) - 1.0f}, text, style);
+    }
+    TextStyle style{
+        .height = kTickHeight, .color = kInk, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::top};
+    if (upward) {
+      style.upward = true;
+      style.horizontal = HorizontalAlign::right;
+      style.vertical = VerticalAlign::middle;
+    }
+    const auto room = static_cast<int64_t>(static_cast<float>(plot.height) - area.bottom - 8.0f);
+    if (named)
+      canvas.text({middle, area.bottom + 6.0f}, upward ? fit_text(plot.names[i], room, style) : plot.names[i], style);
+  }
+  if (plot.values.empty()) write_no_data(canvas, area);
+  draw_frame(canvas, area);
+  return canvas.image();
+}
+
+}  // namespace vit
