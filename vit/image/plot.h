@@ -13,16 +13,16 @@ namespace vit {
 
 /// A curve. Points that are not finite (or, on a logarithmic axis, not positive) interrupt it.
 struct PlotSeries {
-  std::string name;
-  std::vector<double> x, y;
+  std::string name = {};
+  std::vector<double> x = {}, y = {};
 };
 
 struct CurvePlot {
-  std::string title, x_label, y_label;
-  std::vector<PlotSeries> series;
+  std::string title = {}, x_label = {}, y_label = {};
+  std::vector<PlotSeries> series = {};
   bool log_y = false;
   /// Limits of the y axis; from the data when absent.
-  std::optional<double> y_min, y_max;
+  std::optional<double> y_min = std::nullopt, y_max = std::nullopt;
   int64_t height = 500, width = 900;
 };
 
@@ -31,9 +31,9 @@ struct CurvePlot {
 Image plot_curves(const CurvePlot& plot);
 
 struct BarPlot {
-  std::string title, y_label;
-  std::vector<std::string> names;  ///< one per bar
-  std::vector<double> values;      ///< not finite: no bar
+  std::string title = {}, y_label = {};
+  std::vector<std::string> names = {};  ///< one per bar
+  std::vector<double> values = {};      ///< not finite: no bar
   int64_t height = 500, width = 900;
 };
 
@@ -43,8 +43,8 @@ Image plot_bars(const BarPlot& plot);
 
 struct ConfusionPlot {
   std::string title = "confusion matrix";
-  std::vector<std::string> names;  ///< of the K classes
-  std::vector<int64_t> counts;     ///< [K, K], true class x predicted class
+  std::vector<std::string> names = {};  ///< of the K classes
+  std::vector<int64_t> counts = {};     ///< [K, K], true class x predicted class
 };
 
 /// A heat map: rows are true classes, columns predictions, colours the share of the row, numbers the counts (left out
@@ -55,14 +55,14 @@ Image plot_confusion(const ConfusionPlot& plot);
 enum class SheetMark { none, right, wrong };
 
 struct SheetItem {
-  Image picture;                     ///< of any size; it is scaled to fit its cell
-  std::string caption;               ///< one or more lines, separated by '\n'; each is cut where the cell ends
+  Image picture = {};                ///< of any size; it is scaled to fit its cell
+  std::string caption = {};          ///< one or more lines, separated by '\n'; each is cut where the cell ends
   SheetMark mark = SheetMark::none;  ///< a green or red border
 };
 
 struct ContactSheet {
-  std::string title;
-  std::vector<SheetItem> items;
+  std::string title = {};
+  std::vector<SheetItem> items = {};
   int64_t columns = 6;
   int64_t cell = 128;  ///< side of a picture's square, in pixels
 };

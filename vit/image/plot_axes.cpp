@@ -108,6 +108,13 @@ std::string short_number(double value) {
   return formatted("%.*g", 4, value);
 }
 
+float left_margin(const Axis& axis, bool label) {
+  int64_t widest = 0;
+  for (const Tick& tick : ticks_of(axis, 10))
+    widest = std::max(widest, measure_text(tick.text, {.height = kTickHeight}).width);
+  return static_cast<float>(widest) + (label ? 34.0f : 16.0f);
+}
+
 void draw_y_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label) {
   const int wanted = std::max(2, static_cast<int>((area.bottom - area.top) / kTickSpaceY));
   const TextStyle style{
@@ -151,6 +158,14 @@ void draw_title(Canvas& canvas, const std::string& title) {
   const TextStyle style{
       .height = kTitleHeight, .color = kInk, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::top};
   canvas.text({0.5f * static_cast<float>(canvas.width()), 9.0f}, fit_text(title, canvas.width() - 16, style), style);
+}
+
+void write_no_data(Canvas& canvas, const PlotArea& area) {
+  canvas.text({0.5f * (area.left + area.right), 0.5f * (area.top + area.bottom)}, "no data",
+              {.height = kTitleHeight,
+               .color = kInk,
+               .horizontal = HorizontalAlign::center,
+               .vertical = VerticalAlign::middle});
 }
 
 void check_plot_size(const char* what, int64_t height, int64_t width) {

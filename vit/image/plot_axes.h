@@ -41,11 +41,16 @@ std::vector<Tick> ticks_of(const Axis& axis, int wanted);
 /// "0.25", "1200", "3.2e-05": a few digits.
 std::string short_number(double value);
 
+/// Room at the left for the widest number and the name of the axis.
+float left_margin(const Axis& axis, bool label);
 void draw_y_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label);
 void draw_x_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label);
 /// The lines at the left and at the bottom, over grid and data.
 void draw_frame(Canvas& canvas, const PlotArea& area);
 void draw_title(Canvas& canvas, const std::string& title);
+/// "no data" in the middle.
+void write_no_data(Canvas& canvas, const PlotArea& area);
+/// Errors: a picture that is too small or too large for a plot, naming the function `what`.
 void check_plot_size(const char* what, int64_t height, int64_t width);
 
 }  // namespace vit::detail

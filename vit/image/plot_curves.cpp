@@ -1,4 +1,4 @@
-// Curves and bars.
+// Curves.
 #include <algorithm>
 #include <cmath>
 
@@ -30,19 +30,11 @@ float draw_legend(Canvas& canvas, const std::vector<PlotSeries>& series, float l
       x = left;
       y += kLegendRow;
     }
-    canvas.line({x, y}, {x + kLegendLine, y}, palette_color(static_cast<int64_t>(i)), 3.0f);
+    canvas.rectangle(x, y - 1.5f, x + kLegendLine, y + 1.5f, palette_color(static_cast<int64_t>(i)));
     canvas.text({x + kLegendLine + 6.0f, y}, name, style);
     x += width + kLegendGap;
   }
   return series.empty() ? top : y + 0.5f * kLegendRow;
-}
-
-/// Room for the widest number and the name of the axis.
-float left_margin(const Axis& axis, bool label) {
-  int64_t widest = 0;
-  for (const Tick& tick : ticks_of(axis, 10))
-    widest = std::max(widest, measure_text(tick.text, {.height = kTickHeight}).width);
-  return static_cast<float>(widest) + (label ? 34.0f : 16.0f);
 }
 
 void draw_series(Canvas& canvas, const PlotArea& area, const Axis& x_axis, const Axis& y_axis, const PlotSeries& series,
@@ -71,14 +63,6 @@ void draw_series(Canvas& canvas, const PlotArea& area, const Axis& x_axis, const
     }
   }
   draw(path);
-}
-
-void write_no_data(Canvas& canvas, const PlotArea& area) {
-  canvas.text({0.5f * (area.left + area.right), 0.5f * (area.top + area.bottom)}, "no data",
-              {.height = kTitleHeight,
-               .color = kInk,
-               .horizontal = HorizontalAlign::center,
-               .vertical = VerticalAlign::middle});
 }
 
 }  // namespace
@@ -115,60 +99,6 @@ Image plot_curves(const CurvePlot& plot) {
   for (size_t i = 0; i < plot.series.size(); ++i)
     draw_series(canvas, area, x_axis, y_axis, plot.series[i], palette_color(static_cast<int64_t>(i)));
   if (xs.empty()) write_no_data(canvas, area);
-  draw_frame(canvas, area);
-  return canvas.image();
-}
-
-Image plot_bars(const BarPlot& plot) {
-  check_plot_size("plot_bars", plot.height, plot.width);
-  check(plot.names.size() == plot.values.size(), "plot_bars: ", plot.names.size(), " names and ", plot.values.size(),
-        " values");
-  std::vector<double> with_zero = plot.values;
-  with_zero.push_back(0.0);
-  Axis axis = axis_of(with_zero, false, 0.08);
-  if (std::none_of(plot.values.begin(), plot.values.end(), [](double value) { return value < 0.0; })) axis.min = 0.0;
-
-  Canvas canvas(plot.height, plot.width, kPaper);
-  draw_title(canvas, plot.title);
-  const auto count = static_cast<float>(std::max<size_t>(plot.values.size(), 1));
-  PlotArea area{left_margin(axis, !plot.y_label.empty()), plot.title.empty() ? 12.0f : 36.0f,
-                static_cast<float>(plot.width) - 14.0f, static_cast<float>(plot.height) - 30.0f};
-  const float step = (area.right - area.left) / count;
-  int64_t widest = 0;
-  for (const std::string& name : plot.names)
-    widest = std::max(widest, measure_text(name, {.height = kTickHeight}).width);
-  const bool upward = static_cast<float>(widest) > step - 4.0f, named = !upward || step >= 12.0f;
-  if (upward && named)
-    area.bottom =
-        std::max(area.bottom - static_cast<float>(std::min<int64_t>(widest, plot.height / 3)), area.top + 40.0f);
-  draw_y_axis(canvas, area, axis, plot.y_label);
-  const auto height_of = [&](double value) { return area.bottom - axis.position(value) * (area.bottom - area.top); };
-
-  for (size_t i = 0; i < plot.values.size(); ++i) {
-    const float middle = area.left + (static_cast<float>(i) + 0.5f) * step, half = std::max(0.36f * step, 0.4f);
-    const double value = plot.values[i];
-    if (std::isfinite(value) && std::abs(value) <= 1e300) {
-      canvas.rectangle(middle - half, height_of(value), middle + half, height_of(0.0), palette_color(0));
-      const std::string text = short_number(value);
-      const TextStyle style{.height = kTickHeight,
-                            .color = kInk,
-                            .horizontal = HorizontalAlign::center,
-                            .vertical = VerticalAlign::bottom};
-      if (static_cast<float>(measure_text(text, style).width) < step)
-        canvas.text({middle, height_of(std::max(value, 0.0)) - 1.0f}, text, style);
-    }
-    TextStyle style{
-        .height = kTickHeight, .color = kInk, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::top};
-    if (upward) {
-      style.upward = true;
-      style.horizontal = HorizontalAlign::right;
-      style.vertical = VerticalAlign::middle;
-    }
-    const auto room = static_cast<int64_t>(static_cast<float>(plot.height) - area.bottom - 8.0f);
-    if (named)
-      canvas.text({middle, area.bottom + 6.0f}, upward ? fit_text(plot.names[i], room, style) : plot.names[i], style);
-  }
-  if (plot.values.empty()) write_no_data(canvas, area);
   draw_frame(canvas, area);
   return canvas.image();
 }
