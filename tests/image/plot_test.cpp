@@ -31,9 +31,9 @@ PixelRect rect_of(const Image& image, Color color) {
   return rect;
 }
 
-std::vector<std::string> texts(const std::vector<detail::Tick>& ticks) {
+std::vector<std::string> texts(const std::vector<detail::PlotTick>& ticks) {
   std::vector<std::string> result;
-  for (const detail::Tick& tick : ticks) result.push_back(tick.text);
+  for (const detail::PlotTick& tick : ticks) result.push_back(tick.text);
   return result;
 }
 
@@ -53,7 +53,7 @@ TEST(PlotAxes, RangesHoldTheData) {
   for (const std::vector<double>& values :
        {std::vector<double>{1, 2, 3}, {5}, {0}, {}, {-1e300, 1e300}, {kNan, kInf, 4}, {3, std::nextafter(3.0, 4.0)}})
     for (const bool logarithmic : {false, true}) {
-      const detail::Axis axis = detail::axis_of(values, logarithmic, 0.05);
+      const detail::PlotAxis axis = detail::axis_of(values, logarithmic, 0.05);
       EXPECT_LT(axis.min, axis.max);
       EXPECT_TRUE(std::isfinite(axis.max - axis.min));
       for (const double value : values)

@@ -28,12 +28,12 @@ double round_step(double range, int wanted) {
   return 10.0 * power;
 }
 
-std::vector<Tick> linear_ticks(const Axis& axis, int wanted) {
+std::vector<PlotTick> linear_ticks(const PlotAxis& axis, int wanted) {
   const double step = round_step(axis.max - axis.min, wanted);
   const int digits = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
   const double largest = std::max(std::abs(axis.min), std::abs(axis.max));
   const bool plain = digits <= 5 && largest < 1e6;
-  std::vector<Tick> ticks;
+  std::vector<PlotTick> ticks;
   const double first = std::ceil(axis.min / step - 1e-9);
   for (int i = 0; i <= 4 * wanted; ++i) {
     const double value = (first + i) * step;
@@ -44,13 +44,13 @@ std::vector<Tick> linear_ticks(const Axis& axis, int wanted) {
   return ticks;
 }
 
-std::vector<Tick> logarithmic_ticks(const Axis& axis, int wanted) {
+std::vector<PlotTick> logarithmic_ticks(const PlotAxis& axis, int wanted) {
   const auto from = static_cast<int>(std::floor(std::log10(axis.min)));
   const auto to = static_cast<int>(std::ceil(std::log10(axis.max)));
   // Few decades: also 2 and 5 of each. Many: not every decade.
   const bool fine = to - from <= 3;
   const int stride = std::max(1, (to - from) / std::max(wanted, 1));
-  std::vector<Tick> ticks;
+  std::vector<PlotTick> ticks;
   for (int decade = from; decade <= to; decade += stride)
     for (const double factor : {1.0, 2.0, 5.0}) {
       if (factor > 1.0 && !fine) continue;
@@ -62,18 +62,18 @@ std::vector<Tick> logarithmic_ticks(const Axis& axis, int wanted) {
 
 }  // namespace
 
-float Axis::position(double value) const {
+float PlotAxis::position(double value) const {
   if (logarithmic) return static_cast<float>((std::log(value) - std::log(min)) / (std::log(max) - std::log(min)));
   return static_cast<float>((value - min) / (max - min));
 }
 
-bool Axis::shows(double value) const {
+bool PlotAxis::shows(double value) const {
   const double room = logarithmic ? 0.0 : 1e-9 * (max - min);
   return std::isfinite(value) && value >= min - room && value <= max + room;
 }
 
-Axis axis_of(const std::vector<double>& values, bool logarithmic, double margin) {
-  Axis axis{logarithmic ? 0.1 : 0.0, 1.0, logarithmic};
+PlotAxis axis_of(const std::vector<double>& values, bool logarithmic, double margin) {
+  PlotAxis axis{logarithmic ? 0.1 : 0.0, 1.0, logarithmic};
   bool any = false;
   for (const double value : values) {
     // Bounded, so that differences of values stay finite.
@@ -93,9 +93,9 @@ Axis axis_of(const std::vector<double>& values, bool logarithmic, double margin)
   return {axis.min - room, axis.max + room, false};
 }
 
-std::vector<Tick> ticks_of(const Axis& axis, int wanted) {
+std::vector<PlotTick> ticks_of(const PlotAxis& axis, int wanted) {
   if (!axis.logarithmic) return linear_ticks(axis, wanted);
-  std::vector<Tick> ticks = logarithmic_ticks(axis, wanted);
+  std::vector<PlotTick> ticks = logarithmic_ticks(axis, wanted);
   // Less than a step of 1, 2, 5: as many round numbers as a linear axis would have.
   return ticks.size() >= 2 ? ticks : linear_ticks(axis, wanted);
 }
@@ -108,18 +108,18 @@ std::string short_number(double value) {
   return formatted("%.*g", 4, value);
 }
 
-float left_margin(const Axis& axis, bool label) {
+float left_margin(const PlotAxis& axis, bool label) {
   int64_t widest = 0;
-  for (const Tick& tick : ticks_of(axis, 10))
+  for (const PlotTick& tick : ticks_of(axis, 10))
     widest = std::max(widest, measure_text(tick.text, {.height = kTickHeight}).width);
   return static_cast<float>(widest) + (label ? 34.0f : 16.0f);
 }
 
-void draw_y_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label) {
+void draw_y_axis(Canvas& canvas, const PlotArea& area, const PlotAxis& axis, const std::string& label) {
   const int wanted = std::max(2, static_cast<int>((area.bottom - area.top) / kTickSpaceY));
   const TextStyle style{
       .height = kTickHeight, .color = kInk, .horizontal = HorizontalAlign::right, .vertical = VerticalAlign::middle};
-  for (const Tick& tick : ticks_of(axis, wanted)) {
+  for (const PlotTick& tick : ticks_of(axis, wanted)) {
     if (!axis.shows(tick.value)) continue;
     const float y = area.bottom - axis.position(tick.value) * (area.bottom - area.top);
     canvas.line({area.left, y}, {area.right, y}, kGrid);
@@ -133,11 +133,11 @@ void draw_y_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const s
               fit_text(label, static_cast<int64_t>(area.bottom - area.top), upward), upward);
 }
 
-void draw_x_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label) {
+void draw_x_axis(Canvas& canvas, const PlotArea& area, const PlotAxis& axis, const std::string& label) {
   const int wanted = std::max(2, static_cast<int>((area.right - area.left) / kTickSpaceX));
   const TextStyle style{
       .height = kTickHeight, .color = kInk, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::top};
-  for (const Tick& tick : ticks_of(axis, wanted)) {
+  for (const PlotTick& tick : ticks_of(axis, wanted)) {
     if (!axis.shows(tick.value)) continue;
     const float x = area.left + axis.position(tick.value) * (area.right - area.left);
     canvas.line({x, area.top}, {x, area.bottom}, kGrid);

@@ -19,7 +19,7 @@ struct PlotArea {
 };
 
 /// One axis: values from `min` to `max`, linear or logarithmic.
-struct Axis {
+struct PlotAxis {
   double min = 0.0, max = 1.0;
   bool logarithmic = false;
 
@@ -29,22 +29,22 @@ struct Axis {
 };
 
 /// An axis that holds all values with a little room; a single value gets some room around it, none gives [0, 1].
-Axis axis_of(const std::vector<double>& values, bool logarithmic, double margin);
+PlotAxis axis_of(const std::vector<double>& values, bool logarithmic, double margin);
 
-struct Tick {
+struct PlotTick {
   double value = 0.0;
   std::string text;
 };
 /// About `wanted` ticks at round numbers (1, 2 or 5 times a power of ten) within the axis.
-std::vector<Tick> ticks_of(const Axis& axis, int wanted);
+std::vector<PlotTick> ticks_of(const PlotAxis& axis, int wanted);
 
 /// "0.25", "1200", "3.2e-05": a few digits.
 std::string short_number(double value);
 
 /// Room at the left for the widest number and the name of the axis.
-float left_margin(const Axis& axis, bool label);
-void draw_y_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label);
-void draw_x_axis(Canvas& canvas, const PlotArea& area, const Axis& axis, const std::string& label);
+float left_margin(const PlotAxis& axis, bool label);
+void draw_y_axis(Canvas& canvas, const PlotArea& area, const PlotAxis& axis, const std::string& label);
+void draw_x_axis(Canvas& canvas, const PlotArea& area, const PlotAxis& axis, const std::string& label);
 /// The lines at the left and at the bottom, over grid and data.
 void draw_frame(Canvas& canvas, const PlotArea& area);
 void draw_title(Canvas& canvas, const std::string& title);

@@ -21,7 +21,7 @@ bool drawable(double value) { return std::isfinite(value) && std::abs(value) <= 
 /// How bars share the area, and what there is room for.
 struct BarLayout {
   PlotArea area;
-  Axis axis;
+  PlotAxis axis;
   float step = 0.0f;     // from one bar to the next
   bool numbered = true;  // all bars have their values above them, or none
   bool upward = false;   // names are written upwards

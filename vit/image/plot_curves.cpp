@@ -37,8 +37,8 @@ float draw_legend(Canvas& canvas, const std::vector<PlotSeries>& series, float l
   return series.empty() ? top : y + 0.5f * kLegendRow;
 }
 
-void draw_series(Canvas& canvas, const PlotArea& area, const Axis& x_axis, const Axis& y_axis, const PlotSeries& series,
-                 Color color) {
+void draw_series(Canvas& canvas, const PlotArea& area, const PlotAxis& x_axis, const PlotAxis& y_axis,
+                 const PlotSeries& series, Color color) {
   const auto place = [&](double x, double y) {
     // Far outside is as good as a little outside, and stays within what can be drawn.
     const float right = std::clamp(x_axis.position(x), -4.0f, 5.0f), up = std::clamp(y_axis.position(y), -4.0f, 5.0f);
@@ -79,8 +79,8 @@ Image plot_curves(const CurvePlot& plot) {
         ys.push_back(series.y[i]);
       }
   }
-  const Axis x_axis = axis_of(xs, false, 0.0);
-  Axis y_axis = axis_of(ys, plot.log_y, 0.05);
+  const PlotAxis x_axis = axis_of(xs, false, 0.0);
+  PlotAxis y_axis = axis_of(ys, plot.log_y, 0.05);
   y_axis.min = plot.y_min.value_or(y_axis.min);
   y_axis.max = plot.y_max.value_or(y_axis.max);
   check(std::isfinite(y_axis.min) && std::isfinite(y_axis.max) && y_axis.min < y_axis.max &&
