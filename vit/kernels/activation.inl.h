@@ -8,19 +8,20 @@
 namespace vit::kernels {
 namespace {
 
-// Minimax polynomials (relative error, Lawson's algorithm in 30 digits) of degree 6: 2e-9, below the rounding of their
-// own evaluation, and one of degree 5 for 2^r: 9.1e-8, for attention's scores, where it is one of many roundings.
+// Minimax polynomials (relative error, Lawson's algorithm) of degree 6: 2e-9, below the rounding of their own
+// evaluation.
 
-/// 2^x for x <= 0 (-inf gives 0), relative error 1.5e-7.
+/// 2^x for x <= 0 (-inf gives 0), relative error 7.9e-8.
 template <class S>
 VITKIT_INLINE typename S::V exp2_nonpositive(typename S::V x) {
   using V = typename S::V;
   const auto split = S::split_nonpositive(x);
-  V p(1.326476852e-3f);
-  p = S::fma(p, split.r, V(9.671496146e-3f));
-  p = S::fma(p, split.r, V(5.550733821e-2f));
-  p = S::fma(p, split.r, V(2.402224243e-1f));
-  p = S::fma(p, split.r, V(6.931469772e-1f));
+  V p(1.535336171e-4f);
+  p = S::fma(p, split.r, V(1.339887448e-3f));
+  p = S::fma(p, split.r, V(9.618437359e-3f));
+  p = S::fma(p, split.r, V(5.550332471e-2f));
+  p = S::fma(p, split.r, V(2.402264791e-1f));
+  p = S::fma(p, split.r, V(6.931472029e-1f));
   p = S::fma(p, split.r, V(1.0f));
   return S::scale(p, split);
 }
@@ -69,13 +70,12 @@ VITKIT_INLINE typename S::V tanh(typename S::V x) {
   return S::select_less(magnitude, V(0.625f), small, S::select_less(x, V(0.0f), V(0.0f) - large, large));
 }
 
-/// x * Phi(x) = max(x, 0) - |x| * tail(|x|), where tail(a) = 1 - Phi(a) = 2^poly(a). The logarithm of the tail is so
-/// smooth that degree 8 gives the tail within 2e-8, with no division and one power of two: half the work of erf by
-/// Abramowitz & Stegun 7.1.26. The constant term is -1 exactly, so that small x keep their digits.
+/// 1 - Phi(a), the tail of the normal distribution, for 0 <= a <= 10: 2^poly(a). The logarithm of the tail is so smooth
+/// that degree 8 gives the tail within 2e-8, with no division and one power of two: half the work of erf by Abramowitz
+/// & Stegun 7.1.26. The constant term is -1 exactly, so that small a keep their digits.
 template <class S>
-VITKIT_INLINE typename S::V gelu(typename S::V x) {
+VITKIT_INLINE typename S::V gelu_tail(typename S::V a) {
   using V = typename S::V;
-  const V a = S::min(S::abs(x), V(10.0f));  // the tail is 1e-30 there, and an infinity must not meet a zero
   V p(-1.866848398e-6f);
   p = S::fma(p, a, V(2.922601201e-5f));
   p = S::fma(p, a, V(-0.000144562645f));
@@ -85,7 +85,15 @@ VITKIT_INLINE typename S::V gelu(typename S::V x) {
   p = S::fma(p, a, V(-0.4591954968f));
   p = S::fma(p, a, V(-1.151106226f));
   p = S::fma(p, a, V(-1.0f));
-  return S::max(V(0.0f), x) - a * exp2_nonpositive<S>(p);  // the order in max keeps a NaN
+  return exp2_nonpositive<S>(p);
+}
+
+/// x * Phi(x) = max(x, 0) - |x| * tail(|x|).
+template <class S>
+VITKIT_INLINE typename S::V gelu(typename S::V x) {
+  using V = typename S::V;
+  const V a = S::min(S::abs(x), V(10.0f));          // the tail is 1e-30 there, and an infinity must not meet a zero
+  return S::max(V(0.0f), x) - a * gelu_tail<S>(a);  // the order in max keeps a NaN
 }
 
 /// The tanh approximation (Hendrycks & Gimpel 2016), written as x * sigmoid(2 u): the same function, without

@@ -5,12 +5,18 @@
 // keeps one copy of those, and could keep the one that was compiled for a newer CPU. The only name it exports is
 // table_<isa>.
 #include "vit/kernels/activation.inl.h"
+#include "vit/kernels/activation_grad.inl.h"
 #include "vit/kernels/attention.inl.h"
+#include "vit/kernels/attention_grad.inl.h"
 #include "vit/kernels/conv.inl.h"
+#include "vit/kernels/conv_grad.inl.h"
 #include "vit/kernels/elementwise.inl.h"
 #include "vit/kernels/gemm.inl.h"
+#include "vit/kernels/gemm_transposed.inl.h"
 #include "vit/kernels/kernels.h"
 #include "vit/kernels/norm.inl.h"
+#include "vit/kernels/norm_grad.inl.h"
+#include "vit/kernels/optim.inl.h"
 #include "vit/kernels/simd.h"
 
 #define VITKIT_CONCAT2(a, b) a##b
@@ -51,6 +57,22 @@ constexpr KernelTable kTable = {
     .scale = scale<S>,
     .scale_add = scale_add<S>,
     .normalize_u8 = normalize_u8<S>,
+    .gemm_transposed = gemm_transposed<S>,
+    .sum_rows = sum_rows<S>,
+    .sum_rows_product = sum_rows_product<S>,
+    .layer_norm_grad = layer_norm_grad<S>,
+    .rms_norm_grad = rms_norm_grad<S>,
+    .l2_norm_grad = l2_norm_grad<S>,
+    .softmax_grad = softmax_grad<S>,
+    .activation_grad = activation_grad<S>,
+    .gated_activation_grad = gated_activation_grad<S>,
+    .attention_grad_workspace_size = attention_grad_workspace_size<S>,
+    .attention_grad = attention_grad<S>,
+    .gather_rows = gather_rows<S>,
+    .scatter_rows = scatter_rows<S>,
+    .conv_depthwise_grad = conv_depthwise_grad<S>,
+    .adamw = adamw<S>,
+    .sum_of_squares = sum_of_squares<S>,
     .fma_peak = fma_peak<S>,
 };
 

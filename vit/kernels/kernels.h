@@ -179,8 +179,8 @@ struct AttentionGradArgs {
 ///   p -= lr * weight_decay * p;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 ///   p -= step_size * m / (sqrt(v) * inv_sqrt_correction2 + eps)
 struct AdamWStep {
-  float lr_times_decay = 0.0f;  ///< lr * weight_decay
-  float beta1 = 0.9f, beta2 = 0.999f;
+  float lr_times_decay = 0.0f;        ///< lr * weight_decay
+  double beta1 = 0.9, beta2 = 0.999;  ///< double: 1 - beta2 of a rounded 0.999f would be off by 5e-5
   float step_size = 0.0f;             ///< lr / (1 - beta1^t)
   float inv_sqrt_correction2 = 1.0f;  ///< 1 / sqrt(1 - beta2^t)
   float eps = 1e-8f;
@@ -277,7 +277,7 @@ struct KernelTable {
   void (*rms_norm_grad)(float* d_x, int64_t d_x_stride, float* d_gamma, const float* d_y, int64_t d_y_stride,
                         const float* x, int64_t x_stride, const float* rstd, const float* gamma, int64_t rows,
                         int64_t cols);
-  /// d_x may be d_y.
+  /// Rows shorter than eps were divided by it, and so is d_y. d_x may be d_y.
   void (*l2_norm_grad)(float* d_x, int64_t d_x_stride, const float* d_y, int64_t d_y_stride, const float* x,
                        int64_t x_stride, int64_t rows, int64_t cols, float eps);
   /// From the output y: d_x = scale * y * (d_y - sum(d_y * y)). d_x may be d_y.
@@ -285,7 +285,8 @@ struct KernelTable {
                        int64_t y_stride, int64_t rows, int64_t cols, float scale);
   /// d_x = d_y * f'(x), x being the input of activation(). d_x may be d_y.
   void (*activation_grad)(float* d_x, const float* d_y, const float* x, int64_t count, Activation kind);
-  /// Both halves; d_gate and d_value share d_in_stride as gate and value share in_stride.
+  /// d_gate = d_y * value * f'(gate), d_value = d_y * f(gate); d_gate and d_value share d_in_stride as gate and value
+  /// share in_stride, and may be gate and value.
   void (*gated_activation_grad)(float* d_gate, float* d_value, int64_t d_in_stride, const float* d_y,
                                 int64_t d_y_stride, const float* gate, const float* value, int64_t in_stride,
                                 int64_t rows, int64_t cols, Activation kind);
@@ -293,12 +294,13 @@ struct KernelTable {
   int64_t (*attention_grad_workspace_size)(int64_t q_rows, int64_t kv_rows, int64_t qk_dim, int64_t v_dim);
   /// One (batch, head), all of it.
   void (*attention_grad)(const AttentionGradArgs& args, float* workspace);
-  /// The tap gather and its gradient: columns [rows, taps * tap_length] = the indirect rows r0..r1 written down, and
-  /// images += columns scattered back (images are those of `a`, written to).
+  /// The tap gather and its gradient: columns [r1 - r0, taps * tap_length] = the indirect rows [r0, r1) written down,
+  /// and images += columns scattered back; `images` takes the place of a.images. Splits of scatter_rows between threads
+  /// are between images: rows of one image overlap.
   void (*gather_rows)(float* columns, const IndirectRows& a, int64_t r0, int64_t r1);
   void (*scatter_rows)(float* images, const float* columns, const IndirectRows& a, int64_t r0, int64_t r1);
   /// Depthwise convolution: d_weight [taps, channels] += d_c * taps of a, and images += d_c * weight scattered, for
-  /// rows [r0, r1). d_c [rows, channels] is args.c, read; d_weight and d_images may be null.
+  /// rows [r0, r1). d_c [rows, channels] is args.c, read; d_weight and d_images may be null, the epilogue is not used.
   void (*conv_depthwise_grad)(float* d_weight, float* d_images, const DepthwiseArgs& args, int64_t r0, int64_t r1);
 
   // ---- optimisation ----

@@ -1,6 +1,8 @@
 // The scalar oracle: every kernel of the table written the plain way, sums in double. Tests compare the vector kernels
 // with it, and VITKIT_ISA=scalar runs whole models on it. Never optimise it; when it and a fast kernel differ, it is
 // right.
+#include "vit/kernels/reference.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -9,15 +11,8 @@
 #include "vit/kernels/kernels.h"
 
 namespace vit::kernels {
-namespace {
 
-// Narrow panels and tiles, so that small tests meet whole and ragged ones.
-constexpr int64_t kWidth = 4;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-
-double activate(double x, Activation kind) {
+double reference::activate(double x, Activation kind) {
   switch (kind) {
     case Activation::none:
       return x;
@@ -38,6 +33,12 @@ double activate(double x, Activation kind) {
   }
   return x;
 }
+
+namespace {
+
+using namespace reference;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// y = residual + gamma * act(acc + bias) for one element.
 void finish(float* c, double acc, int64_t row, int64_t col, const Epilogue& epilogue) {
@@ -82,8 +83,8 @@ void gemm(const GemmArgs& args, const GemmPart& part) {
 }
 
 double indirect_at(const IndirectRows& a, int64_t row, int64_t tap, int64_t at) {
-  const int32_t offset = a.offsets[row % a.rows_per_image * a.taps + tap];
-  return offset == kZeroTap ? 0.0 : a.images[row / a.rows_per_image * a.image_stride + offset + at];
+  const int64_t start = tap_start(a, row, tap);
+  return start == kZeroTap ? 0.0 : a.images[start + at];
 }
 
 void gemm_indirect(const GemmIndirectArgs& args, const GemmPart& part) {
@@ -114,12 +115,6 @@ void attention_pack(float* packed, const float* k, int64_t k_stride, const float
     std::copy_n(k + j * k_stride, qk_dim, packed + j * qk_dim);
     std::copy_n(v + j * v_stride, v_dim, packed + kv_rows * qk_dim + j * v_dim);
   }
-}
-
-double dot(const float* a, const float* b, int64_t count) {
-  double sum = 0.0;
-  for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(a[i]) * b[i];
-  return sum;
 }
 
 /// Softmax of count scores given by score(j), handed out one by one; returns the log of the sum of exponentials.
@@ -302,6 +297,22 @@ constexpr KernelTable kTable = {
     .scale = scale,
     .scale_add = scale_add,
     .normalize_u8 = normalize_u8,
+    .gemm_transposed = reference::gemm_transposed,
+    .sum_rows = reference::sum_rows,
+    .sum_rows_product = reference::sum_rows_product,
+    .layer_norm_grad = reference::layer_norm_grad,
+    .rms_norm_grad = reference::rms_norm_grad,
+    .l2_norm_grad = reference::l2_norm_grad,
+    .softmax_grad = reference::softmax_grad,
+    .activation_grad = reference::activation_grad,
+    .gated_activation_grad = reference::gated_activation_grad,
+    .attention_grad_workspace_size = reference::attention_grad_workspace_size,
+    .attention_grad = reference::attention_grad,
+    .gather_rows = reference::gather_rows,
+    .scatter_rows = reference::scatter_rows,
+    .conv_depthwise_grad = reference::conv_depthwise_grad,
+    .adamw = reference::adamw,
+    .sum_of_squares = reference::sum_of_squares,
     .fma_peak = fma_peak,
 };
 
