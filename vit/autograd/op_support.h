@@ -1,5 +1,5 @@
-// What every op does around its kernel: refuse to run under a tape when it has no gradient, report its work and its
-// time. Internal to vit/autograd.
+// What every op does around its kernel: tell whether a gradient is wanted, report its work and its time. Internal to
+// vit/autograd.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "vit/autograd/packed_weight.h"
+#include "vit/autograd/tape.h"
 #include "vit/autograd/var.h"
 #include "vit/core/context.h"
 #include "vit/core/parallel.h"
@@ -16,10 +17,9 @@ namespace vit {
 /// Rows that one part of a row-wise op gets: enough to pay for handing it out.
 inline int64_t row_grain(int64_t cols) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, cols)); }
 
-/// Errors: a gradient of this op is wanted, and it has none.
-inline void require_no_gradient(const Context& ctx, std::string_view op, std::initializer_list<const Var*> inputs) {
-  if (!ctx.tape) return;
-  for (const Var* input : inputs) check(!input->requires_grad(), op, ": gradients are not available in this version");
+/// Whether this call must record a gradient: there is a tape, and one of the inputs needs one.
+inline bool recording(const Context& ctx, std::initializer_list<const Var*> inputs) {
+  return ctx.tape && std::any_of(inputs.begin(), inputs.end(), [](const Var* input) { return input->requires_grad(); });
 }
 
 /// The packed weight of one call. For inference it was packed once; in training it changes with every step, and is
@@ -31,6 +31,12 @@ inline PackedWeight packed_for_call(Context& ctx, std::string_view op, const Wei
   const int64_t inputs = plain.numel() / std::max<int64_t>(1, plain.size(0));
   return PackedWeight::pack_into(plain, ctx.arena.empty({PackedWeight::packed_elements(plain.size(0), inputs)}));
 }
+
+/// Row-wise gradients that are summed over rows (of norms' weights) are summed in fixed parts of so many rows each,
+/// then over the parts: the order depends on the size alone.
+inline int64_t gradient_parts(int64_t rows) { return std::clamp<int64_t>(rows / 64, 1, 32); }
+
+inline const float* floats_or_null(const Var& var) { return var.defined() ? var.value().f32() : nullptr; }
 
 /// A vector of `size` floats, or null when it is undefined. Errors: another shape.
 inline const float* vector_or_null(std::string_view op, std::string_view what, const Var& vector, int64_t size) {

@@ -1,9 +1,11 @@
 // The ops of the toolkit: coarse functions from Vars to Vars. Each states its shape contract, checks it once, and runs
-// a kernel from the table in fixed parallel parts. An op without a gradient refuses to run under a tape; so far none
-// has one. Letters: B batch, N tokens, C channels, H heads, D head dimension, F output width, K classes.
+// a kernel from the table in fixed parallel parts. Under a tape an op whose input needs a gradient also records what
+// computes it (docs/autograd.md). Letters: B batch, N tokens, C channels, H heads, D head dimension, F output width, K
+// classes, V rows of a table.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "vit/autograd/packed_weight.h"
@@ -49,6 +51,29 @@ Var add(Context& ctx, const Var& a, const Var& b);
 /// Mean of two tensors of one shape.
 Var average(Context& ctx, const Var& a, const Var& b);
 
+/// a * b, elementwise, of one shape.
+Var multiply(Context& ctx, const Var& a, const Var& b);
+
+/// factor * x.
+Var scale(Context& ctx, const Var& x, float factor);
+
+/// A factor per channel (layer scale: Touvron et al. 2021, CaiT, eq. 7): x [..., C] * gamma [C].
+Var scale_channels(Context& ctx, const Var& x, const Var& gamma);
+
+/// In training, each element is zero with probability p, and the others grow by 1 / (1 - p) (Srivastava et al. 2014);
+/// else x itself. The draw depends on ctx.seed and the op's place in the pass. Errors: p outside [0, 1).
+Var dropout(Context& ctx, const Var& x, float p);
+
+/// residual + branch, where in training the branch of each sample is left out with probability p and the others grow by
+/// 1 / (1 - p): stochastic depth (Huang et al. 2016; timm's DropPath). Errors: p outside [0, 1), shapes differ.
+Var drop_path(Context& ctx, const Var& residual, const Var& branch, float p);
+
+/// Rows of a table by number: table [V, C], indices i64 [...] -> [..., C]. Errors: an index outside [0, V).
+Var embedding(Context& ctx, const Var& table, const Tensor& indices);
+
+/// The same elements under another shape; shares the memory.
+Var reshape(Context& ctx, const Var& x, const Shape& shape);
+
 /// Columns [first, first + H * D) of a token tensor [B, N, *], read as H heads of D: queries, keys or values inside a
 /// packed projection, without copying them apart.
 struct HeadColumns {
@@ -60,7 +85,9 @@ struct AttentionOptions {
   int64_t heads = 1;
   int64_t head_dim = 0;
   float scale = 0.0f;  ///< factor on q k^T, usually D^-0.5
-  Tensor bias{};       ///< added to the scores: [H or 1, Nq (or more rows), Nk], or undefined; -inf masks
+  /// Added to the scores: [B or 1, H or 1, 1 or Nq (or more rows), Nk], the first axis may be left out; or undefined.
+  /// -inf masks.
+  Var bias{};
 };
 
 /// Exact scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) by tiles with an online softmax (Milakov,
@@ -94,9 +121,25 @@ struct Conv2dOptions {
 /// (taps outermost) -> [B, height', width', F].
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options);
 
+/// An image as a map of the toolkit: [B, c, height, width] -> [B, height, width, c].
+Var channels_last(Context& ctx, const Var& image);
+
+/// A convolution's weight in the order that conv2d reads: [F, c, kernel_h, kernel_w] -> [F, kernel_h, kernel_w, c].
+Var taps_outermost(Context& ctx, const Var& weight);
+
 /// Prepends tokens to every sequence: prefix [1, P, C], x [B, N, C], pos [1, N, C] added to x or undefined -> [B, P +
 /// N, C].
 Var join_tokens(Context& ctx, const Var& prefix, const Var& x, const Var& pos);
+
+/// One sequence after the other: a [B or 1, Na, C], b [B or 1, Nb, C] -> [B, Na + Nb, C]; what has a batch of 1 is
+/// repeated.
+Var concat_tokens(Context& ctx, const Var& a, const Var& b);
+
+/// Entries [begin, end) of the first axis, such as rows of a weight.
+Var slice_rows(Context& ctx, const Var& x, int64_t begin, int64_t end);
+
+/// Columns [begin, end) of the last axis: [..., C] -> [..., end - begin].
+Var slice_features(Context& ctx, const Var& x, int64_t begin, int64_t end);
 
 /// Concatenation along the last axis: a [B, Ca], b [B, Cb] -> [B, Ca + Cb].
 Var concat_features(Context& ctx, const Var& a, const Var& b);
@@ -117,6 +160,11 @@ enum class Interpolation {
   bicubic_antialias,  ///< a = -0.5, support widened when shrinking: timm's resample_abs_pos_embed
   bicubic,            ///< a = -0.75, border taps clamped: torch.nn.functional.interpolate as Hugging Face calls it
 };
+
+/// Calls `part` so that nothing inside it is kept for the gradient: backward runs it again, with the same random
+/// numbers, and only then has its intermediates (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+/// Without a tape it is just called. `part` must outlive the tape's backward.
+Var checkpoint(Context& ctx, const std::function<Var(Context&, const Var&)>& part, const Var& x);
 
 /// Resamples the grid part of a position table [1, P + from_h * from_w, C] to another grid, keeping the P prefix rows
 /// -> [1, P + to_h * to_w, C]. align_corners is false in both forms.

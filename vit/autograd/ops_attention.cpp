@@ -27,10 +27,7 @@ struct Problem {
     keys = k.tokens.size(1);
     check(k.tokens.size(0) == batch && v.tokens.size(0) == batch && v.tokens.size(1) == keys, "attention: q ",
           q.tokens.shape(), ", k ", k.tokens.shape(), " and v ", v.tokens.shape(), " do not match");
-    if (!options.bias.defined()) return;
-    const Shape& bias = options.bias.shape();
-    check(bias.rank() == 3 && (bias[0] == 1 || bias[0] == options.heads) && bias[1] >= queries && bias[2] == keys,
-          "attention: the bias must be [1 or ", options.heads, ", at least ", queries, ", ", keys, "], got ", bias);
+    if (options.bias.defined()) check_bias(options.bias.shape());
   }
 
   int64_t width() const { return options.heads * options.head_dim; }
@@ -41,11 +38,35 @@ struct Problem {
     return columns.tokens.value().f32() + b * columns.tokens.size(1) * stride(columns) + columns.first +
            h * options.head_dim;
   }
-  const float* bias(int64_t pair) const {
-    if (!options.bias.defined()) return nullptr;
-    const int64_t h = options.bias.size(0) == 1 ? 0 : pair % options.heads;
-    return options.bias.f32() + h * options.bias.size(1) * keys;
+  /// Where a pair's bias begins inside the bias tensor.
+  int64_t bias_offset(int64_t pair) const {
+    const int64_t b = bias_batch == 1 ? 0 : pair / options.heads, h = bias_heads == 1 ? 0 : pair % options.heads;
+    return (b * bias_heads + h) * bias_rows * keys;
   }
+  const float* bias(int64_t pair) const {
+    return options.bias.defined() ? options.bias.value().f32() + bias_offset(pair) : nullptr;
+  }
+  int64_t bias_stride() const { return bias_rows == 1 ? 0 : keys; }
+  /// Pairs p and p + bias_units() share a bias; those between have others, so they may be summed at the same time.
+  int64_t bias_units() const {
+    if (bias_heads < options.heads) return 1;
+    return bias_batch == batch ? pairs() : options.heads;
+  }
+
+ private:
+  void check_bias(const Shape& shape) {
+    const bool whole = shape.rank() == 4;
+    if (whole || shape.rank() == 3) {
+      bias_batch = whole ? shape[0] : 1;
+      bias_heads = shape[-3];
+      bias_rows = shape[-2];
+    }
+    const bool fits = (bias_batch == 1 || bias_batch == batch) && (bias_heads == 1 || bias_heads == options.heads) &&
+                      (bias_rows == 1 || bias_rows >= queries) && shape[-1] == keys;
+    check(fits, "attention: the bias must be [1 or ", batch, ", 1 or ", options.heads, ", 1 or at least ", queries,
+          ", ", keys, "] (the first axis may be left out), got ", shape);
+  }
+  int64_t bias_batch = 0, bias_heads = 0, bias_rows = 0;
 };
 
 int64_t rounded_to_line(int64_t floats) { return (floats + 15) / 16 * 16; }
@@ -53,7 +74,9 @@ int64_t rounded_to_line(int64_t floats) { return (floats + 15) / 16 * 16; }
 /// Runs one call's parts: a part packs the keys and values of a (batch, head) and then answers its queries.
 class AttentionRun {
  public:
-  AttentionRun(Context& ctx, const Problem& problem, Tensor& out) : problem_(problem), out_(out) {
+  /// `lse` is undefined unless a gradient will need it.
+  AttentionRun(Context& ctx, const Problem& problem, Tensor& out, Tensor& lse)
+      : problem_(problem), out_(out), lse_(lse) {
     const int64_t d = problem.options.head_dim;
     packed_size_ = rounded_to_line(table_.attention_packed_size(problem.keys, d, d));
     scratch_size_ = rounded_to_line(table_.attention_workspace_size(d, d));
@@ -79,11 +102,12 @@ class AttentionRun {
     const int64_t d = problem_.options.head_dim;
     const kernels::AttentionArgs args{.out = out_.f32() + b * problem_.queries * problem_.width() + h * d,
                                       .out_stride = problem_.width(),
+                                      .lse = lse_.defined() ? lse_.f32() + pair * problem_.queries : nullptr,
                                       .q = problem_.head(problem_.q, pair),
                                       .q_stride = Problem::stride(problem_.q),
                                       .packed_kv = packed,
                                       .bias = problem_.bias(pair),
-                                      .bias_stride = problem_.keys,
+                                      .bias_stride = problem_.bias_stride(),
                                       .kv_rows = problem_.keys,
                                       .qk_dim = d,
                                       .v_dim = d,
@@ -124,8 +148,116 @@ class AttentionRun {
 
   const kernels::KernelTable& table_ = kernels::kernels();
   const Problem& problem_;
-  Tensor& out_;
+  Tensor &out_, &lse_;
   int64_t packed_size_ = 0, scratch_size_ = 0;
+};
+
+/// What the gradient of an attention needs: its inputs, its output and the log-sum-exp of its scores' rows.
+struct AttentionRecord {
+  HeadColumns q, k, v;
+  AttentionOptions options;
+  Tensor out, lse;
+
+  void operator()(Tape& tape, const Tensor& d_out) const {
+    StageTimer timer(tape.profile(), "attention.grad");
+    const Problem problem(q, k, v, options);
+    const Gradients gradients(tape, {&q, &k, &v}, problem.width());
+    Tensor d_bias = options.bias.requires_grad() ? tape.zeros(options.bias.shape()) : Tensor();
+    const int64_t d = options.head_dim;
+    const int64_t scratch_size =
+        rounded_to_line(kernels::kernels().attention_grad_workspace_size(problem.queries, problem.keys, d, d));
+    // A bias that several samples share is summed over them in order: a part then is a head, through the whole batch.
+    const int64_t units = d_bias.defined() ? problem.bias_units() : problem.pairs();
+    const int64_t parts = std::min<int64_t>(num_threads(), units);
+    const Tensor scratch = tape.empty({parts, scratch_size});
+    parallel_for(parts, [&](int64_t part) {
+      const Range range = part_range(units, parts, part);
+      for (int64_t unit = range.begin; unit < range.end; ++unit)
+        for (int64_t pair = unit; pair < problem.pairs(); pair += units)
+          run_pair(problem, gradients, d_out, d_bias, scratch.f32() + part * scratch_size, pair);
+    });
+    gradients.accumulate(tape);
+    if (d_bias.defined()) tape.accumulate(options.bias, std::move(d_bias));
+    const double products = static_cast<double>(problem.pairs() * problem.queries);
+    tape.report_product("attention gradient", products, 5.0 * static_cast<double>(problem.keys),
+                        static_cast<double>(d));
+  }
+
+ private:
+  /// Gradient tensors of the token tensors that the columns lie in; queries, keys and values of one packed projection
+  /// share theirs.
+  struct Gradients {
+    struct Entry {
+      Var tokens;
+      std::vector<int64_t> firsts;
+      Tensor gradient;
+    };
+    std::vector<Entry> entries;
+
+    Gradients(Tape& tape, std::initializer_list<const HeadColumns*> all, int64_t width) {
+      for (const HeadColumns* columns : all) {
+        const size_t at = index(*columns);
+        if (at == entries.size()) entries.push_back({columns->tokens, {}, {}});
+        for (int64_t first : entries[at].firsts)
+          check(std::abs(first - columns->first) >= width,
+                "attention: queries, keys and values that share columns have no gradient");
+        entries[at].firsts.push_back(columns->first);
+      }
+      for (Entry& entry : entries) {
+        const bool covered = static_cast<int64_t>(entry.firsts.size()) * width == entry.tokens.size(2);
+        entry.gradient = covered ? tape.empty(entry.tokens.shape()) : tape.zeros(entry.tokens.shape());
+      }
+    }
+    size_t index(const HeadColumns& columns) const {
+      size_t at = 0;
+      while (at < entries.size() && !is_one(entries[at].tokens, columns.tokens)) ++at;
+      return at;
+    }
+    static bool is_one(const Var& a, const Var& b) {
+      return a.same(b) || (!a.requires_grad() && !b.requires_grad() && a.value().raw() == b.value().raw());
+    }
+    float* at(const HeadColumns& columns) const { return entries[index(columns)].gradient.f32(); }
+    void accumulate(Tape& tape) const {
+      for (const Entry& entry : entries) tape.accumulate(entry.tokens, entry.gradient);
+    }
+  };
+
+  void run_pair(const Problem& problem, const Gradients& gradients, const Tensor& d_out, const Tensor& d_bias,
+                float* scratch, int64_t pair) const {
+    const int64_t b = pair / options.heads, h = pair % options.heads, d = options.head_dim;
+    const int64_t out_at = b * problem.queries * problem.width() + h * d;
+    const auto gradient = [&](const HeadColumns& columns) {
+      return gradients.at(columns) + (problem.head(columns, pair) - columns.tokens.value().f32());
+    };
+    const kernels::AttentionGradArgs args{
+        .d_q = gradient(q),
+        .d_q_stride = Problem::stride(q),
+        .d_k = gradient(k),
+        .d_k_stride = Problem::stride(k),
+        .d_v = gradient(v),
+        .d_v_stride = Problem::stride(v),
+        .d_bias = d_bias.defined() ? d_bias.f32() + problem.bias_offset(pair) : nullptr,
+        .d_bias_stride = problem.bias_stride(),
+        .d_out = d_out.f32() + out_at,
+        .d_out_stride = problem.width(),
+        .out = out.f32() + out_at,
+        .out_stride = problem.width(),
+        .lse = lse.f32() + pair * problem.queries,
+        .q = problem.head(q, pair),
+        .q_stride = Problem::stride(q),
+        .k = problem.head(k, pair),
+        .k_stride = Problem::stride(k),
+        .v = problem.head(v, pair),
+        .v_stride = Problem::stride(v),
+        .bias = problem.bias(pair),
+        .bias_stride = problem.bias_stride(),
+        .q_rows = problem.queries,
+        .kv_rows = problem.keys,
+        .qk_dim = d,
+        .v_dim = d,
+        .scale = options.scale};
+    kernels::kernels().attention_grad(args, scratch);
+  }
 };
 
 }  // namespace
@@ -133,16 +265,19 @@ class AttentionRun {
 Var attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
               const AttentionOptions& options) {
   StageTimer timer(ctx.profile, "attention");
-  require_no_gradient(ctx, "attention", {&q.tokens, &k.tokens, &v.tokens});
   const Problem problem(q, k, v, options);
+  const bool recorded = recording(ctx, {&q.tokens, &k.tokens, &v.tokens, &options.bias});
   Tensor out = ctx.arena.empty({problem.batch, problem.queries, problem.width()});
-  if (out.numel() > 0) AttentionRun(ctx, problem, out);
+  Tensor lse = recorded ? ctx.arena.empty({problem.batch, options.heads, problem.queries}) : Tensor();
+  if (out.numel() > 0) AttentionRun(ctx, problem, out, lse);
   if (ctx.costs) {
     const double products = 2.0 * static_cast<double>(problem.pairs() * problem.queries * problem.keys);
     const double moved = static_cast<double>(problem.batch * problem.width() * 2 * (problem.queries + problem.keys));
     ctx.costs->add_cost(ctx.scope(), "attention", 2.0 * products * static_cast<double>(options.head_dim), 4.0 * moved);
   }
-  return out;
+  if (!recorded) return out;
+  return ctx.tape->record(out, {q.tokens, k.tokens, v.tokens, options.bias},
+                          AttentionRecord{q, k, v, options, out, lse});
 }
 
 Tensor attention_probs(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options) {
@@ -157,7 +292,7 @@ Tensor attention_probs(Context& ctx, const HeadColumns& q, const HeadColumns& k,
                                             .k = problem.head(k, pair),
                                             .k_stride = Problem::stride(k),
                                             .bias = problem.bias(pair),
-                                            .bias_stride = problem.keys,
+                                            .bias_stride = problem.bias_stride(),
                                             .kv_rows = problem.keys,
                                             .qk_dim = options.head_dim,
                                             .scale = options.scale};

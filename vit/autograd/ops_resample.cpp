@@ -74,12 +74,19 @@ void blend(float* out, const float* base, int64_t stride, const Taps& taps, int6
   }
 }
 
+/// The transpose of blend: every row that took part gets its share of d_out [channels].
+void spread(float* base, const float* d_out, int64_t stride, const Taps& taps, int64_t channels) {
+  for (size_t j = 0; j < taps.source.size(); ++j) {
+    float* row = base + taps.source[j] * stride;
+    for (int64_t c = 0; c < channels; ++c) row[c] += taps.weight[j] * d_out[c];
+  }
+}
+
 }  // namespace
 
 Var resample_grid(Context& ctx, const Var& table, int64_t prefix, int64_t from_h, int64_t from_w, int64_t to_h,
                   int64_t to_w, Interpolation interpolation) {
   StageTimer timer(ctx.profile, "resample_grid");
-  require_no_gradient(ctx, "resample_grid", {&table});
   check(table.value().rank() == 3 && table.size(0) == 1 && table.size(1) == prefix + from_h * from_w,
         "resample_grid: expected a table [1, ", prefix, " + ", from_h, " * ", from_w, ", C], got ", table.shape());
   check(from_h > 0 && from_w > 0 && to_h > 0 && to_w > 0, "resample_grid: empty grid");
@@ -99,7 +106,21 @@ Var resample_grid(Context& ctx, const Var& table, int64_t prefix, int64_t from_h
     float* row = out.f32() + (prefix + y * to_w) * channels;
     blend(row, wide.f32(), to_w * channels, rows[static_cast<size_t>(y)], to_w * channels);
   });
-  return out;
+  if (!recording(ctx, {&table})) return out;
+  return ctx.tape->record(std::move(out), {table}, [=](Tape& tape, const Tensor& d_out) {
+    // The transposed maps, in the opposite order. A table is small: one thread keeps the order of the sums.
+    const Tensor d_wide = tape.zeros({from_h, to_w, channels});
+    for (int64_t y = 0; y < to_h; ++y)
+      spread(d_wide.f32(), d_out.f32() + (prefix + y * to_w) * channels, to_w * channels, rows[static_cast<size_t>(y)],
+             to_w * channels);
+    Tensor d_table = tape.zeros(table.shape());
+    std::copy_n(d_out.f32(), prefix * channels, d_table.f32());
+    for (int64_t y = 0; y < from_h; ++y)
+      for (int64_t x = 0; x < to_w; ++x)
+        spread(d_table.f32() + (prefix + y * from_w) * channels, d_wide.f32() + (y * to_w + x) * channels, channels,
+               columns[static_cast<size_t>(x)], channels);
+    tape.accumulate(table, std::move(d_table));
+  });
 }
 
 }  // namespace vit

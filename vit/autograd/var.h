@@ -33,6 +33,13 @@ class Var {
     check(requires_grad(), "var: no gradient is collected for a constant");
     return *slot_;
   }
+  /// Forgets the collected gradient. Errors: requires_grad() is false.
+  void clear_grad() const {
+    check(requires_grad(), "var: no gradient is collected for a constant");
+    *slot_ = {};
+  }
+  /// Whether both are the same variable: their gradients are collected in one place.
+  bool same(const Var& other) const { return slot_ && slot_ == other.slot_; }
 
  private:
   friend class Tape;

@@ -36,9 +36,14 @@ struct Context {
   Arena arena;
   Tape* tape = nullptr;             ///< records for backward when set
   bool training = false;            ///< dropout, drop path and batch statistics are on
+  uint64_t seed = 0;                ///< of dropout and drop path; a trainer sets one per step
+  uint64_t random_calls = 0;        ///< streams given out under this seed
   Observer* observer = nullptr;     ///< sees intermediates when set
   CostSink* costs = nullptr;        ///< counts work when set
   StageProfile* profile = nullptr;  ///< times stages when set
+
+  /// The stream of the next op that draws random numbers: they depend on the seed and the order of ops alone.
+  uint64_t next_random_stream() { return random_calls++; }
 
   /// Module path of the running forward, for observers: "blocks.3.attn". Empty at the top.
   std::string scope() const;

@@ -90,6 +90,8 @@ class Tensor {
   Tensor slice(int64_t begin, int64_t end) const;
   /// A deep copy in memory of its own.
   Tensor clone() const;
+  /// No other Tensor shares the buffer: it may be changed in place without anybody noticing.
+  bool unique() const { return owner_.use_count() == 1; }
 
  private:
   Tensor(void* data, const Shape& shape, DType dtype, std::shared_ptr<const void> owner)

@@ -13,11 +13,25 @@ const std::vector<std::pair<Pool, std::string>>& enum_names(Pool) {
 
 ClassifierHead::ClassifierHead(const ClassifierHeadOptions& options)
     : options_(options), fc_norm_(options.norm, options.dim, options.norm_eps) {
-  const int64_t features = options.pool == Pool::token_and_avg ? 2 * options.dim : options.dim;
   add_module("fc_norm", fc_norm_);
-  if (options.num_classes > 0) add_module("head", head_.emplace(features, options.num_classes));
-  if (options.num_classes > 0 && options.distilled)
-    add_module("head_dist", head_dist_.emplace(features, options.num_classes));
+  add_module("", projections_);
+  replace(options.num_classes);
+}
+
+std::vector<std::string> ClassifierHead::replace(int64_t num_classes) {
+  options_.num_classes = num_classes;
+  const int64_t features = options_.pool == Pool::token_and_avg ? 2 * options_.dim : options_.dim;
+  projections_.clear_modules();
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name, std::optional<Linear>& projection) {
+    projections_.add(name, projection.emplace(features, num_classes));
+    names.insert(names.end(), {name + ".weight", name + ".bias"});
+  };
+  head_.reset();
+  head_dist_.reset();
+  if (num_classes > 0) add("head", head_);
+  if (num_classes > 0 && options_.distilled) add("head_dist", head_dist_);
+  return names;
 }
 
 int64_t ClassifierHead::wanted_tokens() const {
@@ -47,7 +61,7 @@ Var ClassifierHead::forward(Context& ctx, const Var& features) const {
   if (options_.distilled) return forward_distilled(ctx, features);
   const Var pooled = fc_norm_.forward(ctx, pool(ctx, features));
   ctx.observe("pre_logits", pooled.value());
-  return head_ ? head_->forward(ctx, pooled) : pooled;
+  return head_ ? head_->forward(ctx, dropout(ctx, pooled, drop_rate_)) : pooled;
 }
 
 // timm's VisionTransformerDistilled at inference: each head reads its token, and the answers are averaged.

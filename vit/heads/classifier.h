@@ -42,15 +42,26 @@ class ClassifierHead : public Module {
   explicit ClassifierHead(const ClassifierHeadOptions& options);
   /// features [B, N, C] -> logits [B, K]
   Var forward(Context& ctx, const Var& features) const;
+  /// Dropout of the pooled features, where Context::training is set.
+  void set_dropout(float drop_rate) { drop_rate_ = drop_rate; }
+  /// New projections for another number of classes, without values; the names of their parameters.
+  std::vector<std::string> replace(int64_t num_classes);
   /// How many leading tokens decide the result; 0 when all do.
   int64_t wanted_tokens() const;
 
  private:
+  /// The projections, which replace() exchanges.
+  struct Projections : Module {
+    using Module::clear_modules;
+    void add(std::string name, Module& child) { add_module(std::move(name), child); }
+  };
   Var pool(Context& ctx, const Var& features) const;
   Var forward_distilled(Context& ctx, const Var& features) const;
   ClassifierHeadOptions options_;
   Norm fc_norm_;
+  Projections projections_;
   std::optional<Linear> head_, head_dist_;
+  float drop_rate_ = 0.0f;
 };
 
 }  // namespace vit

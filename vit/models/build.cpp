@@ -33,6 +33,12 @@ ModelPlan plan_model(const CheckpointConfig& config) {
       throw placed ? error : Error(config.where + ": " + error.what(), ErrorKind::kUsage);
     }
   };
+  if (json.has("vitkit")) {  // what the toolkit wrote itself: a model configuration, with our parameter names
+    const JsonObject own = json.get_object("vitkit");
+    return {build_model(ConfigNode::parse(own.get_object("model").raw().dump(), config.where + ": vitkit.model"),
+                        own.get_string("name", "vitkit")),
+            {}};
+  }
   if (json.has("architecture")) return from(timm_registry(), json.require_string("architecture"));
   if (json.has("model_type")) return from(hugging_face_registry(), json.require_string("model_type"));
   fail_usage(config.where,
@@ -40,22 +46,25 @@ ModelPlan plan_model(const CheckpointConfig& config) {
              joined(timm_registry().names()), "; known model types: ", joined(hugging_face_registry().names()));
 }
 
+std::unique_ptr<ImageModel> build_model(const ConfigNode& config, const std::string& name) {
+  const TypedConfig typed = split_type(config);
+  if (!model_registry().contains(typed.type)) config.get("type").refuse(model_registry().unknown(typed.type));
+  return model_registry().find(typed.type)(typed.options, name);
+}
+
 std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadModelOptions& options) {
   std::unique_ptr<ImageModel> model;
   if (checkpoint.has_weights()) {
     const std::string where = (checkpoint.dir() / "config.json").string();
     ModelPlan plan = plan_model({checkpoint.config(), where, &checkpoint.weights()});
-    load_parameters(*plan.model, checkpoint.weights(), plan.keys);
+    load_parameters(*plan.model, checkpoint.weights(), plan.keys, options.purpose);
     model = std::move(plan.model);
   } else {
-    const ConfigNode file = ConfigNode::load(checkpoint.yaml());
-    const TypedConfig typed = split_type(file);
-    if (!model_registry().contains(typed.type)) file.get("type").refuse(model_registry().unknown(typed.type));
-    model = model_registry().find(typed.type)(typed.options, checkpoint.name());
+    model = build_model(ConfigNode::load(checkpoint.yaml()), checkpoint.name());
     if (options.zero_weights)
-      zero_parameters(*model);
+      zero_parameters(*model, options.purpose);
     else
-      initialise_parameters(*model, options.seed);
+      initialise_parameters(*model, options.seed, options.purpose);
   }
   if (options.input_size) model->set_input_size((*options.input_size)[0], (*options.input_size)[1]);
   return model;

@@ -43,13 +43,18 @@ Registry<CheckpointFactory>& hugging_face_registry();  ///< by Hugging Face's `m
 /// known are listed), dimensions that make no model.
 ModelPlan plan_model(const CheckpointConfig& config);
 
+/// A model without weights from a model configuration: `type` and its options. Errors (usage): an unknown type, options
+/// that make no model.
+std::unique_ptr<ImageModel> build_model(const ConfigNode& config, const std::string& name);
+
 struct LoadModelOptions {
   std::optional<std::array<int64_t, 2>> input_size{};  ///< build for images of this height and width
   uint64_t seed = 0;                                   ///< for configurations without weights
+  Purpose purpose = Purpose::inference;
   bool zero_weights = false;  ///< zeros instead of random numbers there: enough to describe a model, and quick
 };
 
-/// A model ready for inference: a checkpoint's, or one with random weights from a model configuration.
+/// A model with its weights: a checkpoint's, or one with random weights from a model configuration.
 /// Errors (usage): as plan_model and load_parameters.
 std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadModelOptions& options = {});
 

@@ -107,12 +107,12 @@ class Loader {
     report_.throw_unless_ok(weights_.path().string());
   }
 
-  void run() {
+  void run(Purpose purpose) {
     parallel_try(static_cast<int64_t>(modules_.size()), [&](int64_t index) {
       ModuleSources& entry = modules_[static_cast<size_t>(index)];
       std::vector<std::pair<std::string, Tensor>> mapped;
       for (Source& source : entry.sources) source.parameter->value = Var(fetch(source, mapped));
-      entry.module->prepare();
+      if (purpose == Purpose::inference) entry.module->prepare();
       // What prepare() did not pack is small: it moves out of the mapped file, which may then change or go away.
       for (Source& source : entry.sources) {
         Var& value = source.parameter->value;
@@ -168,7 +168,22 @@ class Loader {
   LoadReport report_;
 };
 
-void initialise(const std::string& name, Parameter& parameter, uint64_t seed) {
+/// Gives every parameter a value and prepares the model, module by module, in parallel.
+void fill_parameters(ImageModel& model, Purpose purpose,
+                     const std::function<void(const std::string&, Parameter&)>& fill) {
+  std::vector<std::pair<std::string, Module*>> modules;
+  model.visit_modules([&](const std::string& path, Module& module) { modules.emplace_back(path, &module); });
+  parallel_try(static_cast<int64_t>(modules.size()), [&](int64_t index) {
+    const auto& [path, module] = modules[static_cast<size_t>(index)];
+    for (const auto& [name, parameter] : module->own_parameters())
+      fill(path.empty() ? name : path + "." + name, *parameter);
+    if (purpose == Purpose::inference) module->prepare();
+  });
+}
+
+}  // namespace
+
+void initialise_parameter(const std::string& name, Parameter& parameter, uint64_t seed) {
   Tensor value = Tensor::zeros(parameter.shape);
   Rng rng(seed, Rng::stream_of(name));
   const float amount = parameter.init.value;
@@ -188,33 +203,21 @@ void initialise(const std::string& name, Parameter& parameter, uint64_t seed) {
   parameter.value = Var(std::move(value));
 }
 
-/// Gives every parameter a value and prepares the model, module by module, in parallel.
-void fill_parameters(ImageModel& model, const std::function<void(const std::string&, Parameter&)>& fill) {
-  std::vector<std::pair<std::string, Module*>> modules;
-  model.visit_modules([&](const std::string& path, Module& module) { modules.emplace_back(path, &module); });
-  parallel_try(static_cast<int64_t>(modules.size()), [&](int64_t index) {
-    const auto& [path, module] = modules[static_cast<size_t>(index)];
-    for (const auto& [name, parameter] : module->own_parameters())
-      fill(path.empty() ? name : path + "." + name, *parameter);
-    module->prepare();
+void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys, Purpose purpose) {
+  Loader loader(model, weights, keys);
+  loader.plan();
+  loader.run(purpose);
+}
+
+void zero_parameters(ImageModel& model, Purpose purpose) {
+  fill_parameters(model, purpose, [](const std::string&, Parameter& parameter) {
+    parameter.value = Var(Tensor::zeros(parameter.shape));
   });
 }
 
-}  // namespace
-
-void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys) {
-  Loader loader(model, weights, keys);
-  loader.plan();
-  loader.run();
-}
-
-void zero_parameters(ImageModel& model) {
-  fill_parameters(
-      model, [](const std::string&, Parameter& parameter) { parameter.value = Var(Tensor::zeros(parameter.shape)); });
-}
-
-void initialise_parameters(ImageModel& model, uint64_t seed) {
-  fill_parameters(model, [&](const std::string& name, Parameter& parameter) { initialise(name, parameter, seed); });
+void initialise_parameters(ImageModel& model, uint64_t seed, Purpose purpose) {
+  fill_parameters(model, purpose,
+                  [&](const std::string& name, Parameter& parameter) { initialise_parameter(name, parameter, seed); });
 }
 
 }  // namespace vit

@@ -26,14 +26,21 @@ struct KeyMap {
   std::vector<std::string> ignored;
 };
 
-/// Fills every parameter from the weights and prepares the model for inference.
+/// What follows loading: inference packs the weights and drops the plain ones, training needs them plain.
+enum class Purpose { inference, training };
+
+/// Fills every parameter from the weights and prepares the model for its purpose.
 /// Errors (usage): missing, unexpected and wrongly shaped tensors, all of them by name.
-void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys);
+void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys,
+                     Purpose purpose = Purpose::inference);
 
-/// Fills every parameter from its initialiser and prepares the model for inference. The same seed gives the same bytes.
-void initialise_parameters(ImageModel& model, uint64_t seed);
+/// Fills every parameter from its initialiser and prepares the model. The same seed gives the same bytes.
+void initialise_parameters(ImageModel& model, uint64_t seed, Purpose purpose = Purpose::inference);
 
-/// Fills every parameter with zeros and prepares the model for inference: for those who ask for its shape and cost.
-void zero_parameters(ImageModel& model);
+/// Fills one parameter from its initialiser: a function of the seed and the name.
+void initialise_parameter(const std::string& name, Parameter& parameter, uint64_t seed);
+
+/// Fills every parameter with zeros and prepares the model: for those who ask for its shape and cost.
+void zero_parameters(ImageModel& model, Purpose purpose = Purpose::inference);
 
 }  // namespace vit

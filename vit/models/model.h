@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "vit/core/config_node.h"
 #include "vit/nn/module.h"
 
 namespace vit {
@@ -19,6 +20,15 @@ struct ModelInfo {
   int64_t num_classes = 0;  ///< 0: the output is features
 };
 
+/// What training changes in a forward pass; it takes effect where Context::training is set. Names as timm's.
+struct TrainingOptions {
+  float drop_rate = 0.0f;           ///< dropout before the classifier
+  float pos_drop_rate = 0.0f;       ///< dropout of the tokens after the position table was added
+  float proj_drop_rate = 0.0f;      ///< dropout after the projections of each block
+  float drop_path_rate = 0.0f;      ///< stochastic depth of the last block; it grows from zero at the first
+  bool grad_checkpointing = false;  ///< recompute each block in the backward pass instead of keeping what it made
+};
+
 class ImageModel : public Module {
  public:
   /// images [B, channels, height, width], already normalised -> logits [B, K] (or features where the model has no
@@ -26,6 +36,15 @@ class ImageModel : public Module {
   virtual Var forward(Context& ctx, const Var& images) const = 0;
 
   const ModelInfo& info() const { return info_; }
+
+  /// The configuration that makes this model again, as a file of configs/model/ has it: `type` and its options.
+  virtual ConfigNode describe() const = 0;
+
+  virtual void set_training(const TrainingOptions& options) = 0;
+
+  /// Gives the model a head of its own for another number of classes, without a value yet: its parameters' names.
+  /// Errors (usage): the model has no head to replace.
+  virtual std::vector<std::string> replace_head(int64_t num_classes) = 0;
 
   /// Reference outputs by the names that the original library gives them -> the names observed here, e.g. timm's
   /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after

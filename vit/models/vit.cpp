@@ -68,6 +68,9 @@ void VitConfig::validate() const {
   if (!mlp_hidden && !mlp_ratio) fail_usage("either mlp_ratio or mlp_hidden must be given");
   if (mlp_hidden_width() < 1 || (mlp_gated && mlp_hidden_width() % 2 != 0))
     fail_usage("the MLP's hidden width of ", mlp_hidden_width(), " is not possible");
+  if (stem && (stem->patch_size() != patch_size[0] || stem->patch_size() != patch_size[1]))
+    fail_usage("the strides of `stem` make patches of ", stem->patch_size(), ", but patch_size is ", patch_size[0],
+               " x ", patch_size[1]);
   if (distilled && !class_token) fail_usage("distilled needs class_token");
   if (global_pool == Pool::token && prefix_tokens() == 0) fail_usage("global_pool 'token' needs a class token");
 }
@@ -91,11 +94,6 @@ int64_t VitConfig::mlp_hidden_width() const {
 
 Vit::Vit(const VitConfig& config, const std::string& name)
     : config_(config),
-      patch_embed_({.channels = config.in_chans,
-                    .dim = config.embed_dim,
-                    .patch_h = config.patch_size[0],
-                    .patch_w = config.patch_size[1],
-                    .bias = config.patch_bias}),
       norm_pre_(when(config.pre_norm, config.norm), config.embed_dim, config.norm_eps),
       norm_(when(config.final_norm && !config.fc_norm, config.norm), config.embed_dim, config.norm_eps),
       head_(head_options(config)) {
@@ -108,7 +106,15 @@ Vit::Vit(const VitConfig& config, const std::string& name)
   if (config.pos_embed)
     add_parameter("pos_embed", pos_embed_, {1, config.position_prefix_rows() + config.grid().count(), dim},
                   Init::truncated_normal(0.02f));
-  add_module("patch_embed", patch_embed_);
+  if (config.stem) {
+    add_module("patch_embed", stem_.emplace(*config.stem, config.in_chans, dim, config.norm_eps));
+  } else {
+    add_module("patch_embed", patch_embed_.emplace(PatchEmbed::Options{.channels = config.in_chans,
+                                                                       .dim = dim,
+                                                                       .patch_h = config.patch_size[0],
+                                                                       .patch_w = config.patch_size[1],
+                                                                       .bias = config.patch_bias}));
+  }
   add_module("norm_pre", norm_pre_);
   const TypedConfig mechanism = split_type(config.attention, "self");
   for (int64_t i = 0; i < config.depth; ++i) {
@@ -120,9 +126,26 @@ Vit::Vit(const VitConfig& config, const std::string& name)
   add_module("", head_);
 }
 
+ConfigNode Vit::describe() const { return write_config(config_).with("type", ConfigNode::make_scalar("vit", true)); }
+
+void Vit::set_training(const TrainingOptions& options) {
+  training_ = options;
+  head_.set_dropout(options.drop_rate);
+  const float last = static_cast<float>(std::max<size_t>(1, blocks_.size() - 1));
+  for (size_t i = 0; i < blocks_.size(); ++i)
+    blocks_[i].set_dropout(
+        {.proj_drop = options.proj_drop_rate, .drop_path = options.drop_path_rate * static_cast<float>(i) / last});
+}
+
+std::vector<std::string> Vit::replace_head(int64_t num_classes) {
+  if (config_.pooler) fail_usage(info_.name, ": a model with a pooler instead of a head cannot be given classes");
+  config_.num_classes = info_.num_classes = num_classes;
+  return head_.replace(num_classes);
+}
+
 Var Vit::embed(Context& ctx, const Var& images, Grid& grid) const {
   Scope scope(ctx, "patch_embed");
-  const Var patches = patch_embed_.forward(ctx, images);
+  const Var patches = stem_ ? stem_->forward(ctx, images) : patch_embed_->forward(ctx, images);
   grid = {images.size(2) / config_.patch_size[0], images.size(3) / config_.patch_size[1]};
   Var prefix = cls_token_.value;
   for (const Parameter* token : {&dist_token_, &reg_token_}) {
@@ -151,12 +174,16 @@ Var Vit::run(Context& ctx, const Var& images, int64_t wanted_tokens) const {
   AttentionInput input{.prefix_tokens = config_.prefix_tokens()};
   Var x = embed(ctx, images, input.grid);
   ctx.observe("embeddings", x.value());
+  x = dropout(ctx, x, training_.pos_drop_rate);
   x = norm_pre_.forward(ctx, x);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Scope scope(ctx, "blocks", static_cast<int64_t>(i));
     // The head of a class token reads nothing else of the last block: the other tokens stop at its keys and values.
     if (i + 1 == blocks_.size()) input.wanted_tokens = wanted_tokens;
-    x = blocks_[i].forward(ctx, x, input);
+    const auto block = [&block = blocks_[i], input](Context& inner, const Var& tokens) {
+      return block.forward(inner, tokens, input);
+    };
+    x = training_.grad_checkpointing ? checkpoint(ctx, block, x) : block(ctx, x);
     ctx.observe("", x.value());
   }
   Scope scope(ctx, "norm");

@@ -13,6 +13,7 @@
 #include "vit/heads/classifier.h"
 #include "vit/models/model.h"
 #include "vit/nn/block.h"
+#include "vit/nn/conv_stem.h"
 #include "vit/nn/patch_embed.h"
 
 namespace vit {
@@ -49,6 +50,7 @@ struct VitConfig {
   PositionPrefix pos_prefix = PositionPrefix::all;
   Interpolation pos_interpolation = Interpolation::bicubic_antialias;
   bool patch_bias = true;
+  std::optional<ConvStemOptions> stem{};
   bool pre_norm = false;
   bool final_norm = true;
   bool fc_norm = false;
@@ -84,6 +86,7 @@ struct VitConfig {
     v("pos_prefix", pos_prefix, "Which prefix tokens the position table covers.");
     v("pos_interpolation", pos_interpolation, "How the table is resampled for other image sizes.");
     v("patch_bias", patch_bias, "Bias of the patch projection.");
+    v("stem", stem, "Convolutions in place of the patch projection; none: the projection.");
     v("pre_norm", pre_norm, "A norm before the first block (CLIP).");
     v("final_norm", final_norm, "A norm after the last block (or after pooling, see fc_norm).");
     v("fc_norm", fc_norm, "The final norm comes after pooling instead of before.");
@@ -121,19 +124,24 @@ class Vit : public ImageModel {
   void set_input_size(int64_t height, int64_t width) override;
   Tensor adapt_parameter(const std::string& name, const Shape& expected, Tensor found) const override;
   const VitConfig& config() const { return config_; }
+  ConfigNode describe() const override;
+  void set_training(const TrainingOptions& options) override;
+  std::vector<std::string> replace_head(int64_t num_classes) override;
 
  private:
   Var embed(Context& ctx, const Var& images, Grid& grid) const;
   Var run(Context& ctx, const Var& images, int64_t wanted_tokens) const;
 
   VitConfig config_;
-  PatchEmbed patch_embed_;
+  std::optional<PatchEmbed> patch_embed_;
+  std::optional<ConvStem> stem_;
   Parameter cls_token_, dist_token_, reg_token_, pos_embed_;
   Norm norm_pre_;
   std::deque<Block> blocks_;
   Norm norm_;
   std::optional<Linear> pooler_;
   ClassifierHead head_;
+  TrainingOptions training_;
 };
 
 }  // namespace vit

@@ -19,19 +19,27 @@ Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
   if (scale2_) add_module("ls2", *scale2_);
 }
 
+Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const {
+  Scope scope(ctx, "attn");
+  input.residual = skip;
+  return attention_->forward(ctx, norm1_.forward(ctx, x), input);
+}
+
 Var Block::forward(Context& ctx, const Var& x, AttentionInput input) const {
-  const auto skip = [](const Var& residual, const std::optional<LayerScale>& scale) {
-    return LinearOptions{.gamma = scale ? scale->gamma.value : Var(), .residual = residual};
-  };
-  Var y;
-  {
-    Scope scope(ctx, "attn");
-    const bool fewer = input.wanted_tokens > 0;
-    input.residual = skip(fewer ? slice_tokens(ctx, x, 0, input.wanted_tokens) : x, scale1_);
-    y = attention_->forward(ctx, norm1_.forward(ctx, x), input);
+  const auto gamma = [](const std::optional<LayerScale>& scale) { return scale ? scale->gamma.value : Var(); };
+  const Var kept = input.wanted_tokens > 0 ? slice_tokens(ctx, x, 0, input.wanted_tokens) : x;
+  const float drop = dropout_.proj_drop, path = dropout_.drop_path;
+  if (!ctx.training || (drop == 0.0f && path == 0.0f)) {
+    const Var y = attend(ctx, x, input, {.gamma = gamma(scale1_), .residual = kept});
+    Scope scope(ctx, "mlp");
+    return mlp_.forward(ctx, norm2_.forward(ctx, y), {.gamma = gamma(scale2_), .residual = y});
   }
+  // What is dropped is the branch, so the skip connection is added afterwards.
+  const Var attended = dropout(ctx, attend(ctx, x, input, {.gamma = gamma(scale1_)}), drop);
+  const Var y = drop_path(ctx, kept, attended, path);
   Scope scope(ctx, "mlp");
-  return mlp_.forward(ctx, norm2_.forward(ctx, y), skip(y, scale2_));
+  const Var mixed = mlp_.forward(ctx, norm2_.forward(ctx, y), {.gamma = gamma(scale2_)}, drop);
+  return drop_path(ctx, y, dropout(ctx, mixed, drop), path);
 }
 
 }  // namespace vit

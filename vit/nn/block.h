@@ -18,6 +18,12 @@ struct BlockOptions {
   MlpOptions mlp{};
 };
 
+/// What training leaves out at random.
+struct BlockDropout {
+  float proj_drop = 0.0f;  ///< dropout after the projections of attention and MLP
+  float drop_path = 0.0f;  ///< stochastic depth: whole branches, per sample
+};
+
 class Block : public Module {
  public:
   Block(const BlockOptions& options, std::unique_ptr<Attention> attention);
@@ -25,7 +31,11 @@ class Block : public Module {
   /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer.
   Var forward(Context& ctx, const Var& x, AttentionInput input) const;
 
+  /// Takes effect where Context::training is set.
+  void set_dropout(const BlockDropout& dropout) { dropout_ = dropout; }
+
  private:
+  Var attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const;
   struct LayerScale : Module {
     LayerScale(int64_t dim, float init) { add_parameter("gamma", gamma, {dim}, Init::constant(init)); }
     Parameter gamma;
@@ -34,6 +44,7 @@ class Block : public Module {
   std::unique_ptr<Attention> attention_;
   std::optional<LayerScale> scale1_, scale2_;
   Mlp mlp_;
+  BlockDropout dropout_;
 };
 
 }  // namespace vit

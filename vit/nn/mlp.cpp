@@ -12,9 +12,10 @@ Mlp::Mlp(const MlpOptions& options)
   add_module("fc2", fc2_);
 }
 
-Var Mlp::forward(Context& ctx, const Var& x, const LinearOptions& residual) const {
-  const Var hidden = options_.gated ? gated_activation(ctx, fc1_.forward(ctx, x), options_.activation)
-                                    : fc1_.forward(ctx, x, {.activation = options_.activation});
+Var Mlp::forward(Context& ctx, const Var& x, const LinearOptions& residual, float drop) const {
+  Var hidden = options_.gated ? gated_activation(ctx, fc1_.forward(ctx, x), options_.activation)
+                              : fc1_.forward(ctx, x, {.activation = options_.activation});
+  hidden = dropout(ctx, hidden, drop);
   return fc2_.forward(ctx, norm_.forward(ctx, hidden), residual);
 }
 

@@ -20,8 +20,9 @@ struct MlpOptions {
 class Mlp : public Module {
  public:
   explicit Mlp(const MlpOptions& options);
-  /// x [B, N, C] -> [B, N, C]; `residual` is the block's skip connection, fused into fc2.
-  Var forward(Context& ctx, const Var& x, const LinearOptions& residual) const;
+  /// x [B, N, C] -> [B, N, C]; `residual` is the block's skip connection, fused into fc2. `drop` is the dropout of the
+  /// hidden values in training.
+  Var forward(Context& ctx, const Var& x, const LinearOptions& residual, float drop = 0.0f) const;
 
  private:
   MlpOptions options_;

@@ -60,6 +60,7 @@ class Module {
   void add_parameter(std::string name, Parameter& parameter, const Shape& shape, Init init);
   /// An empty name puts the child's parameters under this module's own name.
   void add_module(std::string name, Module& child) { children_.emplace_back(std::move(name), &child); }
+  void clear_modules() { children_.clear(); }
 
  private:
   void walk(const std::string& name, const std::function<void(const std::string&, Module&)>& visit);

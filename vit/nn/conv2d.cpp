@@ -1,0 +1,28 @@
+#include "vit/nn/conv2d.h"
+
+#include <cmath>
+
+namespace vit {
+
+Conv2d::Conv2d(const Options& options) : options_(options) {
+  const Conv2dOptions& conv = options.conv;
+  const auto fan_out = static_cast<float>(options.out_channels * conv.kernel_h * conv.kernel_w);
+  add_parameter("weight", weight_, {options.out_channels, options.in_channels, conv.kernel_h, conv.kernel_w},
+                Init::normal(std::sqrt(2.0f / fan_out)));
+  if (options.bias) add_parameter("bias", bias_, {options.out_channels}, Init::zeros());
+}
+
+Var Conv2d::forward(Context& ctx, const Var& x, Activation activation) const {
+  Conv2dOptions conv = options_.conv;
+  conv.activation = activation;
+  const Var taps = packed_.defined() ? Var() : taps_outermost(ctx, weight_.value);
+  return conv2d(ctx, x, {taps, packed_}, bias_.value, conv);
+}
+
+void Conv2d::prepare() {
+  Context ctx;
+  packed_ = PackedWeight::pack(taps_outermost(ctx, weight_.value.value()).value());
+  weight_.value = {};
+}
+
+}  // namespace vit

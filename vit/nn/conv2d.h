@@ -1,0 +1,31 @@
+// Conv2d: a 2-d convolution of maps [B, height, width, c]. timm's and torch's nn.Conv2d.
+#pragma once
+
+#include "vit/autograd/ops.h"
+#include "vit/nn/module.h"
+
+namespace vit {
+
+class Conv2d : public Module {
+ public:
+  struct Options {
+    int64_t in_channels = 0, out_channels = 0;
+    Conv2dOptions conv{};  ///< kernel, stride, padding, dilation
+    bool bias = true;
+  };
+  /// weight [out_channels, in_channels, kernel_h, kernel_w] as in checkpoints, bias [out_channels]; the weight starts
+  /// normal with std sqrt(2 / fan_out) (He et al. 2015).
+  explicit Conv2d(const Options& options);
+
+  /// x [B, height, width, in_channels] -> [B, height', width', out_channels]
+  Var forward(Context& ctx, const Var& x, Activation activation = Activation::none) const;
+
+  void prepare() override;
+
+ private:
+  Options options_;
+  Parameter weight_, bias_;
+  PackedWeight packed_;
+};
+
+}  // namespace vit
