@@ -201,9 +201,10 @@ void save_after(CheckpointStore& store, int64_t after) {
     if (step > after) store.save(content(step, step == 3));
 }
 
+enum class Outcome { killed, finished, unable };
+
 /// Runs the saves in a child that is killed at its system call number `stop`; false when it ended before. Nothing on
 /// the disk changes between two calls, so killing at each of them is killing at any point.
-enum class Outcome { killed, finished, unable };
 Outcome killed_at_call(const fs::path& folder, int64_t stop) {
   const pid_t child = fork();
   if (child == 0) {
