@@ -8,6 +8,7 @@
 #include "apps/model_facts.h"
 #include "apps/model_tree.h"
 #include "apps/output.h"
+#include "apps/train_keys.h"
 #include "apps/verbs.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
@@ -29,7 +30,23 @@ struct InfoOptions {
   std::optional<int64_t> img_size;
 };
 
+int print_train_keys(Output& output) {
+  if (output.format() == Format::text) output.write({}, train_keys_text());
+  if (output.format() != Format::text)
+    for (const TrainKey& key : train_keys())
+      output.write({{"kind", "train_keys"},
+                    {"name", key.name},
+                    {"group", key.group},
+                    {"type", key.type},
+                    {"default", key.value},
+                    {"doc", key.doc}},
+                   "");
+  output.finish();
+  return 0;
+}
+
 int print_list(const std::string& kind, Output& output) {
+  if (kind == "train_keys") return print_train_keys(output);
   for (const std::string& name : listed(kind)) output.write({{"kind", kind}, {"name", name}}, name + "\n");
   output.finish();
   return 0;

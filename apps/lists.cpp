@@ -4,6 +4,7 @@
 #include <map>
 
 #include "apps/common.h"
+#include "apps/train_keys.h"
 #include "datasets/format.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
@@ -37,6 +38,12 @@ const std::map<std::string, std::function<Names()>>& lists() {
       {"precisions", [] { return precisions(); }},
       {"formats", [] { return vit::image_extensions(); }},
       {"datasets", [] { return datasets::dataset_registry().names(); }},
+      {"train_keys",
+       [] {
+         Names names;
+         for (const TrainKey& key : train_keys()) names.push_back(key.name);
+         return names;
+       }},
   };
   return all;
 }

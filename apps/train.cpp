@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "apps/measure.h"
 #include "apps/output.h"
@@ -24,6 +27,7 @@ struct TrainOptions {
   std::vector<std::string> overrides;
   bool resume = false;
   bool overwrite = false;
+  bool seed_given = false;  ///< --seed stands on the command line: it is the configuration's `seed`
 };
 
 std::atomic<bool> stop_requested{false};
@@ -40,7 +44,8 @@ extern "C" void request_stop(int signal) {
 /// Keys that may differ between a run and its continuation: they change when it ends and what it keeps, not what it
 /// computes up to there.
 bool may_change(const std::string& key) {
-  for (const char* free : {"output", "max_minutes", "keep_checkpoints", "max_memory_gb", "cache_mb", "prefetch"})
+  for (const char* free :
+       {"output", "max_minutes", "keep_checkpoints", "checkpoint_interval", "max_memory_gb", "cache_mb", "prefetch"})
     if (key == free) return true;
   return false;
 }
@@ -56,19 +61,44 @@ void require_same_config(const vit::RunFolder& folder, const vit::ConfigNode& re
                     "; give the values of the run, or start a new one with another `output`");
 }
 
-/// Refuses what would not fit, with the figure.
-void require_memory(TrainSetup& setup, vit::Task& task, const TrainConfig& config) {
-  setup.train->start(0, 0);
+/// Two pictures as training sees them: enough to know what a whole batch needs, and never too large to be made.
+vit::Batch first_pictures(const TrainSetup& setup, const TrainConfig& config) {
+  datasets::LoaderConfig two = config.loader;
+  two.batch_size = 2;
+  two.drop_last = false;
+  two.prefetch = 1;
+  two.cache_mb = 0;
+  two.max_bad_fraction = 1.0;  // the run itself counts and lists them
+  const auto loader = datasets::make_train_loader(*setup.data.train, setup.preprocessor, config.augment, config.sampler,
+                                                  two, static_cast<uint64_t>(config.trainer.seed));
   vit::Batch batch;
-  if (!setup.train->next(batch)) vit::fail_usage("data: not even one batch can be made of the training data");
+  loader->start(0, 0);
+  if (!loader->next(batch)) {
+    const datasets::BadPicture& bad = loader->quarantine().at(0);
+    vit::fail("data: no picture of the training data can be read; the first is ", bad.source, ": ", bad.reason);
+  }
+  return batch;
+}
+
+/// Refuses what would not fit, with the figure.
+void require_memory(const TrainSetup& setup, vit::Task& task, const TrainConfig& config, const CommonOptions& common) {
+  const vit::Batch batch = first_pictures(setup, config);
   const int64_t batch_size = config.loader.batch_size;
-  const double needed = 1e-9 * static_cast<double>(vit::estimate_memory(task, batch, config.trainer, batch_size));
-  const double free =
-      config.max_memory_gb > 0.0 ? config.max_memory_gb : 1e-9 * static_cast<double>(vit::available_memory());
-  if (needed > free)
-    vit::fail_usage("batch_size ", batch_size, " needs about ", fmt::format("{:.1f}", needed), " GB, ",
-                    fmt::format("{:.1f}", free),
-                    " GB are available; use a smaller batch_size with grad_accum_steps, or grad_checkpointing: true");
+  const int64_t batch_bytes = batch.images.nbytes() / batch.size() * batch_size;
+  const int64_t resident = vit::resident_memory();
+  const int64_t bytes = vit::estimate_memory(task, batch, config.trainer, batch_size) +
+                        (config.loader.prefetch + 1) * batch_bytes + resident;
+  const double needed = 1e-9 * static_cast<double>(bytes);
+  detail_note(common, "memory: about {:.2f} GB, without the cache of decoded pictures", needed);
+  const int64_t available = vit::available_memory();
+  if (available == 0 && config.max_memory_gb == 0.0) return;  // not known here
+  const double limit =
+      config.max_memory_gb > 0.0 ? config.max_memory_gb : 1e-9 * static_cast<double>(available + resident);
+  if (needed > limit)
+    vit::fail_usage("batch_size ", batch_size, " needs about ", fmt::format("{:.2f}", needed), " GB, ",
+                    fmt::format("{:.2f}", limit),
+                    config.max_memory_gb > 0.0 ? " GB are allowed (max_memory_gb)" : " GB are available",
+                    "; use a smaller batch_size with grad_accum_steps, or grad_checkpointing: true");
 }
 
 void write_epoch(Output& output, const vit::EpochReport& report, int64_t epochs) {
@@ -90,47 +120,80 @@ void write_epoch(Output& output, const vit::EpochReport& report, int64_t epochs)
                            report.images_per_s, 100.0 * report.waited_share));
 }
 
-/// Lists pictures that could not be read in the run's quarantine.jsonl.
-void record_quarantine(datasets::Loader& loader, vit::AppendFile& file, const CommonOptions& common) {
+/// The run's quarantine.jsonl: pictures that could not be read, each once, however often the run is resumed.
+class Quarantine {
+ public:
+  explicit Quarantine(const std::filesystem::path& path) {
+    // A kill may leave half a line.
+    std::string kept;
+    const std::string text = std::filesystem::exists(path) ? vit::read_file(path, kMaxBytes) : std::string();
+    for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+      if (lines_.insert(text.substr(begin, end - begin)).second) kept += text.substr(begin, end + 1 - begin);
+    if (kept != text) vit::write_file_atomically(path, kept);
+    file_ = std::make_unique<vit::AppendFile>(path);
+  }
+  void add(const datasets::BadPicture& bad) {
+    const std::string line = json_line({{"source", bad.source}, {"reason", bad.reason}});
+    if (lines_.insert(line).second) file_->append(line + "\n");
+  }
+
+ private:
+  static constexpr int64_t kMaxBytes = int64_t{1} << 30;
+  std::set<std::string> lines_;
+  std::unique_ptr<vit::AppendFile> file_;
+};
+
+void record_quarantine(datasets::Loader& loader, Quarantine& quarantine, const CommonOptions& common) {
   loader.on_bad_picture([&](const datasets::BadPicture& bad) {
-    file.append(json_line({{"source", bad.source}, {"reason", bad.reason}}) + "\n");
+    quarantine.add(bad);
     note(common, "left out: {}: {}", bad.source, bad.reason);
   });
 }
 
 int train(const TrainOptions& options, const CommonOptions& common) {
-  const vit::ConfigNode file = vit::ConfigNode::load(options.config, options.overrides);
+  if (options.resume && options.overwrite) vit::fail_usage("--resume and --overwrite contradict each other; give one");
+  std::vector<std::string> overrides = options.overrides;
+  if (options.seed_given) overrides.push_back(vit::str("seed=", common.seed));
+  const vit::ConfigNode file = vit::ConfigNode::load(options.config, overrides);
   TrainConfig config = vit::read_config<TrainConfig>(file);
   const vit::ConfigNode resolved = vit::write_config(config);
   Output output(common);
   TrainSetup setup = prepare_training(config);
   vit::ClassificationTask task(*setup.model, config.loss, setup.val.get(), setup.files);
+  require_memory(setup, task, config, common);
   const vit::RunMode mode = options.resume      ? vit::RunMode::resume
                             : options.overwrite ? vit::RunMode::overwrite
                                                 : vit::RunMode::fresh;
   vit::RunFolder folder(config.output, mode);
   if (options.resume) require_same_config(folder, resolved);
-  vit::AppendFile quarantine(folder.quarantine_file());
+  if (options.resume && !folder.has_config()) note(common, "--resume: {} holds no run; one begins", config.output);
+  Quarantine quarantine(folder.quarantine_file());
   for (datasets::Loader* loader : {setup.train.get(), setup.val.get()})
     if (loader) record_quarantine(*loader, quarantine, common);
-  require_memory(setup, task, config);
-  folder.write_config(resolved);
   note(common, "{}: {}, {:.2f} M parameters, {} pictures of {} classes, validation on {}; run folder {}",
        setup.model->info().name, setup.start, 1e-6 * static_cast<double>(setup.model->parameter_count()),
        setup.data.train->size(), setup.data.class_names.size(), setup.data.val ? setup.data.val_name : "nothing",
        config.output);
   for (int signal : {SIGINT, SIGTERM}) std::signal(signal, request_stop);
   const int64_t epochs = config.trainer.schedule.epochs;
-  Progress progress(common, "batches", /*prints_results=*/true, epochs * setup.train->batches_per_epoch());
+  Progress progress(common, "batches", /*prints_results=*/true);
+  bool has_begun = false;
   const vit::TrainerHooks hooks{
-      .on_batch = [&](const vit::TrainProgress&) { progress.advance(); },
+      .on_batch =
+          [&](const vit::TrainProgress& now) {
+            // A resumed run has less before it.
+            if (!std::exchange(has_begun, true))
+              progress.set_total((now.epochs - now.epoch) * now.batches - now.batch + 1);
+            progress.advance();
+          },
       .on_epoch = [&](const vit::EpochReport& report) { write_epoch(output, report, epochs); },
       .on_note = [&](const std::string& text) { note(common, "{}", text); },
       .stop_requested = [] { return stop_requested.load(); }};
   const vit::TrainResult result = vit::train(task, *setup.train, config.trainer, folder, resolved, setup.facts, hooks);
   output.finish();
   if (!result.finished)
-    note(common, "stopped in epoch {}; vitkit train {} --resume goes on", result.epoch + 1, options.config);
+    note(common, "stopped in epoch {}, update {}; the same command with --resume goes on", result.epoch + 1,
+         result.step);
   const std::string& model = result.best_checkpoint.empty() ? result.last_checkpoint : result.best_checkpoint;
   note(common, "{} in {}; use it with --model {}",
        result.best ? fmt::format("best {} {:.4f}", config.trainer.eval_metric, *result.best) : "the last checkpoint",
@@ -154,15 +217,18 @@ Action add_train(CLI::App& command, const CommonOptions& common) {
   command.add_flag("--overwrite", options->overwrite,
                    with_example("Replace a run in the output folder (default: off)", "--overwrite"));
   command.footer(
-      "The keys are explained in docs/configs.md. A run's folder has the resolved\n"
-      "configuration, metrics (CSV, JSON lines, TensorBoard), plots, the list of\n"
-      "unreadable pictures, and checkpoints that --model takes.\n"
+      "vitkit info --list train_keys explains the keys (docs/configs.md, too). A run's\n"
+      "folder has the resolved configuration, metrics (CSV, JSON lines, TensorBoard),\n"
+      "plots, the list of unreadable pictures, and checkpoints that --model takes.\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit train configs/train/finetune.yaml model=DIR data_dir=DIR\n"
       "  vitkit train configs/train/cifar10.yaml data_dir=path/to/cifar10 output=runs/a\n"
       "  vitkit train configs/train/cifar10.yaml output=runs/a --resume");
-  return [options, &common] { return train(*options, common); };
+  return [options, &command, &common] {
+    options->seed_given = command.get_option("--seed")->count() > 0;
+    return train(*options, common);
+  };
 }
 
 }  // namespace apps

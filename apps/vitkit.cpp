@@ -118,6 +118,7 @@ extern "C" void stop_without_traces(int signal) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is then an error of write(), see Output
+  std::signal(SIGXFSZ, SIG_IGN);  // as is a file that grows beyond its limit (ulimit -f): an error that is named
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, apps::stop_without_traces);
   return apps::run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -246,6 +246,7 @@ bool Loader::next(vit::Batch& batch) {
     if (!work->targets.defined()) continue;
     batch.images = std::move(work->images);
     batch.targets = std::move(work->targets);
+    batch.index = work->batch;
     return true;
   }
 }

@@ -1,5 +1,7 @@
 #include "vit/core/memory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <limits>
@@ -25,6 +27,12 @@ int64_t system_available() {
 }
 
 }  // namespace
+
+int64_t resident_memory() {
+  std::ifstream file("/proc/self/statm");
+  int64_t size = 0, resident = 0;
+  return file >> size >> resident ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
 
 int64_t available_memory() {
   constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();

@@ -9,4 +9,7 @@ namespace vit {
 /// control group has left. 0 where neither is known.
 int64_t available_memory();
 
+/// Bytes of the process that are in memory now; 0 where that is not known.
+int64_t resident_memory();
+
 }  // namespace vit

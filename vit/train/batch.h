@@ -10,8 +10,9 @@ namespace vit {
 
 /// One step's pictures and what they are.
 struct Batch {
-  Tensor images;   ///< f32 [B, channels, height, width], normalised
-  Tensor targets;  ///< i64 [B], class numbers; or f32 [B, K], a distribution per picture (mixup, CutMix)
+  Tensor images;       ///< f32 [B, channels, height, width], normalised
+  Tensor targets;      ///< i64 [B], class numbers; or f32 [B, K], a distribution per picture (mixup, CutMix)
+  int64_t index = -1;  ///< position in the epoch, from 0, where sources leave some out; -1: one after the last
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
 };
 

@@ -20,11 +20,11 @@ struct Score {
       const float* z = logits.f32() + b * classes;
       const int64_t label = labels.data<int64_t>()[b];
       check(0 <= label && label < classes, "evaluate: label ", label, " is outside the model's ", classes, " classes");
-      // Equal logits are ordered by class number, as everywhere in the toolkit.
+      // Equal logits are ordered by class number, as everywhere in the toolkit. What is not a number is no answer.
       int64_t better = 0;
       double largest = z[0], sum = 0.0;
       for (int64_t k = 0; k < classes; ++k) {
-        better += z[k] > z[label] || (z[k] == z[label] && k < label) ? 1 : 0;
+        better += std::isnan(z[label]) || z[k] > z[label] || (z[k] == z[label] && k < label) ? 1 : 0;
         largest = std::max<double>(largest, z[k]);
       }
       for (int64_t k = 0; k < classes; ++k) sum += std::exp(z[k] - largest);
@@ -56,6 +56,10 @@ Var ClassificationTask::loss(Context& ctx, const Batch& batch) {
   BinaryCrossEntropyOptions options{.sum_classes = config_.bce_sum, .class_weights = class_weights_};
   if (config_.bce_target_thresh) options.target_threshold = static_cast<float>(*config_.bce_target_thresh);
   return binary_cross_entropy(ctx, logits, batch.targets, options);
+}
+
+std::vector<std::string> ClassificationTask::metric_names() const {
+  return validation_ ? std::vector<std::string>{"top1", "top5", "loss"} : std::vector<std::string>{};
 }
 
 std::vector<Metric> ClassificationTask::evaluate() {

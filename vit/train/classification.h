@@ -41,6 +41,7 @@ class ClassificationTask : public Task {
   Var loss(Context& ctx, const Batch& batch) override;
   /// top1, top5 (fractions) and loss (cross-entropy without smoothing).
   std::vector<Metric> evaluate() override;
+  std::vector<std::string> metric_names() const override;
   std::map<std::string, std::string> checkpoint_files() override { return files_; }
 
  private:

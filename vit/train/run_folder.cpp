@@ -54,7 +54,11 @@ void collect_differences(const ConfigNode& a, const ConfigNode& b, const std::st
 
 }  // namespace
 
-bool holds_run(const fs::path& path) { return !run_files(path).empty(); }
+bool holds_run(const fs::path& path) {
+  const std::vector<fs::path> files = run_files(path);
+  std::error_code error;  // an empty list or folder is what a run leaves that was refused before it began
+  return std::any_of(files.begin(), files.end(), [&](const fs::path& file) { return !fs::is_empty(file, error); });
+}
 
 std::vector<std::string> differing_keys(const ConfigNode& a, const ConfigNode& b) {
   std::vector<std::string> keys;
@@ -67,11 +71,12 @@ RunFolder::RunFolder(const fs::path& path, RunMode mode) : path_(path) {
   if (fs::exists(path, error) && !fs::is_directory(path, error))
     fail_usage("output: ", path.string(), " is a file; a run needs a folder of its own");
   if (mode == RunMode::fresh && holds_run(path))
-    fail_usage("output: ", path.string(), " holds another run; pass --resume to go on with it, overwrite=true to ",
+    fail_usage("output: ", path.string(), " holds another run; pass --resume to go on with it, --overwrite to ",
                "replace it, or output=FOLDER for another place");
   fs::create_directories(path, error);
   check(!error, "cannot make the folder ", path.string(), ": ", error.message());
   lock();
+  remove_leftovers();
   if (mode == RunMode::overwrite) remove_run();
 }
 
@@ -96,6 +101,19 @@ void RunFolder::remove_run() const {
     fs::remove_all(file, error);
     check(!error, "cannot remove ", file.string(), ": ", error.message());
   }
+}
+
+/// What an AtomicFile of a run that was killed left behind: ".config.yaml.4711-0.tmp".
+void RunFolder::remove_leftovers() const {
+  std::vector<fs::path> leftovers;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    const std::string name = entry.path().filename().string();
+    const auto begins = [&](std::string_view file) { return name.starts_with(str(".", file, ".")); };
+    if (name.ends_with(".tmp") && std::any_of(kRunFiles.begin(), kRunFiles.end(), begins))
+      leftovers.push_back(entry.path());
+  }
+  for (const fs::path& leftover : leftovers) fs::remove(leftover, error);
 }
 
 bool RunFolder::has_config() const { return fs::exists(config_file()); }

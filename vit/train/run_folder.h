@@ -47,6 +47,7 @@ class RunFolder {
  private:
   void lock();
   void remove_run() const;
+  void remove_leftovers() const;
 
   std::filesystem::path path_;
   int lock_ = -1;

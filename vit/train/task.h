@@ -31,6 +31,9 @@ class Task {
   /// Figures on held-out data, with the module's present weights; empty when there are none.
   virtual std::vector<Metric> evaluate() = 0;
 
+  /// The names that evaluate() will give, where they are known before: a wrong `eval_metric` is then refused at once.
+  virtual std::vector<std::string> metric_names() const { return {}; }
+
   /// Further files of a checkpoint beside the weights, by name: config.json and what makes it usable as --model.
   virtual std::map<std::string, std::string> checkpoint_files() = 0;
 

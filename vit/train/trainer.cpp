@@ -6,6 +6,7 @@
 
 #include "vit/autograd/tape.h"
 #include "vit/core/config.h"
+#include "vit/core/names.h"
 #include "vit/core/timer.h"
 #include "vit/io/safetensors.h"
 #include "vit/nn/module.h"
@@ -62,6 +63,7 @@ class Run {
         store_(folder.checkpoints(), config.keep_checkpoints),
         stopping_(config.early_stopping, config.metric_decreases()),
         schedule_(config.schedule, config.optimizer.lr, updates_per_epoch(), config.metric_decreases()) {
+    require_metric(task.metric_names());
     collect_weights();
     const std::vector<NamedParameter> list = parameters();
     optimizer_ = make_optimizer(config.optimizer, list, plan_param_groups(list, config.optimizer));
@@ -72,7 +74,10 @@ class Run {
     std::vector<std::string> columns = {"loss", "lr", "val_loss", "top1", "top5"};
     if (std::find(columns.begin(), columns.end(), config.eval_metric) == columns.end())
       columns.push_back(config.eval_metric);
-    log_ = std::make_unique<MetricsLog>(folder.path(), columns, newest ? std::optional<int64_t>(step_) : std::nullopt);
+    // Only now: what was refused so far leaves no run behind that would be in the way of the next attempt.
+    if (!newest && folder.has_config()) note("no checkpoint in " + folder.path().string() + " yet: begun anew");
+    folder.write_config(resolved);
+    log_ = std::make_unique<MetricsLog>(folder.path(), columns, step_);
     events_ = std::make_unique<EventFile>(folder.path(), step_);
   }
 
@@ -143,6 +148,7 @@ class Run {
     Batch batch;
     int64_t accumulated = 0;
     while (source_.next(batch)) {
+      if (batch.index >= 0) batch_ = batch.index;  // batches without a readable picture are left out
       backward(batch);
       ++batch_;
       if (++accumulated == accumulation()) update(std::exchange(accumulated, 0));
@@ -232,12 +238,16 @@ class Run {
         trained.push_back(std::exchange(weights_[i].parameter->value, Var(ema_->averages()[i])));
     std::vector<Metric> metrics = task_.evaluate();
     for (size_t i = 0; i < trained.size(); ++i) weights_[i].parameter->value = trained[i];
-    if (!metrics.empty() && !find(metrics, config_.eval_metric)) {
-      std::string names;
-      for (const Metric& metric : metrics) names += (names.empty() ? "" : ", ") + metric.first;
-      fail_usage("eval_metric: no figure is called '", config_.eval_metric, "'; there are ", names);
-    }
+    std::vector<std::string> names;
+    for (const Metric& metric : metrics) names.push_back(metric.first);
+    require_metric(names);
     return metrics;
+  }
+
+  void require_metric(const std::vector<std::string>& names) const {
+    if (names.empty() || std::find(names.begin(), names.end(), config_.eval_metric) != names.end()) return;
+    fail_usage("eval_metric: no figure is called '", config_.eval_metric, "'", did_you_mean(config_.eval_metric, names),
+               "; there are ", joined(names));
   }
 
   static std::optional<double> find(const std::vector<Metric>& metrics, const std::string& name) {
@@ -382,7 +392,7 @@ int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& con
   for (auto& [parameter, value] : kept) parameter->value = value;
   const int64_t per_sample = std::max<int64_t>(0, two - one);
   const int64_t states = config.optimizer.opt == "adamw" || config.optimizer.opt.starts_with("lamb") ? 2 : 1;
-  return one + per_sample * (batch_size - 1) + weights * (1 + states + (config.ema.model_ema ? 1 : 0));
+  return one + per_sample * (batch_size - 1) + weights * (states + (config.ema.model_ema ? 1 : 0));
 }
 
 }  // namespace vit

@@ -98,8 +98,8 @@ TrainResult train(Task& task, BatchSource& source, const TrainerConfig& config, 
                   const ConfigNode& resolved, const std::map<std::string, std::string>& facts,
                   const TrainerHooks& hooks = {});
 
-/// Bytes that a step of `batch_size` will need, extrapolated from steps with one and with two samples of `batch`:
-/// activations, gradients, optimizer state, averages and the weights themselves.
+/// Bytes that steps of `batch_size` will take on top of the model's weights, extrapolated from steps with one and with
+/// two samples of `batch`: activations, gradients, optimizer state and averages.
 int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& config, int64_t batch_size);
 
 }  // namespace vit

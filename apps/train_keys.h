@@ -1,0 +1,23 @@
+// The keys of a training configuration, in groups: `vitkit info --list train_keys` and docs/configs.md.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace apps {
+
+struct TrainKey {
+  std::string group;  ///< "Data", "Optimizer", ...
+  std::string name;
+  std::string type;   ///< "number from 0 to 1": with the rule that values obey
+  std::string value;  ///< the default, in one line
+  std::string doc;
+};
+
+/// In the order of the groups, and of the configuration's fields within each.
+std::vector<TrainKey> train_keys();
+
+/// As Markdown: a heading per group, a line per key.
+std::string train_keys_text();
+
+}  // namespace apps
