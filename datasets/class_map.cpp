@@ -142,7 +142,8 @@ std::shared_ptr<const Dataset> map_dataset_classes(std::shared_ptr<const Dataset
     for (size_t i = 0; i < own.size(); ++i)
       if (classes[i] == kNoClass && has_pictures[i]) missing.push_back(own[i]);
     if (!missing.empty())
-      vit::fail_usage("data: ", missing.size(), " classes are not in ", where, ": ", vit::joined(missing, 20));
+      vit::fail_usage("data: classes that are not in ", where, ": ", vit::joined(missing, 20),
+                      "; correct their names, or leave their pictures out");
   }
   return std::make_shared<MappedDataset>(std::move(data), std::move(names), std::move(classes));
 }

@@ -37,7 +37,7 @@ struct DoctorOptions {
   int64_t large_pixels = 25'000'000;  ///< pictures with more pixels are large: decoding them costs most of a step
   int64_t max_pixels = 100'000'000;   ///< pictures with more pixels are not read, as in training
   double max_imbalance = 10.0;        ///< pictures of the largest class for one of the smallest
-  std::string class_map;              ///< as OpenOptions
+  std::string class_map{};            ///< as OpenOptions
 };
 
 /// What is learned of a picture.

@@ -7,6 +7,10 @@
 
 namespace datasets {
 
+std::string Fingerprint::text() const {
+  return vit::str(pictures, " pictures in ", classes, " classes, names ", names, ", sources ", sources);
+}
+
 Fingerprint fingerprint(const Dataset& data, const std::string& root) {
   Hasher names, sources;
   for (const std::string& name : data.class_names()) names.add_text(name);

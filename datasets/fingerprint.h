@@ -16,6 +16,8 @@ struct Fingerprint {
   std::string names;    ///< hash of the class names in order
   std::string sources;  ///< hash of all sources (without `root`) and labels in order
   bool operator==(const Fingerprint&) const = default;
+  /// On one line, for records that hold texts: equal texts, equal fingerprints.
+  std::string text() const;
 
   template <class V>
   void visit_fields(V& v) {

@@ -1,4 +1,5 @@
-// Generated scenes as a data set format.
+// Generated scenes as a format of data sets: "scenes:SEED:COUNT[:SIZE]". They have no splits: another seed is other
+// pictures.
 #include <memory>
 
 #include "datasets/format.h"
@@ -8,16 +9,16 @@ namespace datasets {
 
 namespace {
 
-OpenedDataset open_scenes_format(const DatasetRequest& request) {
-  OpenedDataset opened;
-  opened.data = open_scenes("scenes:" + request.path);
-  opened.root = "scenes:" + request.path;
+OpenedDataset open_format(const DatasetRequest& request) {
+  const std::string spec = "scenes:" + request.path;
+  OpenedDataset opened{.root = spec};
+  opened.data = open_scenes(spec);
   return opened;
 }
 
 }  // namespace
 
-VITKIT_REGISTER_DATASET("scenes", DatasetFormat{.summary = "generated scenes, ten classes: scenes:SEED:COUNT[:SIDE]",
-                                                .open = open_scenes_format});
+VITKIT_REGISTER_DATASET("scenes",
+                        DatasetFormat{.summary = "generated scenes: scenes:SEED:COUNT[:SIZE]", .open = open_format});
 
 }  // namespace datasets

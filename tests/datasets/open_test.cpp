@@ -51,6 +51,15 @@ TEST(OpenDataset, SaysWhatItCannotOpen) {
     EXPECT_THROW(open_dataset(format + ":" + root + "/none"), vit::Error) << format;
 }
 
+TEST(OpenDataset, OpensGeneratedScenes) {
+  const OpenedDataset opened = open_dataset("scenes:7:3:32");
+  EXPECT_EQ(opened.format, "scenes");
+  EXPECT_EQ(opened.data->size(), 3);
+  EXPECT_EQ(opened.data->load(2).width(), 32);
+  EXPECT_THAT(dataset_splits("scenes:7:3:32"), testing::IsEmpty());
+  EXPECT_THAT(usage_error([] { open_dataset("scenes:7"); }), HasSubstr("scenes:"));
+}
+
 TEST(OpenDataset, LimitsPixels) {
   const TempDir dir;
   dir.write("a/1.jpg", vit::test::encode_jpeg(vit::test::pattern(20, 20)));
@@ -87,7 +96,7 @@ TEST(ClassMap, ReordersClasses) {
   EXPECT_THAT(data->class_names(), ElementsAre("bird", "dog", "cat"));
   EXPECT_THAT(labels_of(*data), ElementsAre(2, 1, 1));
   EXPECT_THAT(class_counts(*data), ElementsAre(0, 2, 1));
-  EXPECT_THAT(usage_error([&] { open("bird\ncat\n"); }), HasSubstr("1 classes are not in the class map: dog"));
+  EXPECT_THAT(usage_error([&] { open("bird\ncat\n"); }), HasSubstr("classes that are not in the class map: dog"));
 }
 
 TEST(ClassMap, CountsNumbers) {

@@ -92,6 +92,8 @@ TEST(Fingerprint, TellsWhatChanged) {
                 require_unchanged(before, fingerprint(Labels({0}, {"a", "b"}), "root"), "here");
               }),
               HasSubstr("here: it has changed"));
+  EXPECT_THAT(before.text(), HasSubstr("3 pictures in 2 classes, names "));
+  EXPECT_NE(before.text(), fingerprint(Labels({0, 1, 0}, {"a", "b"}), "root").text());
   const vit::ConfigNode stored = vit::write_config(before);
   EXPECT_EQ(vit::read_config<Fingerprint>(vit::ConfigNode::parse(stored.to_yaml(), "stored")), before);
 }
@@ -139,7 +141,7 @@ TEST_F(Data, OpensSplits) {
   EXPECT_THAT(usage_error([&] { open({.num_classes = 1}); }), HasSubstr("num_classes is 1"));
   EXPECT_THAT(usage_error([&] { open({.dataset = "cifar10"}); }), HasSubstr("data_batch_1.bin"));
   write({"validation/c/1.jpg"});
-  EXPECT_THAT(usage_error([&] { open({}); }), HasSubstr("not in the training data"));
+  EXPECT_THAT(usage_error([&] { open({}); }), HasSubstr("classes that are not in the training data"));
 }
 
 TEST_F(Data, DividesWhatHasNoSplits) {

@@ -91,7 +91,8 @@ struct Gradients {
   }
 };
 
-void run(const KernelTable& table, const Problem& p, Gradients& g, bool accumulate = false) {
+void run(const KernelTable& table, const Problem& p, Gradients& g, bool accumulate = false,
+         const AttentionGradArgs* next = nullptr) {
   Guarded workspace(1, table.attention_grad_workspace_size(p.s.q_rows, p.s.kv_rows, p.s.qk_dim, p.s.v_dim), 0, true);
   AttentionGradArgs args;
   args.d_q = g.d_q.data();
@@ -123,6 +124,7 @@ void run(const KernelTable& table, const Problem& p, Gradients& g, bool accumula
   args.qk_dim = p.s.qk_dim;
   args.v_dim = p.s.v_dim;
   args.scale = p.scale;
+  args.next = next;
   table.attention_grad(args, workspace.data());
   EXPECT_TRUE(workspace.untouched_outside());
 }
@@ -171,6 +173,34 @@ TEST_P(AttentionGradTest, BiasAndMasksMatchOracle) {
       for (int64_t i = 5; kind == Bias::masked && i < s.q_rows; i += 6)
         for (int64_t d = 0; d < s.qk_dim; ++d) ASSERT_EQ(got.d_q.at(i, d), 0.0f) << "a fully masked query";
     }
+}
+
+TEST_P(AttentionGradTest, FetchingTheNextChangesNothing) {
+  for (const Shape& s : kShapes) {
+    SCOPED_TRACE(s);
+    const Problem p(s), other({300, 70, 48, 80});
+    Gradients got(p), expected(p);
+    AttentionGradArgs next;  // the operands alone: outputs are fetched in their own turn
+    next.q = other.q.data();
+    next.k = other.k.data();
+    next.v = other.v.data();
+    next.d_out = other.d_out.data();
+    next.out = other.out.data();
+    next.q_stride = other.q.stride();
+    next.k_stride = other.k.stride();
+    next.v_stride = other.v.stride();
+    next.d_out_stride = other.d_out.stride();
+    next.out_stride = other.out.stride();
+    next.q_rows = 300;
+    next.kv_rows = 70;
+    next.qk_dim = 48;
+    next.v_dim = 80;
+    run(table(), p, got, false, &next);
+    run(table(), p, expected);
+    expect_near(got.d_q, expected.d_q, [](int64_t, int64_t) { return 0.0; });
+    expect_near(got.d_k, expected.d_k, [](int64_t, int64_t) { return 0.0; });
+    expect_near(got.d_v, expected.d_v, [](int64_t, int64_t) { return 0.0; });
+  }
 }
 
 TEST_P(AttentionGradTest, PeakedScoresStayFinite) {
