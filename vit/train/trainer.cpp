@@ -196,7 +196,7 @@ class Run {
     if (ema_) ema_->update(everything(), step_);
     schedule_.finish_update(step_);
     if (step_ % config_.log_interval == 0) {
-      log({{"loss", running_.window()}, {"lr", last_lr_}, {"grad_norm", report.norm}}, "train/");
+      log(epoch_, {{"loss", running_.window()}, {"lr", last_lr_}, {"grad_norm", report.norm}}, "train/");
       running_.window_loss = running_.window_images = 0.0;
     }
   }
@@ -216,7 +216,7 @@ class Run {
     running_.epoch_loss = running_.epoch_images = 0.0;
     std::vector<Metric> values = {{"loss", report.loss}, {"lr", report.lr}};
     for (const auto& [name, value] : report.metrics) values.emplace_back(name == "loss" ? "val_loss" : name, value);
-    log(values, "epoch/");
+    log(report.epoch, values, "epoch/");
     events_->add(step_, {{"speed/images_per_s", report.images_per_s}, {"speed/waited_share", report.waited_share}});
     save(metric, report.is_best);
     report.seconds = epoch_timer_.seconds();
@@ -246,8 +246,8 @@ class Run {
     return std::nullopt;
   }
 
-  void log(const std::vector<Metric>& values, const std::string& prefix) {
-    log_->log({epoch_, step_, values});
+  void log(int64_t epoch, const std::vector<Metric>& values, const std::string& prefix) {
+    log_->log({epoch, step_, values});
     std::vector<Scalar> scalars;
     for (const auto& [name, value] : values) scalars.emplace_back(prefix + name, value);
     events_->add(step_, scalars);
