@@ -4,6 +4,7 @@
 #include <map>
 
 #include "apps/common.h"
+#include "datasets/format.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
 #include "vit/image/preprocess.h"
@@ -35,7 +36,7 @@ const std::map<std::string, std::function<Names()>>& lists() {
       {"image_processors", [] { return vit::Preprocessor::hugging_face_types(); }},
       {"precisions", [] { return precisions(); }},
       {"formats", [] { return vit::image_extensions(); }},
-      {"datasets", [] { return Names{"imagefolder"}; }},
+      {"datasets", [] { return datasets::dataset_registry().names(); }},
   };
   return all;
 }

@@ -14,7 +14,8 @@ namespace apps {
 
 struct PictureOptions {
   int64_t batch_size = 8;  ///< pictures that the model computes at once; pictures of unequal size go one size at a time
-  vit::DecodeOptions decode;  ///< for every picture
+  vit::DecodeOptions decode;                  ///< for every picture
+  std::function<vit::Image(int64_t)> load{};  ///< see vit::ImageLoaderOptions
 };
 
 /// The answer to one picture.

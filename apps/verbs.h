@@ -25,9 +25,11 @@ struct Verb {
 const std::vector<Verb>& verbs();
 
 Action add_classify(CLI::App& command, const CommonOptions& common);
+Action add_train(CLI::App& command, const CommonOptions& common);
 Action add_evaluate(CLI::App& command, const CommonOptions& common);
 Action add_verify(CLI::App& command, const CommonOptions& common);
 Action add_benchmark(CLI::App& command, const CommonOptions& common);
+Action add_doctor(CLI::App& command, const CommonOptions& common);
 Action add_info(CLI::App& command, const CommonOptions& common);
 
 /// Errors (usage) for a first argument that is no verb: one of later versions, or a slip of the pen.

@@ -1,6 +1,23 @@
 # Layers are OBJECT libraries, one per folder, that together make the library `vit`. Objects and not archives: a
 # registration at the end of a file is the only reference to that file, and a linker drops such members of an archive.
 
+# Adds what protoc makes of a folder's .proto files to a target; "vit/train/events.pb.h" is then includable.
+function(vitkit_add_protos name folder)
+  file(GLOB protos CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/${folder}/*.proto)
+  foreach(proto IN LISTS protos)
+    string(REGEX REPLACE "\\.proto$" ".pb" stem ${PROJECT_BINARY_DIR}/generated/${proto})
+    add_custom_command(
+      OUTPUT ${stem}.cc ${stem}.h
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/generated
+      COMMAND protobuf::protoc --cpp_out=${PROJECT_BINARY_DIR}/generated -I ${PROJECT_SOURCE_DIR} ${proto}
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+      DEPENDS ${PROJECT_SOURCE_DIR}/${proto}
+      VERBATIM)
+    set_source_files_properties(${stem}.cc PROPERTIES COMPILE_OPTIONS -w SKIP_LINTING ON)
+    target_sources(${name} PRIVATE ${stem}.cc ${stem}.h)
+  endforeach()
+endfunction()
+
 # Adds the OBJECT library of one layer from its folder's sources: "vit/core" becomes vit_core. An empty folder is
 # skipped. vit/kernels needs one object per instruction set, which cmake/KernelIsa.cmake knows how to make.
 function(vitkit_add_layer folder)
@@ -17,6 +34,7 @@ function(vitkit_add_layer folder)
     vitkit_add_kernels(${name})
   else()
     add_library(${name} OBJECT ${sources})
+    vitkit_add_protos(${name} ${folder})
   endif()
   target_link_libraries(${name} PRIVATE vitkit_settings vitkit_private_deps)
   target_compile_definitions(${name} PRIVATE VITKIT_VERSION="${PROJECT_VERSION}")
@@ -45,7 +63,7 @@ function(vitkit_add_library)
     target_link_libraries(
       vit INTERFACE "$<BUILD_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,vit_archive>>"
                     "$<INSTALL_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,vitkit::vit_archive>>"
-                    TBB::tbb yaml-cpp fmt::fmt JPEG::JPEG Threads::Threads ${CMAKE_DL_LIBS})
+                    TBB::tbb yaml-cpp fmt::fmt JPEG::JPEG ZLIB::ZLIB protobuf::libprotobuf-lite Threads::Threads ${CMAKE_DL_LIBS})
   endif()
   # Always C++: a library of objects only has no source of its own to tell the linker's language from.
   set_target_properties(${library} PROPERTIES OUTPUT_NAME vitkit LINKER_LANGUAGE CXX)

@@ -70,13 +70,13 @@ std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::stri
       continue;
     }
     if (const auto [other, is_new] = taken.emplace(*index, folder); !is_new)
-      vit::fail_usage("data: the folders '", other->second, "' and '", folder, "' are both class ", *index);
+      vit::fail_usage("data: the classes '", other->second, "' and '", folder, "' are both class ", *index);
     mapping.classes.push_back(*index);
   }
   if (mapping.classes.empty()) return std::nullopt;
   if (!unknown.empty())
-    vit::fail_usage("data: ", mapping.classes.size(), " folders map to the model's classes by ", name_of(rule),
-                    ", but ", unknown.size(), " do not: ", vit::joined(unknown, 20));
+    vit::fail_usage("data: ", mapping.classes.size(), " classes of the data map to the model's classes by ",
+                    name_of(rule), ", but ", unknown.size(), " do not: ", vit::joined(unknown, 20));
   return mapping;
 }
 
@@ -101,8 +101,8 @@ ClassMapping map_classes(const std::vector<std::string>& folders, const vit::Cla
   const auto by_name = [&](const std::string& folder) { return index.find(folder); };
   if (auto mapping = map_by(MappingRule::name, folders, by_name)) return *mapping;
   if (static_cast<int64_t>(folders.size()) > labels.size())
-    vit::fail_usage("data: there are ", folders.size(), " class folders, but the model has ", labels.size(),
-                    " classes; the folders begin with ", vit::joined(folders, 5));
+    vit::fail_usage("data: there are ", folders.size(), " classes, but the model has ", labels.size(),
+                    " classes; the first are ", vit::joined(folders, 5));
   ClassMapping mapping{.rule = MappingRule::rank, .classes = std::vector<int64_t>(folders.size())};
   std::iota(mapping.classes.begin(), mapping.classes.end(), int64_t{0});
   return mapping;

@@ -1,4 +1,4 @@
-// Which class of a model a folder of pictures is.
+// Which class of a model a class of the data (a folder of pictures, a label) is.
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "datasets/augment_random.h"
+#include "datasets/label_check.h"
 #include "datasets/loader_store.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
@@ -266,24 +267,22 @@ void Loader::report_bad(const std::vector<int64_t>& indices, const std::vector<s
             " allows; repair or remove them, or raise it. They begin with:", named);
 }
 
-std::vector<int64_t> labels_of(const Dataset& dataset) {
+namespace {
+
+/// The class of each picture. Errors (usage): no pictures; a class outside of class_names().
+std::vector<int64_t> checked_labels(const Dataset& dataset) {
   if (dataset.size() < 1) vit::fail_usage("data: there are no pictures");
-  const auto classes = static_cast<int64_t>(dataset.class_names().size());
-  std::vector<int64_t> labels;
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    labels.push_back(dataset.label(i));
-    if (labels.back() < 0 || labels.back() >= classes)
-      vit::fail_usage("data: ", dataset.source(i), " has class ", labels.back(), ", but there are ", classes,
-                      " classes");
-  }
-  return labels;
+  require_labels(dataset, "data");
+  return labels_of(dataset);
 }
+
+}  // namespace
 
 std::unique_ptr<Loader> make_train_loader(const Dataset& dataset, const vit::Preprocessor& preprocessor,
                                           const AugmentConfig& augment, const SamplerConfig& sampler,
                                           const LoaderConfig& loader, uint64_t seed) {
   const auto classes = static_cast<int64_t>(dataset.class_names().size());
-  return std::make_unique<Loader>(dataset, Sampler(sampler, labels_of(dataset), classes, seed),
+  return std::make_unique<Loader>(dataset, Sampler(sampler, checked_labels(dataset), classes, seed),
                                   std::make_shared<TrainTransform>(augment, preprocessor), Mixer(augment, classes),
                                   loader, seed);
 }
@@ -294,7 +293,7 @@ std::unique_ptr<Loader> make_eval_loader(const Dataset& dataset, const vit::Prep
   config.drop_last = false;
   SamplerConfig sequential;
   sequential.sampler = "sequential";
-  const Sampler in_order(sequential, labels_of(dataset), static_cast<int64_t>(dataset.class_names().size()), 0);
+  const Sampler in_order(sequential, checked_labels(dataset), static_cast<int64_t>(dataset.class_names().size()), 0);
   return std::make_unique<Loader>(dataset, in_order, std::make_shared<EvalTransform>(preprocessor), std::nullopt,
                                   config, 0);
 }

@@ -86,9 +86,6 @@ class Loader : public vit::BatchSource {
   std::function<void(const BadPicture&)> on_bad_picture_;
 };
 
-/// The class of each picture, without reading any. Errors (usage): no pictures; a class outside of class_names().
-std::vector<int64_t> labels_of(const Dataset& dataset);
-
 /// Shuffled (or as `sampler` says), augmented and mixed batches. `preprocessor` is the model's: its input size and
 /// normalisation. Errors (usage): what the parts refuse.
 std::unique_ptr<Loader> make_train_loader(const Dataset& dataset, const vit::Preprocessor& preprocessor,

@@ -70,7 +70,7 @@ TEST_F(EvaluateVerb, RefusesDataThatDoNotFit) {
   std::filesystem::create_directories(dir_ / "data" / "val" / "unicorn");
   expect_refused(evaluate({"--data", path("data")}), "unicorn");
   for (const char* folder : {"1", "2", "3", "4", "5", "6"}) jpeg(std::string("more/") + folder + "/a.jpg");
-  expect_refused(evaluate({"--data", path("more")}), "6 class folders, but the model has 5 classes");
+  expect_refused(evaluate({"--data", path("more")}), "6 classes, but the model has 5 classes");
   std::filesystem::create_directories(dir_ / "empty" / "cat");
   expect_refused(evaluate({"--data", path("empty")}), "no picture");
   expect_refused(run_vitkit({"evaluate", "--data", path("data")}), "--model is missing");
@@ -87,6 +87,21 @@ TEST_F(EvaluateVerb, MapsByRankAndByWnid) {
       run_vitkit({"evaluate", "--model", path("thousand"), "--data", path("wnid"), "--format", "json"});
   ASSERT_EQ(wnid.status, 0) << wnid.err;
   EXPECT_EQ(records(wnid).at(0)["mapping"], "wnid");
+}
+
+TEST_F(EvaluateVerb, ReadsOtherFormats) {
+  std::string batch;
+  for (const char label : {'\3', '\5', '\3'}) batch += label + std::string(3072, static_cast<char>(40 * label));
+  dir_.write("cifar/test_batch.bin", batch);
+  expect_refused(evaluate({"--data", path("cifar")}), "10 classes, but the model has 5 classes");
+  const CommandResult result = evaluate({"--data", "manifest:" + path("data/list.csv")});
+  expect_refused(result, "list.csv");
+  dir_.write("data/list.csv", "path,label\nval/cat/0.jpg,1\nval/dog/1.jpg,0\n");
+  const std::string names = dir_.write("names.yaml", "[dog, cat]").string();
+  const CommandResult table = evaluate({"--data", path("data/list.csv"), "--class-map", names, "--format", "json"});
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_EQ(records(table).at(0)["images"], 2);
+  EXPECT_EQ(records(table).at(0)["mapping"], "name");
 }
 
 }  // namespace

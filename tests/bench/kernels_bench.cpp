@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -139,6 +140,65 @@ void attention(benchmark::State& state) {
   });
 }
 
+/// Arguments: m, n, k, threads: the gradient of a weight [m, n] over k tokens.
+void gemm_transposed(benchmark::State& state) {
+  const vk::KernelTable& table = vk::kernels();
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  vit::set_num_threads(static_cast<int>(state.range(3)));
+  Buffer a(k * m), b(k * n), c(m * n);
+  const vk::GemmTransposedArgs args{c.data(), n, a.data(), m, b.data(), n, n, k, false};
+  const vk::GemmGrid grid = vk::gemm_grid(table, m, n, k, vit::num_threads());
+  measure(state, 2.0 * static_cast<double>(m * n * k), [&] {
+    vit::parallel_for(grid.parts(),
+                      [&](int64_t part) { table.gemm_transposed(args, vk::gemm_part(table, grid, m, n, part)); });
+  });
+}
+
+/// Arguments: pictures, tokens, heads of 64, threads. Five products; reads and writes packed qkv [B, N, 3, H, D].
+void attention_grad(benchmark::State& state) {
+  const vk::KernelTable& table = vk::kernels();
+  const int64_t pictures = state.range(0), tokens = state.range(1), heads = state.range(2), dim = 64;
+  const int64_t width = heads * dim, rows = pictures * tokens;
+  vit::set_num_threads(static_cast<int>(state.range(3)));
+  Buffer qkv(rows * 3 * width), d_qkv(rows * 3 * width), out(rows * width), d_out(rows * width), lse(tokens);
+  std::fill_n(lse.data(), tokens, std::log(static_cast<float>(tokens)) + 0.1f);
+  const int64_t threads = vit::num_threads();
+  std::vector<std::unique_ptr<Buffer>> scratch;
+  for (int64_t i = 0; i < threads; ++i)
+    scratch.push_back(std::make_unique<Buffer>(table.attention_grad_workspace_size(tokens, tokens, dim, dim)));
+  vk::AttentionGradArgs args;
+  args.d_q_stride = args.d_k_stride = args.d_v_stride = args.q_stride = args.k_stride = args.v_stride = 3 * width;
+  args.d_out_stride = args.out_stride = width;
+  args.lse = lse.data();
+  args.q_rows = args.kv_rows = tokens;
+  args.qk_dim = args.v_dim = dim;
+  args.scale = 0.125f;
+  const auto head = [&](int64_t index) {
+    const int64_t row = index / heads * tokens, col = index % heads * dim;
+    vk::AttentionGradArgs one = args;
+    one.q = qkv.data() + row * 3 * width + col;
+    one.k = one.q + width;
+    one.v = one.q + 2 * width;
+    one.d_q = d_qkv.data() + row * 3 * width + col;
+    one.d_k = one.d_q + width;
+    one.d_v = one.d_q + 2 * width;
+    one.out = out.data() + row * width + col;
+    one.d_out = d_out.data() + row * width + col;
+    return one;
+  };
+  measure(state, 10.0 * static_cast<double>(pictures * tokens * tokens * width), [&] {
+    vit::parallel_for(threads, [&](int64_t part) {
+      const vit::Range range = vit::part_range(pictures * heads, threads, part);
+      for (int64_t i = range.begin; i < range.end; ++i) {
+        vk::AttentionGradArgs one = head(i);
+        const vk::AttentionGradArgs next = head(std::min(i + 1, range.end - 1));
+        one.next = &next;
+        table.attention_grad(one, scratch[static_cast<std::size_t>(part)]->data());
+      }
+    });
+  });
+}
+
 /// Arguments: rows, columns. Bandwidth, not arithmetic, is what these are made of.
 void layer_norm(benchmark::State& state) {
   const int64_t rows = state.range(0), cols = state.range(1);
@@ -154,6 +214,59 @@ void gelu(benchmark::State& state) {
   Buffer x(count), y(count);
   for (auto _ : state) vk::kernels().activation(y.data(), x.data(), count, vk::Activation::gelu);
   state.SetItemsProcessed(state.iterations() * count);
+}
+
+void layer_norm_grad(benchmark::State& state) {
+  const int64_t rows = state.range(0), cols = state.range(1);
+  Buffer x(rows * cols), d_y(rows * cols), d_x(rows * cols), mean(rows), rstd(rows), gamma(cols), sums(2 * cols);
+  for (auto _ : state)
+    vk::kernels().layer_norm_grad(d_x.data(), cols, sums.data(), sums.data() + cols, d_y.data(), cols, x.data(), cols,
+                                  mean.data(), rstd.data(), gamma.data(), rows, cols);
+  state.SetBytesProcessed(state.iterations() * rows * cols * 12);
+}
+
+void gelu_grad(benchmark::State& state) {
+  const int64_t count = state.range(0);
+  Buffer x(count), d_y(count), d_x(count);
+  for (auto _ : state) vk::kernels().activation_grad(d_x.data(), d_y.data(), x.data(), count, vk::Activation::gelu);
+  state.SetItemsProcessed(state.iterations() * count);
+}
+
+void sum_rows(benchmark::State& state) {
+  const int64_t rows = state.range(0), cols = state.range(1);
+  Buffer x(rows * cols), y(cols);
+  for (auto _ : state) vk::kernels().sum_rows(y.data(), x.data(), cols, rows, cols, false);
+  state.SetBytesProcessed(state.iterations() * rows * cols * 4);
+}
+
+void adamw(benchmark::State& state) {
+  const int64_t count = state.range(0);
+  Buffer p(count), m(count), v(count), g(count);
+  for (int64_t i = 0; i < count; ++i) v.data()[i] = std::abs(v.data()[i]);
+  vk::AdamWStep step;
+  step.step_size = 1e-6f;
+  for (auto _ : state) vk::kernels().adamw(p.data(), m.data(), v.data(), g.data(), count, step);
+  state.SetBytesProcessed(state.iterations() * count * 28);
+}
+
+/// Weights of one block of ViT-Ti (batch of 64 pictures of 8 x 8 patches) and of ViT-S (8 of 14 x 14).
+void gemm_transposed_shapes(benchmark::internal::Benchmark* bench) {
+  for (int64_t threads : {1, 2})
+    for (int64_t width : {192, 384}) {
+      const int64_t k = width == 192 ? 4160 : 1576;
+      bench->Args({3 * width, width, k, threads});
+      bench->Args({width, width, k, threads});
+      bench->Args({4 * width, width, k, threads});
+      bench->Args({width, 4 * width, k, threads});
+    }
+}
+
+void attention_grad_shapes(benchmark::internal::Benchmark* bench) {
+  for (int64_t threads : {1, 2}) {
+    bench->Args({64, 65, 3, threads});
+    bench->Args({8, 197, 6, threads});
+    bench->Args({1, 1024, 12, threads});
+  }
 }
 
 void gemm_shapes(benchmark::internal::Benchmark* bench) {
@@ -184,7 +297,21 @@ BENCHMARK(attention)
     ->Apply(attention_shapes)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
+BENCHMARK(gemm_transposed)
+    ->ArgNames({"m", "n", "k", "threads"})
+    ->Apply(gemm_transposed_shapes)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(attention_grad)
+    ->ArgNames({"pictures", "n", "heads", "threads"})
+    ->Apply(attention_grad_shapes)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(layer_norm)->Args({197, 768})->Args({1576, 768});
+BENCHMARK(layer_norm_grad)->Args({197, 768})->Args({4160, 192});
+BENCHMARK(gelu_grad)->Arg(197 * 768)->Arg(4160 * 768);
+BENCHMARK(sum_rows)->Args({4160, 192})->Args({4160, 768});
+BENCHMARK(adamw)->Arg(100000)->Arg(5500000);
 BENCHMARK(gelu)->Arg(197 * 768);
 
 }  // namespace

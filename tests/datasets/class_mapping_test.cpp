@@ -40,7 +40,7 @@ TEST(ClassMapping, RefusesHalves) {
               HasSubstr("dog"))
       << "two classes have the name";
   EXPECT_THAT(usage_error([] { map_classes({"Cat", "cat"}, animals()); }), HasSubstr("both class 0"));
-  EXPECT_THAT(usage_error([] { map_classes({"1", "2", "3", "4", "5"}, animals()); }), HasSubstr("5 class folders"));
+  EXPECT_THAT(usage_error([] { map_classes({"1", "2", "3", "4", "5"}, animals()); }), HasSubstr("5 classes"));
 }
 
 TEST(ClassMapping, ByWnidForAThousandClasses) {

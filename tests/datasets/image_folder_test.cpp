@@ -34,7 +34,7 @@ TEST(ImageFolder, ListsClassesAndPicturesInOrder) {
   const ImageFolder dataset = open_image_folder(dir.path().string());
   EXPECT_THAT(dataset.folders, ElementsAre("10", "9", "a", "b", "empty")) << "sorted by bytes, as Python does";
   EXPECT_THAT(listing(dataset), ElementsAre("0:10/z.jpg", "1:9/y.jpg", "2:a/deep/x.jpeg", "3:b/1.PNG", "3:b/2.jpg"));
-  EXPECT_EQ(listing(open_image_folder("imagefolder:" + dir.path().string())), listing(dataset));
+  EXPECT_THAT(dataset.skipped, ElementsAre((dir / "a" / "notes.txt").string()));
 }
 
 TEST(ImageFolder, ChoosesTheSplit) {
@@ -45,19 +45,26 @@ TEST(ImageFolder, ChoosesTheSplit) {
   EXPECT_THAT(listing(open_image_folder(root, "val")), ElementsAre("0:a/2.jpg"));
   EXPECT_THAT(listing(open_image_folder(root, "train")), ElementsAre("0:a/1.jpg"));
   EXPECT_THAT(listing(open_image_folder(root + "/test", "val")), ElementsAre("0:a/3.jpg")) << "no splits below it";
-  EXPECT_FALSE(open_image_folder(root + "/test", "val").has_splits);
-  EXPECT_TRUE(open_image_folder(root, "test").has_splits);
+  EXPECT_EQ(open_image_folder(root + "/test", "val").split, "");
+  EXPECT_EQ(open_image_folder(root, "val").split, "validation");
   EXPECT_THAT(usage_error([&] { open_image_folder(root, "holdout"); }), HasSubstr("found: train, validation, test"));
   std::filesystem::remove_all(dir / "validation");
   EXPECT_THAT(listing(open_image_folder(root)), ElementsAre("0:a/3.jpg"));
   EXPECT_THAT(usage_error([&] { open_image_folder(root, "val"); }), HasSubstr("no split val"));
 }
 
+TEST(ImageFolder, AClassMayBeCalledAsASplit) {
+  const TempDir dir;
+  for (const char* file : {"train/1.jpg", "bus/2.jpg"}) dir.write(file, "x");
+  EXPECT_THAT(open_image_folder(dir.path().string()).folders, ElementsAre("bus", "train"));
+  std::filesystem::remove_all(dir / "bus");
+  EXPECT_THAT(usage_error([&] { open_image_folder(dir.path().string(), "train"); }), HasSubstr("no class folders"));
+}
+
 TEST(ImageFolder, RefusesWhatIsNoDataset) {
   const TempDir dir;
   const std::string root = dir.path().string();
   EXPECT_THAT(usage_error([&] { open_image_folder(root + "/none"); }), HasSubstr("no such folder"));
-  EXPECT_THAT(usage_error([&] { open_image_folder("coco:" + root); }), HasSubstr("folders of classes"));
   EXPECT_THAT(usage_error([&] { open_image_folder(root); }), HasSubstr("no class folders"));
   dir.write("a/readme.txt", "x");
   EXPECT_THAT(usage_error([&] { open_image_folder(root); }), HasSubstr("no picture"));

@@ -56,6 +56,28 @@ TEST_P(Loader, YieldsEverythingInOrderWithErrorsInPlace) {
   }
 }
 
+TEST_P(Loader, TakesItemsThatAreNoFiles) {
+  int fed = 0;
+  const auto feed = [&](SourceItem& item) {
+    item = {.path = "item " + std::to_string(fed), .error = {}};
+    return fed++ < 40;
+  };
+  const auto load = [](int64_t number) {
+    check(number != 7, "item 7: out of order");
+    return test::picture(1, 1, std::vector<uint8_t>(3, static_cast<uint8_t>(number)));
+  };
+  ImageLoader loader(feed, plain(), {.decode = {}, .window = 9, .load = load});
+  LoadedImage image;
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(loader.next(image));
+    EXPECT_EQ(image.error, i == 7 ? "out of order" : "");
+    if (i != 7) {
+      EXPECT_EQ(image.pixels.f32()[0], static_cast<float>(i));
+    }
+  }
+  EXPECT_FALSE(loader.next(image));
+}
+
 TEST_P(Loader, ReadsNoFurtherAheadThanItsWindow) {
   const std::string path = dir_.write("p.ppm", numbered(1)).string();
   int fed = 0;

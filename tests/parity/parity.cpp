@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/parity/gradient_case.h"
 #include "tests/parity/preprocess_case.h"
 #include "vit/core/check.h"
 #include "vit/io/checkpoint.h"
@@ -67,12 +68,35 @@ Outcome run_preprocess_case(const fs::path& dir) {
   return outcome;
 }
 
+Outcome run_gradient_case(const fs::path& dir, std::vector<vit::GradientResult> (*run)(const fs::path&)) {
+  const std::vector<vit::GradientResult> results = run(dir);
+  Outcome outcome{!results.empty(), std::to_string(results.size()) + " tensors"};
+  double worst = 0.0;
+  for (const vit::GradientResult& result : results) {
+    worst = std::max(worst, result.max_abs / result.limit);
+    if (result.ok()) continue;
+    outcome.passed = false;
+    outcome.detail += vit::str("; ", result.name, ": max_abs ", result.max_abs, " limit ", result.limit);
+  }
+  outcome.detail += vit::str(", worst at ", std::round(1000.0 * worst) / 10.0, " % of its tolerance");
+  return outcome;
+}
+
 /// The families, by the prefix of their cases' names; the longest that fits is taken.
 const std::map<std::string, std::function<Outcome(const fs::path&)>>& families() {
   static const std::map<std::string, std::function<Outcome(const fs::path&)>> known = {
-      {"A1", run_model_case}, {"A2", run_model_case},    {"A3", run_model_case},  {"A7", run_model_case},
-      {"B1", run_model_case}, {"B8b", run_model_case},   {"B8c", run_model_case}, {"B8d", run_model_case},
-      {"E1", run_model_case}, {"D", run_preprocess_case}};
+      {"A1", run_model_case},
+      {"A2", run_model_case},
+      {"A3", run_model_case},
+      {"A7", run_model_case},
+      {"B1", run_model_case},
+      {"B8b", run_model_case},
+      {"B8c", run_model_case},
+      {"B8d", run_model_case},
+      {"E1", run_model_case},
+      {"D", run_preprocess_case},
+      {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
+      {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;
 }
 

@@ -131,6 +131,16 @@ Var taps_outermost(Context& ctx, const Var& weight);
 /// N, C].
 Var join_tokens(Context& ctx, const Var& prefix, const Var& x, const Var& pos);
 
+/// One sequence after the other: a [B or 1, Na, C], b [B or 1, Nb, C] -> [B, Na + Nb, C]; what has a batch of 1 is
+/// repeated.
+Var concat_tokens(Context& ctx, const Var& a, const Var& b);
+
+/// Entries [begin, end) of the first axis, such as rows of a weight.
+Var slice_rows(Context& ctx, const Var& x, int64_t begin, int64_t end);
+
+/// Columns [begin, end) of the last axis: [..., C] -> [..., end - begin].
+Var slice_features(Context& ctx, const Var& x, int64_t begin, int64_t end);
+
 /// Concatenation along the last axis: a [B, Ca], b [B, Cb] -> [B, Ca + Cb].
 Var concat_features(Context& ctx, const Var& a, const Var& b);
 

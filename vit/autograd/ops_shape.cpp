@@ -87,6 +87,59 @@ Var join_tokens(Context& ctx, const Var& prefix, const Var& x, const Var& pos) {
   });
 }
 
+Var concat_tokens(Context& ctx, const Var& a, const Var& b) {
+  StageTimer timer(ctx.profile, "concat_tokens");
+  check_tokens("concat_tokens", a);
+  check_tokens("concat_tokens", b);
+  const int64_t batch = std::max(a.size(0), b.size(0)), channels = a.size(2), left = a.size(1), right = b.size(1);
+  check(b.size(2) == channels && (a.size(0) == batch || a.size(0) == 1) && (b.size(0) == batch || b.size(0) == 1),
+        "concat_tokens: ", a.shape(), " and ", b.shape(), " do not match");
+  Tensor y = ctx.arena.empty({batch, left + right, channels});
+  for (int64_t i = 0; i < batch; ++i) {
+    float* out = y.f32() + i * (left + right) * channels;
+    copy_floats(out, a.value().f32() + (a.size(0) == 1 ? 0 : i) * left * channels, left * channels);
+    copy_floats(out + left * channels, b.value().f32() + (b.size(0) == 1 ? 0 : i) * right * channels, right * channels);
+  }
+  report_traffic(ctx, "concat_tokens", 2.0 * static_cast<double>(y.numel()));
+  if (!recording(ctx, {&a, &b})) return y;
+  return ctx.tape->record(std::move(y), {a, b}, [a, b, left, right](Tape& tape, const Tensor& d_y) {
+    const auto give = [&](const Var& input, int64_t begin, int64_t end) {
+      if (!input.requires_grad()) return;
+      const Tensor part = tokens_of(tape, d_y, begin, end);
+      tape.accumulate(input, input.size(0) == d_y.size(0) ? part : sum_over_batch(tape, part).view(input.shape()));
+    };
+    give(a, 0, left);
+    give(b, left, left + right);
+  });
+}
+
+Var slice_rows(Context& ctx, const Var& x, int64_t begin, int64_t end) {
+  Tensor y = x.value().slice(begin, end);
+  if (!recording(ctx, {&x})) return y;
+  return ctx.tape->record(std::move(y), {x}, [x, begin, end](Tape& tape, const Tensor& d_y) {
+    Tensor d_x = tape.zeros(x.shape());
+    copy_floats(d_x.slice(begin, end).f32(), d_y.f32(), d_y.numel());
+    tape.accumulate(x, std::move(d_x));
+  });
+}
+
+Var slice_features(Context& ctx, const Var& x, int64_t begin, int64_t end) {
+  StageTimer timer(ctx.profile, "slice_features");
+  const int64_t width = x.size(-1), kept = end - begin, rows = x.shape().rows();
+  check(0 <= begin && begin <= end && end <= width, "slice_features: [", begin, ", ", end, ") is outside ", x.shape());
+  std::vector<int64_t> extents(x.shape().begin(), x.shape().end());
+  extents.back() = kept;
+  Tensor y = ctx.arena.empty(Shape(extents));
+  for (int64_t row = 0; row < rows; ++row)
+    copy_floats(y.f32() + row * kept, x.value().f32() + row * width + begin, kept);
+  if (!recording(ctx, {&x})) return y;
+  return ctx.tape->record(std::move(y), {x}, [x, begin, width, kept, rows](Tape& tape, const Tensor& d_y) {
+    Tensor d_x = tape.zeros(x.shape());
+    for (int64_t row = 0; row < rows; ++row) copy_floats(d_x.f32() + row * width + begin, d_y.f32() + row * kept, kept);
+    tape.accumulate(x, std::move(d_x));
+  });
+}
+
 Var concat_features(Context& ctx, const Var& a, const Var& b) {
   check(a.value().rank() == 2 && b.value().rank() == 2 && a.size(0) == b.size(0), "concat_features: ", a.shape(),
         " and ", b.shape(), " do not match");

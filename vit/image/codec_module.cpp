@@ -20,7 +20,7 @@ constexpr const char* kModuleFile = "libvitkit_codecs.so";
 std::vector<std::string> candidates() {
   if (const char* chosen = std::getenv("VITKIT_CODECS"); chosen && *chosen) return {chosen};
   Dl_info self{};
-  check(dladdr(reinterpret_cast<void*>(&codec_decode_function), &self) && self.dli_fname,
+  check(dladdr(reinterpret_cast<void*>(&codecs), &self) && self.dli_fname,
         "image codecs: cannot tell where the library itself lies");
   std::error_code ignored;
   const std::filesystem::path file = std::filesystem::canonical(self.dli_fname, ignored);
@@ -28,7 +28,7 @@ std::vector<std::string> candidates() {
   return {folder / "vitkit" / kModuleFile, folder / kModuleFile, folder.parent_path() / "lib" / "vitkit" / kModuleFile};
 }
 
-VitkitCodecsDecodeFunction load() {
+const VitkitCodecs* load() {
   std::string tried;
   for (const std::string& path : candidates()) {
     // Never closed: OpenCV's libraries do not survive being unloaded while their threads' data are alive.
@@ -38,33 +38,33 @@ VitkitCodecsDecodeFunction load() {
       continue;
     }
     const auto version = reinterpret_cast<VitkitCodecsVersionFunction>(dlsym(module, kVitkitCodecsVersionName));
-    const auto decode = reinterpret_cast<VitkitCodecsDecodeFunction>(dlsym(module, kVitkitCodecsDecodeName));
-    check(version && decode && version() == kVitkitCodecsVersion, "image codecs: ", path,
+    const auto table = reinterpret_cast<VitkitCodecsTableFunction>(dlsym(module, kVitkitCodecsTableName));
+    check(version && table && version() == kVitkitCodecsVersion, "image codecs: ", path,
           " belongs to another version of the toolkit");
-    return decode;
+    return table();
   }
   fail("image codecs: the module ", kModuleFile, " cannot be loaded; tried:", tried);
 }
 
 }  // namespace
 
-VitkitCodecsDecodeFunction codec_decode_function() {
+const VitkitCodecs& codecs() {
   struct Loaded {
-    VitkitCodecsDecodeFunction decode = nullptr;
+    const VitkitCodecs* table = nullptr;
     std::string error;
   };
   // A static's initialiser runs once, whatever the number of threads; later callers wait for it.
   static const Loaded loaded = [] {
     Loaded result;
     try {
-      result.decode = load();
+      result.table = load();
     } catch (const std::exception& error) {
       result.error = error.what();
     }
     return result;
   }();
-  if (!loaded.decode) fail(loaded.error);
-  return loaded.decode;
+  if (!loaded.table) fail(loaded.error);
+  return *loaded.table;
 }
 
 }  // namespace vit::detail

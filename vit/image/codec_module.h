@@ -5,8 +5,8 @@
 
 namespace vit::detail {
 
-/// The module's decode function. The environment variable VITKIT_CODECS names another file. Errors: the module is not
-/// found or does not load; the message has the places that were tried. Thread-safe; failure is remembered.
-VitkitCodecsDecodeFunction codec_decode_function();
+/// The module's functions. The environment variable VITKIT_CODECS names another file. Errors: the module is not found
+/// or does not load; the message has the places that were tried. Thread-safe; failure is remembered.
+const VitkitCodecs& codecs();
 
 }  // namespace vit::detail

@@ -40,12 +40,11 @@ Image decode_by_module(std::span<const std::byte> bytes, const ImageHeader& head
       if (patched[header.straight_alpha_at + i] == std::byte{2}) patched[header.straight_alpha_at + i] = std::byte{1};
     bytes = patched;
   }
-  const VitkitCodecsDecodeFunction decode = detail::codec_decode_function();
   Image image;
   const VitkitPixelSink sink{&image, allocate_image};
   char message[256] = "";
-  const int failed =
-      decode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), &sink, message, sizeof(message));
+  const int failed = detail::codecs().decode(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), &sink,
+                                             message, sizeof(message));
   check(!failed, name, ": damaged ", name_of(header.format), ": ", message);
   return image;
 }
@@ -105,7 +104,7 @@ Image load_image(const std::string& path, const DecodeOptions& options) {
 
 void preload_codecs() noexcept {
   try {
-    detail::codec_decode_function();
+    detail::codecs();
   } catch (...) {  // reported, with the reason, by the first decode that needs the module
   }
 }

@@ -2,8 +2,10 @@
 // register tile is that of gemm.inl.h turned round: its M rows of c are M neighbouring columns of a, so that one k
 // needs M broadcasts from one or two cache lines of a and one row of b.
 //
-// k runs in blocks: a block of one panel of b is copied to the stack (rows of b lie a whole matrix row apart, which
-// costs a TLB entry and an L1 set each), and c collects the blocks' sums, in order. See docs/kernels.md.
+// k runs in blocks, so that a block of a and c's rows stay in L2 while all panels pass. A block of one panel of b is
+// copied to the stack (rows of b lie a whole matrix row apart, which costs a TLB entry and an L1 set each), and c
+// collects the blocks' sums, in order. What the hardware does not foresee is fetched ahead: the lines of c that a tile
+// will add to, and, evenly over the tiles, the next block of b. See docs/kernels.md for what each brings.
 #pragma once
 
 #include "vit/kernels/gemm.inl.h"
@@ -14,6 +16,14 @@ namespace vit::kernels {
 namespace {
 
 inline constexpr int64_t kTransposedBlock = 256;  ///< k per block: a panel of b is 64 KB on AVX-512
+inline constexpr int64_t kTransposedRows = 384;   ///< rows of c, columns of a, that all panels meet before the next
+inline constexpr int64_t kTransposedStep = 16;    ///< k per turn of the tile's loop
+
+/// Rows that a tile fetches into L2 while it multiplies, one per kTransposedStep of k. Nothing is read through it.
+struct Ahead {
+  const float* row;
+  int64_t stride;
+};
 
 /// One value of k: row k of b and M columns of a.
 template <class S, int M, int NV>
@@ -30,37 +40,40 @@ VITKIT_INLINE void transposed_step(typename S::V (&acc)[M][NV], const float* a_k
   }
 }
 
-/// c [M, NV vectors] = a [k, M]^T * b [k, NV vectors], added to c when `add`. Rows of b and c are aligned, their
-/// strides whole vectors.
+/// c [M, NV vectors] = a [k, M]^T * b [k, NV vectors], added to c when `add`. Rows of b are aligned, their stride whole
+/// vectors; c has any alignment.
 template <class S, int M, int NV>
 void tile_transposed(float* c, int64_t c_stride, const float* a, int64_t a_stride, const float* b, int64_t b_stride,
-                     int64_t k, bool add) {
+                     int64_t k, bool add, Ahead ahead) {
+  constexpr int kLines = (NV * S::kWidth + kLine - 1) / kLine;
   typename S::V acc[M][NV];
   clear<S>(acc);
-  if (add) {
-    VITKIT_UNROLL
-    for (int i = 0; i < M; ++i) {
-      VITKIT_UNROLL
-      for (int j = 0; j < NV; ++j) acc[i][j] = S::load_aligned(c + i * c_stride + j * S::kWidth);
-    }
-  }
   int64_t kk = 0;
-  for (; kk + 4 <= k; kk += 4) {
-    transposed_step<S>(acc, a, b);
-    transposed_step<S>(acc, a + a_stride, b + b_stride);
-    transposed_step<S>(acc, a + 2 * a_stride, b + 2 * b_stride);
-    transposed_step<S>(acc, a + 3 * a_stride, b + 3 * b_stride);
-    a += 4 * a_stride;
-    b += 4 * b_stride;
+  for (; kk + kTransposedStep <= k; kk += kTransposedStep) {
+    VITKIT_UNROLL
+    for (int i = 0; i < kTransposedStep; ++i) {
+      if (i % 4 == 0 && i / 4 < kLines) prefetch_l2(ahead.row + i / 4 * kLine);
+      transposed_step<S>(acc, a, b);
+      a += a_stride;
+      b += b_stride;
+    }
+    ahead.row += ahead.stride;
   }
   for (; kk < k; ++kk, a += a_stride, b += b_stride) transposed_step<S>(acc, a, b);
-  store_all<S>(c, c_stride, acc);
+  VITKIT_UNROLL
+  for (int i = 0; i < M; ++i) {
+    VITKIT_UNROLL
+    for (int j = 0; j < NV; ++j) {
+      float* c_ij = c + i * c_stride + j * S::kWidth;
+      S::store(c_ij, add ? S::load(c_ij) + acc[i][j] : acc[i][j]);
+    }
+  }
 }
 
 /// Tile functions by rows and vectors.
 template <class S>
 struct TransposedTiles {
-  using Function = void (*)(float*, int64_t, const float*, int64_t, const float*, int64_t, int64_t, bool);
+  using Function = void (*)(float*, int64_t, const float*, int64_t, const float*, int64_t, int64_t, bool, Ahead);
 
   template <int M = S::kTileRows, int NV = S::kPanelVectors>
   static Function get(int64_t m, int64_t nv) {
@@ -74,28 +87,53 @@ struct TransposedTiles {
   }
 };
 
+/// Rows [m0, m1) times panel p of k values, with the panel's block of b packed: c = or += their sum. `next` are the
+/// rows of the block of b that comes after this one.
+template <class S>
+void transposed_block(const GemmTransposedArgs& args, int64_t m0, int64_t m1, int64_t p, int64_t k0, int64_t k,
+                      const float* b_block, Ahead next) {
+  alignas(64) float buffer[S::kTileRows * kPanelWidth<S>];
+  const Panel<S> panel(args.n, p);
+  const RowTiles<S> tiles(m0, m1);
+  const bool add = args.accumulate || k0 > 0;
+  Epilogue epilogue;
+  epilogue.accumulate = add;
+  for (int64_t t = 0; t < tiles.count; ++t) {
+    const int64_t row = tiles.first_row(t), rows = tiles.first_row(t + 1) - row;
+    const auto tile = TransposedTiles<S>::get(rows, panel.vectors);
+    const float* a = args.a + k0 * args.a_stride + row;
+    float* c = args.c + row * args.c_stride + p * kPanelWidth<S>;
+    prefetch_tile(c, args.c_stride, rows, panel.cols);
+    const int64_t first = t * (kTransposedBlock / kTransposedStep);
+    const Ahead ahead =
+        first < kTransposedBlock ? Ahead{next.row + first * next.stride, next.stride} : Ahead{b_block, 0};
+    if (panel.cols == panel.width()) {
+      tile(c, args.c_stride, a, args.a_stride, b_block, panel.width(), k, add, ahead);
+    } else {
+      tile(buffer, panel.width(), a, args.a_stride, b_block, panel.width(), k, false, ahead);
+      finish_tile<S>(c, args.c_stride, buffer, panel.width(), rows, panel.cols, epilogue);
+    }
+  }
+}
+
 template <class S>
 void gemm_transposed(const GemmTransposedArgs& args, const GemmPart& part) {
   alignas(64) float b_block[kTransposedBlock * kPanelWidth<S>];
-  alignas(64) float tile[S::kTileRows * kPanelWidth<S>];
-  const RowTiles<S> tiles(part.m0, part.m1);
-  Epilogue epilogue;
-  for (int64_t p = part.p0; p < part.p1; ++p) {
-    const Panel<S> panel(args.n, p);
-    const int64_t col = p * kPanelWidth<S>;
-    // Once even for k = 0: the sum over nothing is zero.
-    for (int64_t k0 = 0; k0 == 0 || k0 < args.k; k0 += kTransposedBlock) {
-      const int64_t k = min_of(kTransposedBlock, args.k - k0);
-      pack_columns<S>(b_block, panel.width(), args.b + k0 * args.b_stride + col, 1, args.b_stride, panel.cols, k);
-      epilogue.accumulate = args.accumulate || k0 > 0;
-      for (int64_t t = 0; t < tiles.count; ++t) {
-        const int64_t row = tiles.first_row(t), rows = tiles.first_row(t + 1) - row;
-        float* c = args.c + row * args.c_stride + col;
-        TransposedTiles<S>::get(rows, panel.vectors)(tile, panel.width(), args.a + k0 * args.a_stride + row,
-                                                     args.a_stride, b_block, panel.width(), k, false);
-        finish_tile<S>(c, args.c_stride, tile, panel.width(), rows, panel.cols, epilogue);
+  const int64_t rows = part.m1 - part.m0, blocks = ceil_div(rows, kTransposedRows);
+  // Once even for k = 0: the sum over nothing is zero.
+  for (int64_t k0 = 0; k0 == 0 || k0 < args.k; k0 += kTransposedBlock) {
+    const int64_t k = min_of(kTransposedBlock, args.k - k0);
+    const float* b = args.b + k0 * args.b_stride;
+    for (int64_t block = 0; block < blocks; ++block)
+      for (int64_t p = part.p0; p < part.p1; ++p) {
+        const Panel<S> panel(args.n, p);
+        pack_columns<S>(b_block, panel.width(), b + p * kPanelWidth<S>, 1, args.b_stride, panel.cols, k);
+        const float* next = p + 1 < part.p1      ? b + (p + 1) * kPanelWidth<S>
+                            : block + 1 < blocks ? b + part.p0 * kPanelWidth<S>
+                                                 : b + kTransposedBlock * args.b_stride + part.p0 * kPanelWidth<S>;
+        transposed_block<S>(args, part.m0 + rows * block / blocks, part.m0 + rows * (block + 1) / blocks, p, k0, k,
+                            b_block, {next, args.b_stride});
       }
-    }
   }
 }
 

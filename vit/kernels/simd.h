@@ -36,6 +36,9 @@ inline constexpr float kInfinity = __builtin_huge_valf();
 /// Fetches the cache line at p into the first-level cache, soon; it will be written.
 VITKIT_INLINE void prefetch_l1_for_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
+/// Fetches the cache line at p into the second-level cache; it will be read. p may point anywhere.
+VITKIT_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
+
 /// Copies a 4 x 4 block, transposed. Strides in floats.
 VITKIT_INLINE void transpose4x4(float* y, int64_t y_stride, const float* x, int64_t x_stride) {
 #if defined(__SSE2__)

@@ -17,6 +17,7 @@ namespace {
 struct Slot {
   enum State { kQueued, kRunning, kDone };
   std::atomic<int> state{kQueued};
+  int64_t number = 0;
   LoadedImage image;
 };
 
@@ -24,6 +25,7 @@ struct Slot {
 struct Shared {
   Preprocessor preprocessor;
   DecodeOptions decode;
+  std::function<Image(int64_t)> load;
   std::mutex mutex;
   std::condition_variable done;
 };
@@ -35,7 +37,7 @@ void load(Shared& shared, Slot& slot) {
   LoadedImage& image = slot.image;
   if (image.error.empty()) {
     try {
-      const Image decoded = load_image(image.path, shared.decode);
+      const Image decoded = shared.load ? shared.load(slot.number) : load_image(image.path, shared.decode);
       image.size = {decoded.height(), decoded.width()};
       image.pixels = shared.preprocessor(decoded);
     } catch (const std::exception& error) {
@@ -60,7 +62,7 @@ void load(Shared& shared, Slot& slot) {
 
 struct ImageLoader::Impl {
   Feed feed;
-  int64_t window = 0;
+  int64_t window = 0, fed = 0;
   bool at_end = false;
   std::shared_ptr<Shared> shared = std::make_shared<Shared>();
   std::deque<std::shared_ptr<Slot>> slots;
@@ -75,6 +77,7 @@ struct ImageLoader::Impl {
         return;
       }
       auto slot = std::make_shared<Slot>();
+      slot->number = fed++;
       slot->image.path = std::move(item.path);
       slot->image.error = std::move(item.error);
       slots.push_back(slot);
@@ -98,6 +101,7 @@ ImageLoader::ImageLoader(Feed feed, const Preprocessor& preprocessor, const Imag
   impl_->window = options.window;
   impl_->shared->preprocessor = preprocessor;
   impl_->shared->decode = options.decode;
+  impl_->shared->load = options.load;
 }
 
 ImageLoader::ImageLoader(ImageSource& source, const Preprocessor& preprocessor, const ImageLoaderOptions& options)

@@ -25,6 +25,9 @@ struct ImageLoaderOptions {
   DecodeOptions decode;
   /// Pictures in flight at most: bounds the memory. Two batches is a good value.
   int64_t window = 16;
+  /// How the item of that number (0 is the feed's first) becomes a picture, for feeds whose items are no files; called
+  /// from many threads. Unset: load_image of the item's path.
+  std::function<Image(int64_t)> load{};
 };
 
 /// One consumer calls next(); the destructor waits for work in flight. The preprocessor is copied.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "vit/core/parallel.h"
+#include "vit/kernels/kernels.h"
 #include "vit/train/parameter_parts.h"
 
 namespace vit {
@@ -27,6 +28,7 @@ void clip_values(const std::vector<NamedParameter>& parameters, float scale, flo
 
 /// One output unit: its gradient's norm is bounded by `factor` times its weight's.
 void clip_unit(float* grad, const float* value, int64_t count, float scale, double factor) {
+  const auto sum_of_squares = kernels::kernels().sum_of_squares;
   const double bound = std::max(std::sqrt(sum_of_squares(value, count)), kLeastWeightNorm) * factor;
   const double norm = scale * std::sqrt(sum_of_squares(grad, count));
   const float multiplier = norm < bound ? scale : static_cast<float>(scale * bound / std::max(norm, kLeastGradNorm));
@@ -58,7 +60,7 @@ double gradient_norm(const std::vector<NamedParameter>& parameters, double scale
   parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t index) {
     const ParameterPart& part = parts[static_cast<size_t>(index)];
     sums[static_cast<size_t>(index)] =
-        sum_of_squares(parameters[part.parameter].grad.f32() + part.begin, part.end - part.begin);
+        kernels::kernels().sum_of_squares(parameters[part.parameter].grad.f32() + part.begin, part.end - part.begin);
   });
   double total = 0.0;
   for (const double sum : sums) total += sum;

@@ -24,8 +24,8 @@ class AdamW : public Optimizer {
       const double correction1 = 1.0 - std::pow(betas_[0], steps);
       const double correction2 = 1.0 - std::pow(betas_[1], steps);
       numbers_[i] = {.lr_times_decay = static_cast<float>(slots_[i].lr * settings_[i].weight_decay),
-                     .beta1 = static_cast<float>(betas_[0]),
-                     .beta2 = static_cast<float>(betas_[1]),
+                     .beta1 = betas_[0],
+                     .beta2 = betas_[1],
                      .step_size = static_cast<float>(slots_[i].lr / correction1),
                      .inv_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2)),
                      .eps = static_cast<float>(eps_),
@@ -34,18 +34,7 @@ class AdamW : public Optimizer {
   }
 
   void update(size_t slot, int64_t, const Arrays& arrays) override {
-    const kernels::AdamWStep& n = numbers_[slot];
-    const float keep = 1.0f - n.lr_times_decay;
-    const float share1 = static_cast<float>(1.0 - betas_[0]), share2 = static_cast<float>(1.0 - betas_[1]);
-    for (int64_t i = 0; i < arrays.count; ++i) {
-      const float g = n.grad_scale * arrays.g[i];
-      const float m = arrays.a[i] + share1 * (g - arrays.a[i]);
-      const float v = n.beta2 * arrays.b[i] + share2 * (g * g);
-      const float denominator = std::sqrt(v) * n.inv_sqrt_correction2 + n.eps;
-      arrays.a[i] = m;
-      arrays.b[i] = v;
-      arrays.p[i] = keep * arrays.p[i] - n.step_size * (m / denominator);
-    }
+    kernels::kernels().adamw(arrays.p, arrays.a, arrays.b, arrays.g, arrays.count, numbers_[slot]);
   }
 
  private:

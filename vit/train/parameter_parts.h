@@ -36,14 +36,4 @@ inline std::vector<ParameterPart> gradient_parts(const std::vector<NamedParamete
   return parameter_parts(parameters, [&](size_t i) { return parameters[i].grad.defined(); });
 }
 
-/// Sum of x^2 in double, in four interleaved sums; always in the same order.
-inline double sum_of_squares(const float* x, int64_t count) {
-  double sums[4] = {};
-  int64_t i = 0;
-  for (; i + 4 <= count; i += 4)
-    for (int64_t lane = 0; lane < 4; ++lane) sums[lane] += static_cast<double>(x[i + lane]) * x[i + lane];
-  for (; i < count; ++i) sums[0] += static_cast<double>(x[i]) * x[i];
-  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
-}
-
 }  // namespace vit

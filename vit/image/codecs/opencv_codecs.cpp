@@ -1,12 +1,10 @@
-#include <cstdio>
-#include <exception>
 #include <iostream>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <streambuf>
 
-#include "vit/image/codecs/codecs.h"
+#include "vit/image/codecs/opencv_support.h"
 
 namespace {
 
@@ -38,18 +36,6 @@ struct DecodingScope {
   ~DecodingScope() { decoding = false; }
 };
 
-/// The toolkit's threads are TBB's; OpenCV's own log would mix with the results' messages.
-void configure_once() {
-  static const bool done = [] {
-    // Never freed: std::cerr is used until the very end of the process.
-    std::cerr.rdbuf(new QuietBuffer(std::cerr.rdbuf()));
-    cv::setNumThreads(1);
-    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-    return true;
-  }();
-  static_cast<void>(done);
-}
-
 /// Samples of T to bytes: 16 bits lose their lower 8, as in Pillow.
 template <class T>
 void copy_bgr_to_rgb(uint8_t* rgb, const cv::Mat& picture) {
@@ -62,7 +48,6 @@ void copy_bgr_to_rgb(uint8_t* rgb, const cv::Mat& picture) {
 }
 
 const char* decode(const uint8_t* bytes, size_t size, const VitkitPixelSink& sink) {
-  configure_once();
   if (size > INT32_MAX) return "the file is larger than 2 GB";
   const cv::Mat encoded(1, static_cast<int>(size), CV_8UC1, const_cast<uint8_t*>(bytes));
   // IMREAD_COLOR: three channels, alpha dropped, palette expanded. 16 bits are asked for as they are, because the
@@ -82,26 +67,34 @@ const char* decode(const uint8_t* bytes, size_t size, const VitkitPixelSink& sin
   return nullptr;
 }
 
+int decode_file(const uint8_t* bytes, size_t size, const VitkitPixelSink* sink, char* message, size_t message_size) {
+  return vitkit_codecs::guarded(message, message_size, [&] { return decode(bytes, size, *sink); });
+}
+
+constexpr VitkitCodecs kTable = {decode_file, vitkit_codecs::encode, vitkit_codecs::measure_text,
+                                 vitkit_codecs::draw_text};
+
 }  // namespace
+
+namespace vitkit_codecs {
+
+// The toolkit's threads are TBB's; OpenCV's own log would mix with the results' messages.
+void configure_once() {
+  static const bool done = [] {
+    // Never freed: std::cerr is used until the very end of the process.
+    std::cerr.rdbuf(new QuietBuffer(std::cerr.rdbuf()));
+    cv::setNumThreads(1);
+    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
+}  // namespace vitkit_codecs
 
 extern "C" {
 
 __attribute__((visibility("default"))) int vitkit_codecs_version() { return kVitkitCodecsVersion; }
 
-__attribute__((visibility("default"))) int vitkit_codecs_decode(const uint8_t* bytes, size_t size,
-                                                                const VitkitPixelSink* sink, char* message,
-                                                                size_t message_size) {
-  try {
-    const char* reason = decode(bytes, size, *sink);
-    if (!reason) return 0;
-    std::snprintf(message, message_size, "%s", reason);
-  } catch (const cv::Exception& error) {
-    std::snprintf(message, message_size, "%s", error.err.c_str());
-  } catch (const std::exception& error) {
-    std::snprintf(message, message_size, "%s", error.what());
-  } catch (...) {
-    std::snprintf(message, message_size, "unknown error");
-  }
-  return 1;
-}
+__attribute__((visibility("default"))) const VitkitCodecs* vitkit_codecs_table() { return &kTable; }
 }

@@ -1,0 +1,45 @@
+#include "datasets/fingerprint.h"
+
+#include <string_view>
+
+#include "datasets/hash.h"
+#include "vit/core/check.h"
+
+namespace datasets {
+
+std::string Fingerprint::text() const {
+  return vit::str(pictures, " pictures in ", classes, " classes, names ", names, ", sources ", sources);
+}
+
+Fingerprint fingerprint(const Dataset& data, const std::string& root) {
+  Hasher names, sources;
+  for (const std::string& name : data.class_names()) names.add_text(name);
+  for (int64_t i = 0; i < data.size(); ++i) {
+    const std::string source = data.source(i);
+    std::string_view relative = source;
+    if (relative.starts_with(root)) relative.remove_prefix(root.size());
+    while (relative.starts_with('/')) relative.remove_prefix(1);
+    sources.add_text(relative);
+    sources.add_number(data.label(i));
+  }
+  return {.pictures = data.size(),
+          .classes = static_cast<int64_t>(data.class_names().size()),
+          .names = names.finish().text(),
+          .sources = sources.finish().text()};
+}
+
+std::string difference(const Fingerprint& before, const Fingerprint& now) {
+  if (before == now) return {};
+  if (before.classes != now.classes) return vit::str("it had ", before.classes, " classes and has ", now.classes);
+  if (before.names != now.names) return "its classes have other names or another order";
+  if (before.pictures != now.pictures) return vit::str("it had ", before.pictures, " pictures and has ", now.pictures);
+  return "some of its pictures have other names, labels or another order";
+}
+
+void require_unchanged(const Fingerprint& before, const Fingerprint& now, const std::string& where) {
+  if (before != now)
+    vit::fail_usage("data ", where, ": it has changed since the run began: ", difference(before, now),
+                    "; restore it, or begin a new run");
+}
+
+}  // namespace datasets

@@ -1,0 +1,26 @@
+// Opens a data set of any format: recognised by its content, or named.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "datasets/format.h"
+
+namespace datasets {
+
+struct OpenOptions {
+  std::string split{};          ///< which split; empty: val, else test, else all there is
+  std::string class_map{};      ///< a file that says which name is which class (class_map.h); empty: the format's order
+  vit::DecodeOptions decode{};  ///< for every picture
+};
+
+/// `spec` is a path, or "format:path" (`vitkit info --list datasets`): image_folder:photos, cifar10:DIR,
+/// webdataset:'shards/train-{000..099}.tar', scenes:1:1000. No picture is read.
+/// Errors (usage): unknown format, nothing there, a damaged or unknown layout, no such split, a class that the class
+/// map does not have.
+OpenedDataset open_dataset(const std::string& spec, const OpenOptions& options = {});
+
+/// The splits of a data set; empty where it has none. Errors (usage): unknown format, nothing there.
+std::vector<std::string> dataset_splits(const std::string& spec);
+
+}  // namespace datasets

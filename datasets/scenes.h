@@ -1,0 +1,104 @@
+// Scenes: generated, labelled pictures and clips for tests, demonstrations and ablations. A picture is a function of
+// (seed, index): the same bytes on any number of threads. What is in them, and why it is hard for a linear model and
+// learnable for a small transformer: docs/scenes.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "datasets/scenes_vocabulary.h"
+#include "vit/image/image.h"
+
+namespace datasets {
+
+inline constexpr int64_t kDefaultSceneSide = 128;
+inline constexpr int64_t kMinSceneSide = 16, kMaxSceneSide = 2048;
+inline constexpr int64_t kSceneCaptions = 5;
+
+/// An object of which something can be seen.
+struct SceneObject {
+  int64_t id = 0;  ///< number within the scene, or the track's number in a clip
+  SceneKind kind{};
+  SceneColor color{};
+  SceneSize size{};
+  std::array<float, 4> box{};  ///< x0, y0, x1, y1 in pixels, around its visible pixels (edges, not centres)
+  float visibility = 0.0f;     ///< share of its area that is neither hidden nor outside of the picture
+  int64_t depth = 0;           ///< objects of larger depth hide those of smaller
+};
+
+struct Scene {
+  vit::Image image;   ///< [side, side, 3]
+  int64_t label = 0;  ///< class of the main object: the largest, at most slightly hidden
+  /// The main object first. Each has visible pixels.
+  std::vector<SceneObject> objects;
+  /// [side, side]: the position in `objects` of what a pixel shows, 255 for the background.
+  std::vector<uint8_t> owners;
+  /// Several descriptions of the same scene (scenes_caption.h); the first names all objects.
+  std::vector<std::string> captions;
+};
+
+/// Draws scene `index` of `seed` with `side` pixels along each side. Scenes of one (seed, index) differ between sides
+/// in resolution and noise alone. Errors: side outside kMinSceneSide to kMaxSceneSide, a negative index.
+Scene draw_scene(uint64_t seed, int64_t index, int64_t side = kDefaultSceneSide);
+/// The class of that scene's main object, without drawing.
+int64_t scene_label(uint64_t seed, int64_t index);
+
+/// A clip of moving objects over a still background: one stays in the picture, others enter, cross on straight or
+/// curved paths, turn, hide one another and leave. Frames are functions of (seed, index, frame number): asking for one
+/// does not need those before it, and is thread-safe.
+class SceneClip {
+ public:
+  /// Errors: as draw_scene; frames outside 1 to 100,000.
+  SceneClip(uint64_t seed, int64_t index, int64_t frames, int64_t side = kDefaultSceneSide);
+  ~SceneClip();
+  SceneClip(SceneClip&&) noexcept;
+  SceneClip& operator=(SceneClip&&) noexcept;
+
+  int64_t frames() const;
+  int64_t side() const;
+  /// Number of tracks; ids are 0..tracks()-1, that of the object that stays is 0.
+  int64_t tracks() const;
+  /// Class of the object that stays.
+  int64_t label() const;
+  /// A frame: `objects` are the tracks that are visible, by id; no captions. Errors: no such frame.
+  Scene frame(int64_t number) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Scenes 0..count-1 of a seed as a data set.
+class ScenesDataset : public Dataset {
+ public:
+  /// Errors (usage): count below 1, side outside the limits.
+  ScenesDataset(uint64_t seed, int64_t count, int64_t side = kDefaultSceneSide);
+
+  int64_t size() const override { return count_; }
+  const std::vector<std::string>& class_names() const override { return scene_class_names(); }
+  int64_t label(int64_t index) const override;
+  /// "scenes:SEED:INDEX:SIDE"
+  std::string source(int64_t index) const override;
+  vit::Image load(int64_t index) const override { return scene(index).image; }
+  /// Everything about a picture. Errors: index outside the set.
+  Scene scene(int64_t index) const;
+
+  uint64_t seed() const { return seed_; }
+  int64_t side() const { return side_; }
+
+ private:
+  void check_index(int64_t index) const;
+  uint64_t seed_;
+  int64_t count_, side_;
+};
+
+/// Whether a data set's name is of this format: "scenes:...".
+bool is_scenes_spec(const std::string& spec);
+/// "scenes:SEED:COUNT[:SIDE]". Errors (usage): another form, numbers outside the limits.
+std::unique_ptr<ScenesDataset> open_scenes(const std::string& spec);
+
+}  // namespace datasets

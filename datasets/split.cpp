@@ -1,0 +1,57 @@
+#include "datasets/split.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "datasets/label_check.h"
+#include "vit/core/check.h"
+#include "vit/core/rng.h"
+
+namespace datasets {
+
+namespace {
+
+/// Fisher and Yates.
+void shuffle(std::vector<int64_t>& values, vit::Rng rng) {
+  for (size_t left = values.size(); left > 1; --left)
+    std::swap(values[left - 1], values[(static_cast<uint64_t>(rng.next_u32()) * left) >> 32]);
+}
+
+size_t val_share(size_t pictures, double ratio) {
+  if (pictures < 2) return 0;
+  const auto wanted = static_cast<size_t>(std::llround(ratio * static_cast<double>(pictures)));
+  return std::clamp(wanted, size_t{1}, pictures - 1);
+}
+
+}  // namespace
+
+SubsetDataset::SubsetDataset(std::shared_ptr<const Dataset> data, std::vector<int64_t> indices)
+    : data_(std::move(data)), indices_(std::move(indices)) {
+  for (const int64_t index : indices_)
+    vit::check(index >= 0 && index < data_->size(), "subset: picture ", index, " of ", data_->size());
+}
+
+SplitIndices stratified_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where) {
+  if (!(val_ratio > 0.0 && val_ratio < 1.0))
+    vit::fail_usage("data ", where, ": a share of ", val_ratio, " for validation, expected between 0 and 1");
+  require_labels(data, where);
+  std::vector<std::vector<int64_t>> of_class(data.class_names().size());
+  for (int64_t i = 0; i < data.size(); ++i) of_class[static_cast<size_t>(data.label(i))].push_back(i);
+  const uint64_t stream = vit::Rng::stream_of("datasets.split");
+  SplitIndices split;
+  for (size_t c = 0; c < of_class.size(); ++c) {
+    std::vector<int64_t>& pictures = of_class[c];
+    const size_t val = val_share(pictures.size(), val_ratio);
+    shuffle(pictures, vit::Rng(seed, stream + c));
+    split.val.insert(split.val.end(), pictures.begin(), pictures.begin() + static_cast<std::ptrdiff_t>(val));
+    split.train.insert(split.train.end(), pictures.begin() + static_cast<std::ptrdiff_t>(val), pictures.end());
+  }
+  if (split.val.empty())
+    vit::fail_usage("data ", where, ": no class has two pictures, so none can be kept for validation");
+  std::sort(split.train.begin(), split.train.end());
+  std::sort(split.val.begin(), split.val.end());
+  return split;
+}
+
+}  // namespace datasets

@@ -1,0 +1,75 @@
+#include "vit/train/classification.h"
+
+#include <cmath>
+
+#include "vit/autograd/losses.h"
+#include "vit/models/model.h"
+
+namespace vit {
+
+namespace {
+
+/// Counts over a validation set.
+struct Score {
+  double loss = 0.0;
+  int64_t images = 0, top1 = 0, top5 = 0;
+
+  void add(const Tensor& logits, const Tensor& labels) {
+    const int64_t classes = logits.size(1);
+    for (int64_t b = 0; b < logits.size(0); ++b) {
+      const float* z = logits.f32() + b * classes;
+      const int64_t label = labels.data<int64_t>()[b];
+      check(0 <= label && label < classes, "evaluate: label ", label, " is outside the model's ", classes, " classes");
+      // Equal logits are ordered by class number, as everywhere in the toolkit.
+      int64_t better = 0;
+      double largest = z[0], sum = 0.0;
+      for (int64_t k = 0; k < classes; ++k) {
+        better += z[k] > z[label] || (z[k] == z[label] && k < label) ? 1 : 0;
+        largest = std::max<double>(largest, z[k]);
+      }
+      for (int64_t k = 0; k < classes; ++k) sum += std::exp(z[k] - largest);
+      loss += largest + std::log(sum) - z[label];
+      top1 += better < 1 ? 1 : 0;
+      top5 += better < 5 ? 1 : 0;
+      ++images;
+    }
+  }
+};
+
+}  // namespace
+
+ClassificationTask::ClassificationTask(ImageModel& model, const ClassificationLossConfig& loss, BatchSource* validation,
+                                       std::map<std::string, std::string> files)
+    : model_(model), config_(loss), validation_(validation), files_(std::move(files)) {
+  if (loss.class_weights.empty()) return;
+  const auto count = static_cast<int64_t>(loss.class_weights.size());
+  if (count != model.info().num_classes)
+    fail_usage("class_weights: ", count, " numbers for a model of ", model.info().num_classes, " classes");
+  class_weights_ = Tensor::from(std::vector<float>(loss.class_weights.begin(), loss.class_weights.end()), {count});
+}
+
+Module& ClassificationTask::module() { return model_; }
+
+Var ClassificationTask::loss(Context& ctx, const Batch& batch) {
+  const Var logits = model_.forward(ctx, batch.images);
+  if (!config_.bce_loss) return cross_entropy(ctx, logits, batch.targets, {.class_weights = class_weights_});
+  BinaryCrossEntropyOptions options{.sum_classes = config_.bce_sum, .class_weights = class_weights_};
+  if (config_.bce_target_thresh) options.target_threshold = static_cast<float>(*config_.bce_target_thresh);
+  return binary_cross_entropy(ctx, logits, batch.targets, options);
+}
+
+std::vector<Metric> ClassificationTask::evaluate() {
+  if (!validation_) return {};
+  Score score;
+  Context ctx;
+  validation_->start(0, 0);
+  Batch batch;
+  while (validation_->next(batch)) score.add(model_.forward(ctx, batch.images).value(), batch.targets);
+  check(score.images > 0, "evaluate: there is no readable picture in the validation data");
+  const auto n = static_cast<double>(score.images);
+  return {{"top1", static_cast<double>(score.top1) / n},
+          {"top5", static_cast<double>(score.top5) / n},
+          {"loss", score.loss / n}};
+}
+
+}  // namespace vit

@@ -1,0 +1,44 @@
+// Task: what a training run trains and how it is judged. Classification, detection and captioning each are one; the
+// trainer knows nothing else of them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "vit/autograd/var.h"
+#include "vit/core/context.h"
+#include "vit/train/batch.h"
+
+namespace vit {
+
+class Module;
+
+/// A figure of a run and its name: "top1", "loss".
+using Metric = std::pair<std::string, double>;
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  /// What is trained. The trainer makes leaves of its parameters and writes to them.
+  virtual Module& module() = 0;
+
+  /// The mean loss of a batch, [1]. Errors: a batch that does not go with the model.
+  virtual Var loss(Context& ctx, const Batch& batch) = 0;
+
+  /// Figures on held-out data, with the module's present weights; empty when there are none.
+  virtual std::vector<Metric> evaluate() = 0;
+
+  /// Further files of a checkpoint beside the weights, by name: config.json and what makes it usable as --model.
+  virtual std::map<std::string, std::string> checkpoint_files() = 0;
+
+  /// The weights of a checkpoint as --model reads them, from those of the module (LoRA is merged here).
+  virtual std::vector<std::pair<std::string, Tensor>> exported(
+      const std::vector<std::pair<std::string, Tensor>>& weights) {
+    return weights;
+  }
+};
+
+}  // namespace vit
