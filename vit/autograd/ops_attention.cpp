@@ -173,8 +173,15 @@ struct AttentionRecord {
     parallel_for(parts, [&](int64_t part) {
       const Range range = part_range(units, parts, part);
       for (int64_t unit = range.begin; unit < range.end; ++unit)
-        for (int64_t pair = unit; pair < problem.pairs(); pair += units)
-          run_pair(problem, gradients, d_out, d_bias, scratch.f32() + part * scratch_size, pair);
+        for (int64_t pair = unit; pair < problem.pairs(); pair += units) {
+          // The kernel fetches the operands of the head that comes next while it works on this one.
+          int64_t following = pair + units;
+          if (following >= problem.pairs()) following = unit + 1 < range.end ? unit + 1 : pair;
+          const auto next = arguments(problem, gradients, d_out, d_bias, following);
+          auto args = arguments(problem, gradients, d_out, d_bias, pair);
+          args.next = following == pair ? nullptr : &next;
+          kernels::kernels().attention_grad(args, scratch.f32() + part * scratch_size);
+        }
     });
     gradients.accumulate(tape);
     if (d_bias.defined()) tape.accumulate(options.bias, std::move(d_bias));
@@ -222,14 +229,14 @@ struct AttentionRecord {
     }
   };
 
-  void run_pair(const Problem& problem, const Gradients& gradients, const Tensor& d_out, const Tensor& d_bias,
-                float* scratch, int64_t pair) const {
+  kernels::AttentionGradArgs arguments(const Problem& problem, const Gradients& gradients, const Tensor& d_out,
+                                       const Tensor& d_bias, int64_t pair) const {
     const int64_t b = pair / options.heads, h = pair % options.heads, d = options.head_dim;
     const int64_t out_at = b * problem.queries * problem.width() + h * d;
     const auto gradient = [&](const HeadColumns& columns) {
       return gradients.at(columns) + (problem.head(columns, pair) - columns.tokens.value().f32());
     };
-    const kernels::AttentionGradArgs args{
+    return {
         .d_q = gradient(q),
         .d_q_stride = Problem::stride(q),
         .d_k = gradient(k),
@@ -256,7 +263,6 @@ struct AttentionRecord {
         .qk_dim = d,
         .v_dim = d,
         .scale = options.scale};
-    kernels::kernels().attention_grad(args, scratch);
   }
 };
 
