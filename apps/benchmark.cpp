@@ -8,6 +8,7 @@
 #include "apps/model_facts.h"
 #include "apps/output.h"
 #include "apps/progress.h"
+#include "apps/training_step.h"
 #include "apps/verbs.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
@@ -29,9 +30,9 @@ struct BenchmarkOptions {
 };
 
 /// The stages' times on stderr, longest first, with their rates where their work is known.
-void print_stages(const vit::ImageModel& model, const vit::Tensor& images, const OpCosts& costs) {
+void print_stages(const Step& step, const OpCosts& costs) {
   constexpr int64_t kRuns = 5;
-  std::vector<vit::StageProfile::Stage> stages = profile_stages(model, images, kRuns);
+  std::vector<vit::StageProfile::Stage> stages = profile_stages(step, kRuns);
   const auto whole = std::find_if(stages.begin(), stages.end(), [](const auto& s) { return s.name == "(whole run)"; });
   const double total = whole->seconds;
   double rest = total;
@@ -72,6 +73,7 @@ void write(Output& output, const BenchmarkOptions& options, int64_t params, doub
                          {"peak_gflops", peak},
                          {"peak_rss_mb", memory},
                          {"load_ms", load_ms},
+                         {"train", options.train},
                          {"first_ms", 1e3 * measured.first_seconds},
                          {"runs", measured.seconds.size()},
                          {"isa", vit::kernels::kernels().name}};
@@ -89,11 +91,11 @@ void write(Output& output, const BenchmarkOptions& options, int64_t params, doub
 int benchmark(const BenchmarkOptions& options, const CommonOptions& common) {
   require_model("benchmark", options.model);
   require_precision(options.precision);
-  if (options.train) vit::fail_usage("--train: this version cannot train; without --train it times inference");
   Output output(common);
   const vit::Timer loading;
   const vit::Checkpoint checkpoint = vit::Checkpoint::open(options.model);
   vit::LoadModelOptions load{.input_size = {}, .seed = common.seed};
+  if (options.train) load.purpose = vit::Purpose::training;
   if (options.img_size) load.input_size = {*options.img_size, *options.img_size};
   const std::unique_ptr<vit::ImageModel> model = vit::load_model(checkpoint, load);
   const double load_ms = loading.milliseconds();
@@ -106,14 +108,22 @@ int benchmark(const BenchmarkOptions& options, const CommonOptions& common) {
   detail_note(common, "{} ({}), input {} x {}, {} weights, kernels: {}", options.model, info.name, info.input_size[0],
               info.input_size[1], checkpoint.has_weights() ? "the checkpoint's" : "random",
               vit::kernels::kernels().name);
+  std::unique_ptr<TrainingStep> training;
+  if (options.train) training = std::make_unique<TrainingStep>(*model, images, common.seed);
+  const Step step = [&](vit::Context& ctx) {
+    if (training)
+      training->run(ctx);
+    else
+      model->forward(ctx, images);
+  };
   Measurement measured;
   {
     Progress progress(common, "runs", /*prints_results=*/false, options.runs + 1);
-    measured = measure(*model, images, options.runs, [&] { progress.advance(); });
+    measured = measure(step, options.runs, [&] { progress.advance(); });
   }
   write(output, options, model->parameter_count(), load_ms, measured);
   output.finish();
-  if (common.verbose > 0 && options.runs > 0) print_stages(*model, images, measured.costs);
+  if (common.verbose > 0 && options.runs > 0) print_stages(step, measured.costs);
   return 0;
 }
 
@@ -132,7 +142,7 @@ Action add_benchmark(CLI::App& command, const CommonOptions& common) {
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
   command.add_flag("--train", options->train,
-                   with_example("Time training steps; not in this version (default: off)", "--train"));
+                   with_example("Time training steps: forward, loss, backward, AdamW (default: off)", "--train"));
   command.footer(
       "gflop is the work of one run (two operations per multiply-add), gflops the\n"
       "rate reached, peak_gflops the rate of a loop of multiply-adds on the same\n"
@@ -141,7 +151,8 @@ Action add_benchmark(CLI::App& command, const CommonOptions& common) {
       "EXAMPLES\n"
       "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 --threads 2\n"
       "  vitkit benchmark --model path/to/checkpoint --format json\n"
-      "  vitkit benchmark --model vit_small_patch16_224 -v   (times per stage)");
+      "  vitkit benchmark --model vit_small_patch16_224 -v   (times per stage)\n"
+      "  vitkit benchmark --train --model vit_cifar --batch-size 64");
   return [options, &common] { return benchmark(*options, common); };
 }
 

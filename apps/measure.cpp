@@ -8,7 +8,6 @@
 
 #include "vit/core/parallel.h"
 #include "vit/kernels/kernels.h"
-#include "vit/models/model.h"
 
 namespace apps {
 
@@ -16,9 +15,9 @@ namespace {
 constexpr int kWarmUps = 3;
 constexpr int64_t kPeakSamples = 5;  // before, after, and three between the runs
 
-double timed_run(const vit::ImageModel& model, vit::Context& ctx, const vit::Tensor& images) {
+double timed_run(const Step& step, vit::Context& ctx) {
   const vit::Timer timer;
-  model.forward(ctx, images);
+  step(ctx);
   return timer.seconds();
 }
 }  // namespace
@@ -79,36 +78,34 @@ double PeakMeter::run(int64_t iterations) const {
   return static_cast<double>(flops.load()) / std::max(slowest.load(), 1e-9);
 }
 
-Measurement measure(const vit::ImageModel& model, const vit::Tensor& images, int64_t runs,
-                    const std::function<void()>& progress) {
+Measurement measure(const Step& step, int64_t runs, const std::function<void()>& progress) {
   Measurement result;
   vit::Context ctx;
   ctx.costs = &result.costs;
-  result.first_seconds = timed_run(model, ctx, images);
+  result.first_seconds = timed_run(step, ctx);
   ctx.costs = nullptr;
   progress();
   if (runs == 0) return result;
   const PeakMeter peak;
-  for (int i = 0; i < kWarmUps; ++i) timed_run(model, ctx, images);
+  for (int i = 0; i < kWarmUps; ++i) timed_run(step, ctx);
   const int64_t between = std::max<int64_t>(1, (runs + kPeakSamples - 2) / (kPeakSamples - 1));
   for (int64_t i = 0; i < runs; ++i) {
     if (i % between == 0) result.peaks.push_back(peak.sample());
-    result.seconds.push_back(timed_run(model, ctx, images));
+    result.seconds.push_back(timed_run(step, ctx));
     progress();
   }
   result.peaks.push_back(peak.sample());
   return result;
 }
 
-std::vector<vit::StageProfile::Stage> profile_stages(const vit::ImageModel& model, const vit::Tensor& images,
-                                                     int64_t runs) {
+std::vector<vit::StageProfile::Stage> profile_stages(const Step& step, int64_t runs) {
   vit::StageProfile profile;
   vit::Context ctx;
-  timed_run(model, ctx, images);  // the arena's first allocations belong to no stage
+  timed_run(step, ctx);  // the arena's first allocations belong to no stage
   ctx.profile = &profile;
   for (int64_t i = 0; i < runs; ++i) {
     const vit::Timer timer;
-    model.forward(ctx, images);
+    step(ctx);
     profile.add("(whole run)", timer.seconds());
   }
   std::vector<vit::StageProfile::Stage> stages = profile.stages();

@@ -1,5 +1,6 @@
-// What `vitkit benchmark` measures: a model's runs, and beside them, in the same seconds on the same threads, the peak
-// of the processor. Speeds drift from second to second (clocks, neighbours): only figures of one run compare.
+// What `vitkit benchmark` measures: a model's runs or training steps, and beside them, in the same seconds on the same
+// threads, the peak of the processor. Speeds drift from second to second (clocks, neighbours): only figures of one run
+// compare.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +11,6 @@
 
 #include "vit/core/context.h"
 #include "vit/core/timer.h"
-
-namespace vit {
-class ImageModel;
-}
 
 namespace apps {
 
@@ -49,14 +46,15 @@ struct Measurement {
   OpCosts costs;                ///< of one run
 };
 
+/// What is timed: a forward pass, or a training step.
+using Step = std::function<void(vit::Context&)>;
+
 /// One first run, warm-up runs, then `runs` timed ones with samples of the peak between them. With `runs` = 0: the
 /// first run only. `progress` is called after each run.
-Measurement measure(const vit::ImageModel& model, const vit::Tensor& images, int64_t runs,
-                    const std::function<void()>& progress);
+Measurement measure(const Step& step, int64_t runs, const std::function<void()>& progress);
 
 /// Time per stage of `runs` further runs, in seconds per run, in the order of first use.
-std::vector<vit::StageProfile::Stage> profile_stages(const vit::ImageModel& model, const vit::Tensor& images,
-                                                     int64_t runs);
+std::vector<vit::StageProfile::Stage> profile_stages(const Step& step, int64_t runs);
 
 /// The middle value (the mean of the two middle ones). NaN of none.
 double median(std::vector<double> values);

@@ -25,6 +25,7 @@ struct Verb {
 const std::vector<Verb>& verbs();
 
 Action add_classify(CLI::App& command, const CommonOptions& common);
+Action add_train(CLI::App& command, const CommonOptions& common);
 Action add_evaluate(CLI::App& command, const CommonOptions& common);
 Action add_verify(CLI::App& command, const CommonOptions& common);
 Action add_benchmark(CLI::App& command, const CommonOptions& common);

@@ -27,48 +27,80 @@ double cubic(double a, double b, double c, double d, double at) {
   return b + at * (p2 + at * (p3 + at * p4));
 }
 
-/// Where a sample is taken: source offsets of its columns and rows, edge pixels repeated, and the place between them.
+/// std::floor, without the call that it is on processors before SSE4.
+int64_t rounded_down(double value) {
+  const auto cut = static_cast<int64_t>(value);
+  return cut - (value < static_cast<double>(cut) ? 1 : 0);
+}
+
+/// The picture that is sampled, its extents looked up once.
+struct Source {
+  const uint8_t* bytes;
+  int64_t height, width;
+};
+
+/// Where a sample is taken: offsets of its columns and rows, edge pixels repeated, and the place between them.
 template <int kTaps>
 struct Taps {
   std::array<int64_t, kTaps> columns, rows;
   double dx, dy;
 
   /// (x, y) inside the picture.
-  Taps(const vit::Image& image, double x, double y) {
-    const double left = std::floor(x - 0.5), top = std::floor(y - 0.5);
-    dx = x - 0.5 - left;
-    dy = y - 0.5 - top;
+  Taps(const Source& source, double x, double y) {
+    const int64_t left = rounded_down(x - 0.5), top = rounded_down(y - 0.5);
+    dx = x - 0.5 - static_cast<double>(left);
+    dy = y - 0.5 - static_cast<double>(top);
     for (int64_t i = 0; i < kTaps; ++i) {
       const int64_t offset = i - (kTaps / 2 - 1);
-      columns[static_cast<size_t>(i)] =
-          3 * std::clamp<int64_t>(static_cast<int64_t>(left) + offset, 0, image.width() - 1);
-      rows[static_cast<size_t>(i)] =
-          3 * image.width() * std::clamp<int64_t>(static_cast<int64_t>(top) + offset, 0, image.height() - 1);
+      columns[static_cast<size_t>(i)] = 3 * std::clamp<int64_t>(left + offset, 0, source.width - 1);
+      rows[static_cast<size_t>(i)] = 3 * source.width * std::clamp<int64_t>(top + offset, 0, source.height - 1);
     }
   }
 };
 
-void sample_bilinear(const vit::Image& image, const uint8_t* source, double x, double y, uint8_t* out) {
-  const Taps<2> taps(image, x, y);
-  const auto row = [&](int64_t offset) {
-    const double a = source[offset + taps.columns[0]], b = source[offset + taps.columns[1]];
-    return a + (b - a) * taps.dx;
-  };
-  for (int64_t c = 0; c < 3; ++c) {
-    const double above = row(taps.rows[0] + c), below = row(taps.rows[1] + c);
-    out[c] = to_byte(above + (below - above) * taps.dy);
+struct Bilinear {
+  static void sample(const Source& source, double x, double y, uint8_t* out) {
+    const Taps<2> taps(source, x, y);
+    for (int64_t c = 0; c < 3; ++c) {
+      const auto row = [&](size_t i) {
+        const uint8_t* at = source.bytes + taps.rows[i] + c;
+        const double a = at[taps.columns[0]], b = at[taps.columns[1]];
+        return a + (b - a) * taps.dx;
+      };
+      const double above = row(0), below = row(1);
+      out[c] = to_byte(above + (below - above) * taps.dy);
+    }
   }
-}
+};
 
-void sample_bicubic(const vit::Image& image, const uint8_t* source, double x, double y, uint8_t* out) {
-  const Taps<4> taps(image, x, y);
-  const auto row = [&](int64_t offset) {
-    const uint8_t* at = source + offset;
-    return cubic(at[taps.columns[0]], at[taps.columns[1]], at[taps.columns[2]], at[taps.columns[3]], taps.dx);
-  };
-  for (int64_t c = 0; c < 3; ++c)
-    out[c] = to_byte(
-        cubic(row(taps.rows[0] + c), row(taps.rows[1] + c), row(taps.rows[2] + c), row(taps.rows[3] + c), taps.dy));
+struct Bicubic {
+  static void sample(const Source& source, double x, double y, uint8_t* out) {
+    const Taps<4> taps(source, x, y);
+    for (int64_t c = 0; c < 3; ++c) {
+      const auto row = [&](size_t i) {
+        const uint8_t* at = source.bytes + taps.rows[i] + c;
+        return cubic(at[taps.columns[0]], at[taps.columns[1]], at[taps.columns[2]], at[taps.columns[3]], taps.dx);
+      };
+      out[c] = to_byte(cubic(row(0), row(1), row(2), row(3), taps.dy));
+    }
+  }
+};
+
+template <class Sampling>
+void sample_all(uint8_t* out, const Source& source, const std::array<double, 6>& matrix, const Colour& fill) {
+  const auto height = static_cast<double>(source.height), width = static_cast<double>(source.width);
+  for (int64_t row = 0; row < source.height; ++row) {
+    for (int64_t column = 0; column < source.width; ++column, out += 3) {
+      const double x = static_cast<double>(column) + 0.5, y = static_cast<double>(row) + 0.5;
+      const double from_x = matrix[0] * x + matrix[1] * y + matrix[2];
+      const double from_y = matrix[3] * x + matrix[4] * y + matrix[5];
+      // Written so that NaN is outside.
+      if (from_x >= 0.0 && from_x < width && from_y >= 0.0 && from_y < height)
+        Sampling::sample(source, from_x, from_y, out);
+      else
+        std::copy_n(fill.data(), 3, out);
+    }
+  }
 }
 
 }  // namespace
@@ -77,23 +109,12 @@ vit::Image affine(const vit::Image& image, const std::array<double, 6>& matrix, 
                   const Colour& fill) {
   vit::check(filter == vit::Filter::kBilinear || filter == vit::Filter::kBicubic,
              "affine: expected the filter bilinear or bicubic, got ", vit::name_of(filter));
-  const auto sample = filter == vit::Filter::kBilinear ? sample_bilinear : sample_bicubic;
-  const auto height = static_cast<double>(image.height()), width = static_cast<double>(image.width());
   vit::Image result(image.height(), image.width());
-  const uint8_t* source = image.row(0);
-  uint8_t* out = result.row(0);
-  for (int64_t row = 0; row < image.height(); ++row) {
-    for (int64_t column = 0; column < image.width(); ++column, out += 3) {
-      const double x = static_cast<double>(column) + 0.5, y = static_cast<double>(row) + 0.5;
-      const double from_x = matrix[0] * x + matrix[1] * y + matrix[2];
-      const double from_y = matrix[3] * x + matrix[4] * y + matrix[5];
-      // Written so that NaN is outside.
-      if (from_x >= 0.0 && from_x < width && from_y >= 0.0 && from_y < height)
-        sample(image, source, from_x, from_y, out);
-      else
-        std::copy_n(fill.data(), 3, out);
-    }
-  }
+  const Source source{image.row(0), image.height(), image.width()};
+  if (filter == vit::Filter::kBilinear)
+    sample_all<Bilinear>(result.row(0), source, matrix, fill);
+  else
+    sample_all<Bicubic>(result.row(0), source, matrix, fill);
   return result;
 }
 

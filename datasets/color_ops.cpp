@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
+#include <span>
 #include <vector>
 
 #include "vit/core/check.h"
@@ -15,8 +15,8 @@ namespace {
 using Table = std::array<uint8_t, 256>;
 using Histogram = std::array<int64_t, 256>;
 
-uint8_t* bytes_of(vit::Image& image) { return image.row(0); }
-int64_t pixels_of(const vit::Image& image) { return image.height() * image.width(); }
+/// The bytes of a picture, whose extents are looked up once: in a loop that would cost more than the work.
+std::span<uint8_t> bytes_of(vit::Image& image) { return image.pixels.span<uint8_t>(); }
 
 template <class Value>
 Table make_table(const Value& value) {
@@ -26,21 +26,20 @@ Table make_table(const Value& value) {
 }
 
 void look_up(vit::Image& image, const Table& table) {
-  uint8_t* bytes = bytes_of(image);
-  for (int64_t i = 0; i < 3 * pixels_of(image); ++i) bytes[i] = table[bytes[i]];
+  for (uint8_t& byte : bytes_of(image)) byte = table[byte];
 }
 
 void look_up(vit::Image& image, const std::array<Table, 3>& tables) {
-  uint8_t* rgb = bytes_of(image);
-  for (int64_t i = 0; i < pixels_of(image); ++i, rgb += 3)
-    for (size_t c = 0; c < 3; ++c) rgb[c] = tables[c][rgb[c]];
+  const std::span<uint8_t> bytes = bytes_of(image);
+  for (size_t i = 0; i < bytes.size(); i += 3)
+    for (size_t c = 0; c < 3; ++c) bytes[i + c] = tables[c][bytes[i + c]];
 }
 
 std::array<Histogram, 3> histograms_of(vit::Image& image) {
   std::array<Histogram, 3> histograms{};
-  const uint8_t* rgb = bytes_of(image);
-  for (int64_t i = 0; i < pixels_of(image); ++i, rgb += 3)
-    for (size_t c = 0; c < 3; ++c) ++histograms[c][rgb[c]];
+  const std::span<uint8_t> bytes = bytes_of(image);
+  for (size_t i = 0; i < bytes.size(); i += 3)
+    for (size_t c = 0; c < 3; ++c) ++histograms[c][bytes[i + c]];
   return histograms;
 }
 
@@ -129,7 +128,7 @@ void rgb_of(const Hsv& hsv, uint8_t* rgb) {
 /// Filter.c, ImagingFilter3x3 with ImageFilter.SMOOTH; the outermost pixels stay.
 std::vector<uint8_t> smoothed(vit::Image& image) {
   const int64_t height = image.height(), stride = 3 * image.width();
-  const uint8_t* source = bytes_of(image);
+  const uint8_t* source = bytes_of(image).data();
   std::vector<uint8_t> result(source, source + height * stride);
   constexpr float kEdge = 1.0f / 13.0f, kCentre = 5.0f / 13.0f;
   const auto row_sum = [](const uint8_t* at, float centre) {
@@ -188,41 +187,41 @@ void adjust_brightness(vit::Image& image, double factor) {
 
 void adjust_contrast(vit::Image& image, double factor) {
   int64_t sum = 0;
-  const uint8_t* rgb = bytes_of(image);
-  for (int64_t i = 0; i < pixels_of(image); ++i, rgb += 3) sum += luma(rgb);
-  const auto mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(pixels_of(image)) + 0.5);
+  const std::span<uint8_t> bytes = bytes_of(image);
+  const size_t pixels = bytes.size() / 3;
+  for (size_t i = 0; i < bytes.size(); i += 3) sum += luma(&bytes[i]);
+  const auto mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(pixels) + 0.5);
   look_up(image, make_table([&](int i) { return blended(mean, i, static_cast<float>(factor)); }));
 }
 
 void adjust_color(vit::Image& image, double factor) {
-  uint8_t* rgb = bytes_of(image);
-  for (int64_t i = 0; i < pixels_of(image); ++i, rgb += 3) {
-    const int grey = luma(rgb);
-    for (int c = 0; c < 3; ++c) rgb[c] = blended(grey, rgb[c], static_cast<float>(factor));
+  const std::span<uint8_t> bytes = bytes_of(image);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const int grey = luma(&bytes[i]);
+    for (size_t c = 0; c < 3; ++c) bytes[i + c] = blended(grey, bytes[i + c], static_cast<float>(factor));
   }
 }
 
 void adjust_sharpness(vit::Image& image, double factor) {
   if (image.height() < 3 || image.width() < 3) return;  // Pillow filters nothing there: both pictures are the same
   const std::vector<uint8_t> degenerate = smoothed(image);
-  uint8_t* bytes = bytes_of(image);
-  for (size_t i = 0; i < degenerate.size(); ++i)
-    bytes[i] = blended(degenerate[i], bytes[i], static_cast<float>(factor));
+  const std::span<uint8_t> bytes = bytes_of(image);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = blended(degenerate[i], bytes[i], static_cast<float>(factor));
 }
 
 void adjust_hue(vit::Image& image, double shift) {
   const auto steps = static_cast<uint8_t>(static_cast<int>(shift * 255.0));  // wraps, as numpy's uint8 does
-  uint8_t* rgb = bytes_of(image);
-  for (int64_t i = 0; i < pixels_of(image); ++i, rgb += 3) {
-    Hsv hsv = hsv_of(rgb);
+  const std::span<uint8_t> bytes = bytes_of(image);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    Hsv hsv = hsv_of(&bytes[i]);
     hsv.h = static_cast<uint8_t>(hsv.h + steps);
-    rgb_of(hsv, rgb);
+    rgb_of(hsv, &bytes[i]);
   }
 }
 
 void to_grayscale(vit::Image& image) {
-  uint8_t* rgb = bytes_of(image);
-  for (int64_t i = 0; i < pixels_of(image); ++i, rgb += 3) std::fill_n(rgb, 3, static_cast<uint8_t>(luma(rgb)));
+  const std::span<uint8_t> bytes = bytes_of(image);
+  for (size_t i = 0; i < bytes.size(); i += 3) std::fill_n(&bytes[i], 3, static_cast<uint8_t>(luma(&bytes[i])));
 }
 
 }  // namespace datasets

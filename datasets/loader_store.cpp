@@ -12,8 +12,8 @@ namespace datasets {
 
 namespace {
 
-/// What a kept picture costs beside its pixels: the tensor's owner and the allocator's alignment.
-constexpr int64_t kOverheadBytes = 192;
+/// What a kept picture costs beside its pixels: the image, its tensor's owner, the allocator's alignment.
+constexpr int64_t kOverheadBytes = 320;
 
 vit::Image scaled_down(const vit::Image& image, int64_t shorter_side) {
   if (shorter_side <= 0 || std::min(image.height(), image.width()) <= shorter_side) return image;
@@ -31,7 +31,7 @@ PictureStore::PictureStore(const Dataset& dataset, const PictureStoreOptions& op
 
 vit::Image PictureStore::get(int64_t index) {
   const uint8_t state = states_[static_cast<size_t>(index)].load(std::memory_order_acquire);
-  if (state == kKept) return pictures_[static_cast<size_t>(index)];
+  if (state == kKept) return *pictures_[static_cast<size_t>(index)];
   if (state == kBad) {
     const std::lock_guard lock(mutex_);
     vit::fail(reasons_.at(index));
@@ -73,7 +73,7 @@ void PictureStore::keep(int64_t index, const vit::Image& image) {
     bytes_kept_.fetch_sub(bytes);  // another thread was first
     return;
   }
-  pictures_[static_cast<size_t>(index)] = image;
+  pictures_[static_cast<size_t>(index)] = std::make_unique<vit::Image>(image);
   states_[static_cast<size_t>(index)].store(kKept, std::memory_order_release);
 }
 

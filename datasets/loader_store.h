@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ class PictureStore {
   const Dataset& dataset_;
   PictureStoreOptions options_;
   std::vector<std::atomic<uint8_t>> states_;
-  std::vector<vit::Image> pictures_;  // [i] is written by who set kStoring, read after kKept
+  std::vector<std::unique_ptr<const vit::Image>> pictures_;  // [i] is written by who set kStoring, read after kKept
   std::atomic<int64_t> bytes_kept_{0};
   std::mutex mutex_;
   std::map<int64_t, std::string> reasons_;  // of kBad

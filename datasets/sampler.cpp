@@ -67,7 +67,7 @@ Sampler::Sampler(const SamplerConfig& config, const std::vector<int64_t>& labels
   }
 }
 
-Sampler Sampler::weighted(const SamplerConfig& config, std::vector<double> weights, uint64_t seed) {
+Sampler Sampler::weighted(const SamplerConfig& config, const std::vector<double>& weights, uint64_t seed) {
   Sampler sampler(config, seed);
   sampler.config_.sampler = "weighted";
   if (weights.empty()) vit::fail_usage("sampler: the data set has no pictures");

@@ -39,7 +39,7 @@ class Sampler {
   /// without pictures; weighted: another number of weights than classes, or weights that leave nothing to choose.
   Sampler(const SamplerConfig& config, const std::vector<int64_t>& labels, int64_t num_classes, uint64_t seed);
   /// Weighted with a weight for each picture (weights [N] instead of config.sample_weights).
-  static Sampler weighted(const SamplerConfig& config, std::vector<double> weights, uint64_t seed);
+  static Sampler weighted(const SamplerConfig& config, const std::vector<double>& weights, uint64_t seed);
 
   /// Pictures of the set.
   int64_t set_size() const { return count_; }

@@ -17,7 +17,7 @@ using vit::Rng;
 
 constexpr float kPi = std::numbers::pi_v<float>;
 /// How far (in RGB, 0 to 441) the ground's colours stay from the main object's, and how often that is tried.
-constexpr float kContrast = 120.0f;
+constexpr float kContrast = 130.0f;
 constexpr int kTries = 12;
 
 /// hue 0 to 1, saturation and value 0 to 1.

@@ -14,7 +14,7 @@ using vit::Rng;
 
 constexpr float kPi = std::numbers::pi_v<float>;
 /// The main object is turned by at most this much either way; the others by any angle.
-constexpr float kMaxMainTurn = 1.05f;
+constexpr float kMaxMainTurn = 0.7f;
 /// Side of the grid on which a plan's occlusions are judged.
 constexpr int64_t kGrid = 64;
 /// A place for an object is sought this often before it is left out.
@@ -134,8 +134,8 @@ SceneStyle plan_style(Rng& rng) {
   style.light_falloff = between(rng, 0.0f, 0.4f);
   style.vignette = between(rng, 0.0f, 0.35f);
   for (float& channel : style.cast) channel = between(rng, 0.94f, 1.06f);
-  style.blur = std::max(0.0f, between(rng, -0.004f, 0.007f));
-  style.noise = between(rng, 1.0f, 9.0f);
+  style.blur = std::max(0.0f, between(rng, -0.004f, 0.006f));
+  style.noise = between(rng, 1.0f, 7.0f);
   return style;
 }
 
@@ -148,7 +148,7 @@ ScenePlan plan_scene(uint64_t seed, uint64_t index) {
   Rng rng = scene_rng(seed, index, SceneStream::plan);
   const auto kind = static_cast<SceneKind>(pick(rng, kSceneKinds));  // first: main_kind() relies on it
   const int64_t count = pick_count(rng);
-  const SceneSize size = rng.uniform() < 0.65f ? SceneSize::large : SceneSize::medium;
+  const SceneSize size = rng.uniform() < 0.75f ? SceneSize::large : SceneSize::medium;
   PlannedObject main = plan_object(rng, kind, size);
   main.angle = between(rng, -kMaxMainTurn, kMaxMainTurn);
   const float margin = 0.95f * main.radius;

@@ -19,7 +19,7 @@ constexpr std::array<vit::Color, kSceneColors> kColors = {{{208, 32, 38},
                                                            {34, 72, 206},
                                                            {134, 44, 168},
                                                            {240, 240, 236}}};
-constexpr std::array<RadiusRange, kSceneSizes> kRadii = {{{0.085f, 0.11f}, {0.15f, 0.19f}, {0.26f, 0.34f}}};
+constexpr std::array<RadiusRange, kSceneSizes> kRadii = {{{0.075f, 0.1f}, {0.165f, 0.2f}, {0.27f, 0.34f}}};
 
 }  // namespace
 

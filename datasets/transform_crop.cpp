@@ -85,19 +85,20 @@ vit::Image crop(const vit::Image& image, const vit::Window& window) {
 vit::Image crop_padded(const vit::Image& image, const vit::Window& window) {
   check_window(window);
   vit::Image result(window.height, window.width);
+  const int64_t height = image.height(), width = image.width();
   const int64_t begin = std::clamp<int64_t>(-window.left, 0, window.width);
-  const int64_t end = std::clamp<int64_t>(image.width() - window.left, begin, window.width);
+  const int64_t end = std::clamp<int64_t>(width - window.left, begin, window.width);
   const uint8_t* source = image.row(0);
   uint8_t* out = result.row(0);
   for (int64_t y = 0; y < window.height; ++y, out += 3 * window.width) {
     const int64_t from = window.top + y;
-    if (from < 0 || from >= image.height()) {
+    if (from < 0 || from >= height) {
       std::memset(out, 0, static_cast<size_t>(3 * window.width));
       continue;
     }
     std::memset(out, 0, static_cast<size_t>(3 * begin));
     if (end > begin)
-      std::memcpy(out + 3 * begin, source + 3 * (from * image.width() + window.left + begin),
+      std::memcpy(out + 3 * begin, source + 3 * (from * width + window.left + begin),
                   static_cast<size_t>(3 * (end - begin)));
     std::memset(out + 3 * end, 0, static_cast<size_t>(3 * (window.width - end)));
   }

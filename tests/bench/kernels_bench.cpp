@@ -173,23 +173,28 @@ void attention_grad(benchmark::State& state) {
   args.q_rows = args.kv_rows = tokens;
   args.qk_dim = args.v_dim = dim;
   args.scale = 0.125f;
-  const auto one_head = [&](int64_t index, float* workspace) {
+  const auto head = [&](int64_t index) {
     const int64_t row = index / heads * tokens, col = index % heads * dim;
-    vk::AttentionGradArgs head = args;
-    head.q = qkv.data() + row * 3 * width + col;
-    head.k = head.q + width;
-    head.v = head.q + 2 * width;
-    head.d_q = d_qkv.data() + row * 3 * width + col;
-    head.d_k = head.d_q + width;
-    head.d_v = head.d_q + 2 * width;
-    head.out = out.data() + row * width + col;
-    head.d_out = d_out.data() + row * width + col;
-    table.attention_grad(head, workspace);
+    vk::AttentionGradArgs one = args;
+    one.q = qkv.data() + row * 3 * width + col;
+    one.k = one.q + width;
+    one.v = one.q + 2 * width;
+    one.d_q = d_qkv.data() + row * 3 * width + col;
+    one.d_k = one.d_q + width;
+    one.d_v = one.d_q + 2 * width;
+    one.out = out.data() + row * width + col;
+    one.d_out = d_out.data() + row * width + col;
+    return one;
   };
   measure(state, 10.0 * static_cast<double>(pictures * tokens * tokens * width), [&] {
     vit::parallel_for(threads, [&](int64_t part) {
       const vit::Range range = vit::part_range(pictures * heads, threads, part);
-      for (int64_t i = range.begin; i < range.end; ++i) one_head(i, scratch[static_cast<std::size_t>(part)]->data());
+      for (int64_t i = range.begin; i < range.end; ++i) {
+        vk::AttentionGradArgs one = head(i);
+        const vk::AttentionGradArgs next = head(std::min(i + 1, range.end - 1));
+        one.next = &next;
+        table.attention_grad(one, scratch[static_cast<std::size_t>(part)]->data());
+      }
     });
   });
 }

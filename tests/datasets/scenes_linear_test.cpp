@@ -84,12 +84,12 @@ class LogisticRegression {
 
 TEST(ScenesLinear, LogisticRegressionStaysUnderFortyPercent) {
   const bool long_run = std::getenv("VITKIT_LONG_TESTS") != nullptr;
-  const Pictures train = draw(1, long_run ? 20000 : 3000), test = draw(2, 1000);
+  const Pictures train = draw(1, long_run ? 10000 : 3000), test = draw(2, 1000);
   LogisticRegression model;
   std::vector<size_t> order(train.labels.size());
   std::iota(order.begin(), order.end(), size_t{0});
   vit::Rng rng(3);
-  const int epochs = long_run ? 20 : 8;
+  const int epochs = long_run ? 15 : 8;
   double best = 0.0;
   for (int epoch = 0; epoch < epochs; ++epoch) {
     for (size_t i = order.size() - 1; i > 0; --i) std::swap(order[i], order[rng.next_u32() % (i + 1)]);

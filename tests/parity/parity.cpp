@@ -15,6 +15,7 @@
 
 #include "tests/parity/gradient_case.h"
 #include "tests/parity/preprocess_case.h"
+#include "tests/support/schedule_golden.h"
 #include "vit/core/check.h"
 #include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
@@ -82,6 +83,22 @@ Outcome run_gradient_case(const fs::path& dir, std::vector<vit::GradientResult> 
   return outcome;
 }
 
+Outcome run_schedule_case(const fs::path& dir) {
+  Outcome outcome{true, {}};
+  size_t rates = 0;
+  double worst = 0.0;
+  for (const auto& result : vit::test::run_schedule_golden(dir)) {
+    rates += result.count;
+    worst = std::max(worst, result.max_abs / result.limit);
+    outcome.passed = outcome.passed && result.ok();
+    if (!result.ok()) outcome.detail += vit::str("; ", result.name, ": max_abs ", result.max_abs);
+  }
+  outcome.passed = outcome.passed && rates > 0;
+  outcome.detail = vit::str(rates, " rates", outcome.detail, ", worst at ", std::round(1000.0 * worst) / 10.0,
+                            " % of its tolerance");
+  return outcome;
+}
+
 /// The families, by the prefix of their cases' names; the longest that fits is taken.
 const std::map<std::string, std::function<Outcome(const fs::path&)>>& families() {
   static const std::map<std::string, std::function<Outcome(const fs::path&)>> known = {
@@ -96,6 +113,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"E1", run_model_case},
       {"D", run_preprocess_case},
       {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
+      {"C1b", run_schedule_case},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;
 }

@@ -280,7 +280,7 @@ ConfigNode write_value(const T& value) {
     return value ? write_value(*value) : ConfigNode();
   } else if constexpr (IsVector<T>::value || IsArray<T>::value) {
     std::vector<ConfigNode> items;
-    for (const typename T::value_type item : value) items.push_back(write_value(item));
+    for (auto&& item : value) items.push_back(write_value<typename T::value_type>(item));
     return ConfigNode::make_list(items);
   } else {
     static_assert(IsMap<T>::value, "this type cannot be a configuration field");

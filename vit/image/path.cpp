@@ -11,9 +11,22 @@ namespace vit {
 namespace {
 
 constexpr float kPi = std::numbers::pi_v<float>;
+/// Cosine of the angle up to which a line counts as straight: 14 degrees.
+constexpr float kStraight = 0.97f;
 
 /// Points that keep a circle's chords within a twentieth of a pixel.
 int points_for(float radius) { return std::clamp(static_cast<int>(10.0f * std::sqrt(std::max(radius, 0.2f))), 8, 180); }
+
+/// Whether a gap would show at a point of a line without a round join: at ends and sharp turns of lines that are not
+/// thin. Elsewhere a join would only thicken the line, where its smooth edge adds to that of the line.
+bool needs_join(const Path& line, size_t i, float width, bool closed) {
+  if (width <= 1.5f) return false;
+  const bool end = i == 0 || i + 1 == line.size();
+  if (end && !closed) return true;
+  const Point before = line[(i + line.size() - 1) % line.size()], at = line[i], after = line[(i + 1) % line.size()];
+  const float ax = at.x - before.x, ay = at.y - before.y, bx = after.x - at.x, by = after.y - at.y;
+  return ax * bx + ay * by < kStraight * std::hypot(ax, ay) * std::hypot(bx, by);
+}
 
 }  // namespace
 
@@ -93,9 +106,8 @@ Rings stroke_rings(const Path& line, float width, bool closed) {
     rings.push_back(
         {{from.x - nx, from.y - ny}, {to.x - nx, to.y - ny}, {to.x + nx, to.y + ny}, {from.x + nx, from.y + ny}});
   }
-  // Thin lines need no round joins: they would only thicken the corners.
-  if (width > 1.5f || rings.empty())
-    for (const Point& point : line) rings.push_back(ellipse_path(point, half, half));
+  for (size_t i = 0; i < line.size(); ++i)
+    if (rings.empty() || needs_join(line, i, width, closed)) rings.push_back(ellipse_path(line[i], half, half));
   return rings;
 }
 

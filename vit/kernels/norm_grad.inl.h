@@ -9,34 +9,35 @@
 namespace vit::kernels {
 namespace {
 
-inline constexpr int64_t kRowGroup = 4;    ///< rows of x and d_y that stay in L1 between the two passes
-inline constexpr int64_t kSumBlock = 128;  ///< rows summed before they are added to the sum of the blocks
+inline constexpr int64_t kRowGroup = 4;   ///< rows of x and d_y that stay in L1 between the two passes
+inline constexpr int64_t kSumBlock = 64;  ///< rows summed before they are added to the sum of the blocks
 
-/// y [cols] (+)= sum over rows of term(row, col, count), a vector; four vectors of columns at a time.
+/// y [cols] (+)= sum over rows of term(sum, row, col, count), a vector; four vectors of columns at a time, block by
+/// block of rows: a strip of columns down the whole matrix would meet a new page in every row.
 template <class S, class Term>
 VITKIT_INLINE void sum_columns(float* y, int64_t rows, int64_t cols, bool accumulate, const Term& term) {
   using V = typename S::V;
-  const auto strip = [&]<int NV>(int64_t c, int64_t count) {
-    V total[NV];
-    VITKIT_UNROLL
-    for (int j = 0; j < NV; ++j) total[j] = accumulate ? load_some<S>(y + c + j * S::kWidth, count) : V(0.0f);
-    for (int64_t r0 = 0; r0 < rows; r0 += kSumBlock) {
+  for (int64_t r0 = 0; r0 == 0 || r0 < rows; r0 += kSumBlock) {
+    const int64_t r1 = min_of(rows, r0 + kSumBlock);
+    const bool add = accumulate || r0 > 0;
+    const auto strip = [&]<int NV>(int64_t c, int64_t count) {
       V sum[NV];
       VITKIT_UNROLL
       for (int j = 0; j < NV; ++j) sum[j] = V(0.0f);
-      for (int64_t r = r0; r < min_of(rows, r0 + kSumBlock); ++r) {
+      for (int64_t r = r0; r < r1; ++r) {
         VITKIT_UNROLL
         for (int j = 0; j < NV; ++j) sum[j] = term(sum[j], r, c + j * S::kWidth, count);
       }
       VITKIT_UNROLL
-      for (int j = 0; j < NV; ++j) total[j] = total[j] + sum[j];
-    }
-    VITKIT_UNROLL
-    for (int j = 0; j < NV; ++j) store_some<S>(y + c + j * S::kWidth, total[j], count);
-  };
-  int64_t c = 0;
-  for (; c + 4 * S::kWidth <= cols; c += 4 * S::kWidth) strip.template operator()<4>(c, S::kWidth);
-  for (; c < cols; c += S::kWidth) strip.template operator()<1>(c, cols - c);
+      for (int j = 0; j < NV; ++j) {
+        float* y_j = y + c + j * S::kWidth;
+        store_some<S>(y_j, add ? load_some<S>(y_j, count) + sum[j] : sum[j], count);
+      }
+    };
+    int64_t c = 0;
+    for (; c + 4 * S::kWidth <= cols; c += 4 * S::kWidth) strip.template operator()<4>(c, S::kWidth);
+    for (; c < cols; c += S::kWidth) strip.template operator()<1>(c, cols - c);
+  }
 }
 
 template <class S>

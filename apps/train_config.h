@@ -1,0 +1,69 @@
+// The configuration of a training run: one flat file under the names that timm's users know.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "datasets/data_config.h"
+#include "datasets/loader.h"
+#include "vit/core/config.h"
+#include "vit/train/classification.h"
+#include "vit/train/trainer.h"
+
+namespace apps {
+
+struct TrainConfig {
+  vit::ConfigNode model{};
+  int64_t img_size = 0;
+  std::string output = "runs/train";
+  datasets::DataConfig data;
+  datasets::LoaderConfig loader;
+  datasets::SamplerConfig sampler;
+  datasets::AugmentConfig augment;
+  vit::ClassificationLossConfig loss;
+  vit::TrainerConfig trainer;
+  double drop = 0.0;
+  double pos_drop = 0.0;
+  double proj_drop = 0.0;
+  double drop_path = 0.0;
+  bool grad_checkpointing = false;
+  bool linear_probe = false;
+  std::optional<std::array<double, 3>> mean{};
+  std::optional<std::array<double, 3>> std{};
+  std::optional<std::string> interpolation{};
+  std::optional<double> crop_pct{};
+  double max_memory_gb = 0.0;
+
+  template <class V>
+  void visit_fields(V& v) {
+    v("model", model, "What --model takes (a checkpoint is fine-tuned), or a map with `type`: a model from nothing.");
+    v("img_size", img_size, "Height and width of the model's input; 0: the model's own.", vit::between(0, 1 << 14));
+    v("output", output, "Folder of the run.");
+    data.visit_fields(v);
+    loader.visit_fields(v);
+    sampler.visit_fields(v);
+    augment.visit_fields(v);
+    loss.visit_fields(v);
+    trainer.visit_fields(v);
+    v("drop", drop, "Dropout before the classifier.", vit::between(0, 0.99));
+    v("pos_drop", pos_drop, "Dropout of the tokens after the position table.", vit::between(0, 0.99));
+    v("proj_drop", proj_drop, "Dropout after the projections of each block.", vit::between(0, 0.99));
+    v("drop_path", drop_path, "Stochastic depth of the last block; it grows from zero at the first.",
+      vit::between(0, 0.99));
+    v("grad_checkpointing", grad_checkpointing, "Recompute blocks in the backward pass: less memory, a third slower.");
+    v("linear_probe", linear_probe, "Train the head only.");
+    v("mean", mean, "Mean of the pixels, per channel, 0 to 1; none: the checkpoint's, or 0.5.");
+    v("std", std, "Standard deviation of the pixels; none: the checkpoint's, or 0.5.");
+    v("interpolation", interpolation, "Filter of evaluation's resizing; none: the checkpoint's, or bicubic.");
+    v("crop_pct", crop_pct, "Share of the resized picture that evaluation sees; none: the checkpoint's, or 0.9.",
+      vit::between(0.01, 1));
+    v("max_memory_gb", max_memory_gb, "Refuse to start when more would be needed; 0: what the machine has free.",
+      vit::at_least(0));
+  }
+  /// Errors (usage): no model, or what a part refuses.
+  void validate() const;
+};
+
+}  // namespace apps

@@ -1,0 +1,185 @@
+#include "apps/train_setup.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "datasets/fingerprint.h"
+#include "vit/io/checkpoint.h"
+#include "vit/io/json.h"
+#include "vit/models/build.h"
+#include "vit/models/labels.h"
+#include "vit/predictor.h"
+
+namespace apps {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// A ConfigNode as JSON, for config.json.
+Json to_json(const vit::ConfigNode& node) {
+  if (node.is_null()) return nullptr;
+  if (node.is_list()) {
+    Json list = Json::array();
+    for (const vit::ConfigNode& item : node.items()) list.push_back(to_json(item));
+    return list;
+  }
+  if (node.is_map()) {
+    Json map = Json::object();
+    for (const std::string& key : node.keys()) map[key] = to_json(node.get(key));
+    return map;
+  }
+  if (node.is_text()) return node.text();
+  const Json value = Json::parse(node.text(), nullptr, /*allow_exceptions=*/false);
+  return value.is_discarded() ? Json(node.text()) : value;
+}
+
+/// The model before its head is fitted, and where its pre-processing comes from.
+struct Start {
+  std::unique_ptr<vit::ImageModel> model;
+  std::optional<vit::Checkpoint> checkpoint;  ///< none: a model configuration inside the file
+};
+
+Start load_start(const TrainConfig& config) {
+  const auto seed = static_cast<uint64_t>(config.trainer.seed);
+  if (config.model.is_map()) {
+    Start start{vit::build_model(config.model, "vitkit"), {}};
+    vit::initialise_parameters(*start.model, seed, vit::Purpose::training);
+    return start;
+  }
+  Start start{nullptr, vit::Checkpoint::open(config.model.text())};
+  start.model = vit::load_model(*start.checkpoint, {.input_size = {}, .seed = seed, .purpose = vit::Purpose::training});
+  return start;
+}
+
+bool has_weights(const Start& start) { return start.checkpoint && start.checkpoint->has_weights(); }
+
+/// A head for the data's classes where the model has another; says so.
+std::string fit_head(vit::ImageModel& model, const Start& start, const datasets::TrainingData& data, int64_t seed) {
+  const auto classes = static_cast<int64_t>(data.class_names.size());
+  bool same = model.info().num_classes == classes;
+  if (same && has_weights(start)) {
+    // As many classes are not the same classes: ImageNet's first ten folders are no digits.
+    const vit::ClassLabels labels = vit::load_labels(*start.checkpoint, model);
+    for (int64_t i = 0; same && labels.source() != vit::LabelSource::numbers && i < classes; ++i)
+      same = labels.name(i) == data.class_names[static_cast<size_t>(i)];
+  }
+  if (same) return "";
+  const std::vector<std::string> names = model.replace_head(classes);
+  model.visit_parameters([&](const std::string& name, vit::Parameter& parameter) {
+    if (std::find(names.begin(), names.end(), name) != names.end())
+      vit::initialise_parameter(name, parameter, static_cast<uint64_t>(seed));
+  });
+  return fmt::format("a new head for {} classes", classes);
+}
+
+/// Pre-processing, and how a checkpoint says it.
+struct Pixels {
+  vit::Preprocessor preprocessor;
+  Json config;                               ///< goes into config.json
+  std::map<std::string, std::string> files;  ///< preprocessor_config.json, where the start has one
+};
+
+template <class T>
+void override_key(Json& into, const char* key, const std::optional<T>& value) {
+  if (value) into[key] = *value;
+}
+
+Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::array<int64_t, 2>& size) {
+  const bool overridden = config.mean || config.std || config.interpolation || config.crop_pct;
+  Json pretrained = {{"input_size", {3, size[0], size[1]}},
+                     {"interpolation", "bicubic"},
+                     {"crop_pct", 0.9},
+                     {"mean", {0.5, 0.5, 0.5}},
+                     {"std", {0.5, 0.5, 0.5}}};
+  if (has_weights(start)) {
+    const nlohmann::json& json = start.checkpoint->config();
+    if (json.contains("pretrained_cfg")) {
+      for (const auto& [key, value] : json.at("pretrained_cfg").items())
+        if (pretrained.contains(key) || key == "crop_mode") pretrained[key] = value;
+    } else if (!overridden && config.img_size == 0 && json.contains("model_type")) {
+      // Hugging Face's processors have steps of their own: theirs are kept as they are.
+      Pixels pixels{
+          vit::load_preprocessor(*start.checkpoint, *start.model), {{"model_type", json.at("model_type")}}, {}};
+      if (const nlohmann::json* file = start.checkpoint->preprocessor())
+        pixels.files["preprocessor_config.json"] = file->dump(2) + "\n";
+      return pixels;
+    }
+  }
+  pretrained["input_size"] = {3, size[0], size[1]};
+  override_key(pretrained, "mean", config.mean);
+  override_key(pretrained, "std", config.std);
+  override_key(pretrained, "interpolation", config.interpolation);
+  override_key(pretrained, "crop_pct", config.crop_pct);
+  Pixels pixels{vit::Preprocessor::from_timm(nlohmann::json(pretrained), "the run's pre-processing"),
+                {{"pretrained_cfg", pretrained}},
+                {}};
+  return pixels;
+}
+
+std::string config_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data) {
+  Json json = {
+      {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", to_json(model.describe())}}},
+      {"num_classes", model.info().num_classes},
+      {"label_names", data.class_names}};
+  json.update(pixels);
+  return json.dump(2) + "\n";
+}
+
+std::string fact(const datasets::Fingerprint& fingerprint) {
+  return fmt::format("{} pictures in {} classes, names {}, sources {}", fingerprint.pictures, fingerprint.classes,
+                     fingerprint.names, fingerprint.sources);
+}
+
+/// Head parameters only: everything else is frozen, by module names.
+void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
+  model.visit_parameters([&](const std::string& name, vit::Parameter& parameter) {
+    if (!parameter.buffer && !name.starts_with("head")) config.trainer.optimizer.freeze.push_back(name);
+  });
+}
+
+}  // namespace
+
+void TrainConfig::validate() const {
+  if (model.is_null())
+    vit::fail_usage(
+        "`model` is not given: a checkpoint to fine-tune (model=DIR), a configuration's name (vitkit info "
+        "--list models), or a map with `type`");
+  data.validate();
+  augment.validate();
+  trainer.validate();
+}
+
+TrainSetup prepare_training(TrainConfig& config) {
+  TrainSetup setup;
+  setup.data = datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+  Start start = load_start(config);
+  setup.start = has_weights(start) ? "fine-tuning " + config.model.text() : "from nothing";
+  const std::string head = fit_head(*start.model, start, setup.data, config.trainer.seed);
+  if (has_weights(start) && !head.empty()) setup.start += ", " + head;
+  if (config.img_size > 0) start.model->set_input_size(config.img_size, config.img_size);
+  const vit::ModelInfo& info = start.model->info();
+  if (info.input_channels != 3)
+    vit::fail_usage("model: pictures have 3 channels, the model takes ", info.input_channels);
+  Pixels pixels = choose_pixels(config, start, info.input_size);
+  setup.preprocessor = pixels.preprocessor;
+  setup.files = std::move(pixels.files);
+  setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data);
+  setup.facts = {{"training data", fact(setup.data.train_fingerprint)}};
+  if (setup.data.val) setup.facts["validation data"] = fact(setup.data.val_fingerprint);
+  setup.facts["model"] = to_json(start.model->describe()).dump();
+  start.model->set_training({.drop_rate = static_cast<float>(config.drop),
+                             .pos_drop_rate = static_cast<float>(config.pos_drop),
+                             .proj_drop_rate = static_cast<float>(config.proj_drop),
+                             .drop_path_rate = static_cast<float>(config.drop_path),
+                             .grad_checkpointing = config.grad_checkpointing});
+  if (config.linear_probe) freeze_all_but_head(config, *start.model);
+  setup.model = std::move(start.model);
+  setup.train = datasets::make_train_loader(*setup.data.train, setup.preprocessor, config.augment, config.sampler,
+                                            config.loader, static_cast<uint64_t>(config.trainer.seed));
+  if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
+  return setup;
+}
+
+}  // namespace apps
