@@ -182,7 +182,7 @@ TEST_F(TrainPartly, MonitoringAndPlotsChangeNoByte) {
 
 TEST_F(TrainPartly, PlotsThatFailFailNoRun) {
   dir_.write("run/plots", "a file where the folder should be");
-  EXPECT_TRUE(train("run", {}).finished);
+  EXPECT_TRUE(train("run", {}, 0, true).finished);
 }
 
 }  // namespace

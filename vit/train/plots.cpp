@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "vit/core/check.h"
@@ -93,7 +94,9 @@ class Plots {
     if (series.empty()) return;
     CurvePlot plot{.title = title, .x_label = "epochs", .y_label = y_label, .series = std::move(series)};
     plot.log_y = log_y;
-    fs::create_directories(folder_);
+    std::error_code error;
+    fs::create_directories(folder_, error);
+    check(!error, "cannot make the folder ", folder_.string(), ": ", error.message());
     files_.push_back(name + ".png");
     save_image(folder_ / files_.back(), plot_curves(plot));
   }
