@@ -136,10 +136,11 @@ std::string fact(const datasets::Fingerprint& fingerprint) {
                      fingerprint.names, fingerprint.sources);
 }
 
-/// Head parameters only: everything else is frozen, by module names.
+/// Head and adapters only: everything else is frozen, by name.
 void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
   model.visit_parameters([&](const std::string& name, vit::Parameter& parameter) {
-    if (!parameter.buffer && !name.starts_with("head")) config.trainer.optimizer.freeze.push_back(name);
+    if (!parameter.buffer && !name.starts_with("head") && !vit::is_lora_parameter(name))
+      config.trainer.optimizer.freeze.push_back(name);
   });
 }
 
@@ -150,6 +151,8 @@ void TrainConfig::validate() const {
     vit::fail_usage(
         "`model` is not given: a checkpoint to fine-tune (model=DIR), a configuration's name (vitkit info "
         "--list models), or a map with `type`");
+  if (lora && linear_probe)
+    vit::fail_usage("`linear_probe` trains the head only, `lora` adapters too: give one of them");
   data.validate();
   augment.validate();
   trainer.validate();
@@ -178,7 +181,11 @@ TrainSetup prepare_training(TrainConfig& config) {
                              .proj_drop_rate = static_cast<float>(config.proj_drop),
                              .drop_path_rate = static_cast<float>(config.drop_path),
                              .grad_checkpointing = config.grad_checkpointing});
-  if (config.linear_probe) freeze_all_but_head(config, *start.model);
+  if (config.lora) {
+    const size_t adapted = vit::add_lora(*start.model, *config.lora, static_cast<uint64_t>(config.trainer.seed)).size();
+    setup.start += fmt::format(", adapters of rank {} in {} layers", config.lora->rank, adapted);
+  }
+  if (config.linear_probe || config.lora) freeze_all_but_head(config, *start.model);
   setup.model = std::move(start.model);
   setup.train = datasets::make_train_loader(*setup.data.train, setup.preprocessor, config.augment, config.sampler,
                                             config.loader, static_cast<uint64_t>(config.trainer.seed));

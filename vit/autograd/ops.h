@@ -120,6 +120,9 @@ Var attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const He
 /// The probabilities of the same attention, for observers: [B, H, Nq, Nk]. Memory O(N^2), not differentiable.
 Tensor attention_probs(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options);
 
+/// The scores that become them, scale * q k^T + bias: [B, H, Nq, Nk]. Memory O(N^2), not differentiable.
+Tensor attention_scores(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options);
+
 /// Layer (or rms) normalisation of each head's vector inside `columns`, in place in inference: qk-norm (Dehghani et al.
 /// 2023, "Scaling ViT to 22 billion parameters", section 2). weight and bias [D]; `rms` leaves the mean in.
 Var head_norm(Context& ctx, const HeadColumns& columns, int64_t heads, int64_t head_dim, const Var& weight,

@@ -308,4 +308,39 @@ Tensor attention_probs(Context& ctx, const HeadColumns& q, const HeadColumns& k,
   return probs;
 }
 
+Tensor attention_scores(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options) {
+  StageTimer timer(ctx.profile, "attention_scores");
+  const Problem problem(q, k, k, options);
+  const auto& table = kernels::kernels();
+  const int64_t queries = problem.queries, keys = problem.keys, d = options.head_dim;
+  Tensor scores = ctx.arena.empty({problem.batch, options.heads, queries, keys});
+  const int64_t parts = std::min<int64_t>(num_threads(), problem.pairs());
+  const int64_t panels = kernels::panel_count(table, keys);
+  const Tensor packed = ctx.arena.empty({parts, rounded_to_line(kernels::packed_size(table, keys, d))});
+  parallel_for(parts, [&](int64_t part) {
+    float* keys_t = packed.f32() + part * packed.size(1);
+    const Range range = part_range(problem.pairs(), parts, part);
+    for (int64_t pair = range.begin; pair < range.end; ++pair) {
+      float* scores_bh = scores.f32() + pair * queries * keys;
+      table.pack_b(keys_t, problem.head(k, pair), Problem::stride(k), 1, keys, d, 0, panels);
+      const kernels::GemmArgs args{.c = scores_bh,
+                                   .c_stride = keys,
+                                   .a = problem.head(q, pair),
+                                   .a_stride = Problem::stride(q),
+                                   .b = keys_t,
+                                   .n = keys,
+                                   .k = d,
+                                   .epilogue = {}};
+      table.gemm(args, {0, queries, 0, panels});
+      const float* bias = problem.bias(pair);
+      for (int64_t i = 0; i < queries; ++i)
+        for (int64_t j = 0; j < keys; ++j) {
+          float& score = scores_bh[i * keys + j];
+          score = options.scale * score + (bias ? bias[i * problem.bias_stride() + j] : 0.0f);
+        }
+    }
+  });
+  return scores;
+}
+
 }  // namespace vit

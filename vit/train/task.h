@@ -31,6 +31,10 @@ class Task {
   /// Figures on held-out data, with the module's present weights; empty when there are none.
   virtual std::vector<Metric> evaluate() = 0;
 
+  /// Runs the model, as it is used, on the first `pictures` held-out pictures (the same at every call) for the
+  /// context's observer; false when there are none.
+  virtual bool probe(Context& /*ctx*/, int64_t /*pictures*/) { return false; }
+
   /// Further files of a checkpoint beside the weights, by name: config.json and what makes it usable as --model.
   virtual std::map<std::string, std::string> checkpoint_files() = 0;
 
