@@ -44,9 +44,9 @@ extern "C" void request_stop(int signal) {
 /// Keys that may differ between a run and its continuation: they change when it ends and what it keeps, not what it
 /// computes up to there.
 bool may_change(const std::string& key) {
-  for (const char* free :
-       {"output", "max_minutes", "keep_checkpoints", "checkpoint_interval", "max_memory_gb", "cache_mb", "prefetch"})
-    if (key == free) return true;
+  for (const char* free : {"output", "max_minutes", "keep_checkpoints", "checkpoint_interval", "max_memory_gb",
+                           "cache_mb", "prefetch", "plots", "monitor"})
+    if (key == free || key.starts_with(std::string(free) + ".")) return true;
   return false;
 }
 
@@ -54,7 +54,9 @@ bool may_change(const std::string& key) {
 void require_same_config(const vit::RunFolder& folder, const vit::ConfigNode& resolved) {
   if (!folder.has_config()) return;
   std::string differing;
-  for (const std::string& key : vit::differing_keys(folder.read_config(), resolved))
+  // Keys that the run did not have yet count with their defaults.
+  const vit::ConfigNode before = vit::write_config(vit::read_config<TrainConfig>(folder.read_config()));
+  for (const std::string& key : vit::differing_keys(before, resolved))
     if (!may_change(key)) differing += (differing.empty() ? "" : ", ") + key;
   if (!differing.empty())
     vit::fail_usage("--resume: ", folder.config_file().string(), " says otherwise about: ", differing,

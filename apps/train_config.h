@@ -10,6 +10,7 @@
 #include "datasets/loader.h"
 #include "vit/core/config.h"
 #include "vit/train/classification.h"
+#include "vit/train/lora.h"
 #include "vit/train/trainer.h"
 
 namespace apps {
@@ -30,6 +31,7 @@ struct TrainConfig {
   double drop_path = 0.0;
   bool grad_checkpointing = false;
   bool linear_probe = false;
+  std::optional<vit::LoraConfig> lora{};
   std::optional<std::array<double, 3>> mean{};
   std::optional<std::array<double, 3>> std{};
   std::optional<std::string> interpolation{};
@@ -54,6 +56,7 @@ struct TrainConfig {
       vit::between(0, 0.99));
     v("grad_checkpointing", grad_checkpointing, "Recompute blocks in the backward pass: less memory, a third slower.");
     v("linear_probe", linear_probe, "Train the head only.");
+    v("lora", lora, "Train low-rank adapters and the head only; none: all weights (or what `freeze` leaves).");
     v("mean", mean, "Mean of the pixels, per channel, 0 to 1; none: the checkpoint's, or 0.5.");
     v("std", std, "Standard deviation of the pixels; none: the checkpoint's, or 0.5.");
     v("interpolation", interpolation, "Filter of evaluation's resizing; none: the checkpoint's, or bicubic.");

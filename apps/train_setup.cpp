@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "datasets/class_descriptions.h"
 #include "datasets/fingerprint.h"
 #include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
@@ -118,11 +119,14 @@ Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::a
   return pixels;
 }
 
-std::string config_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data) {
+std::string config_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data,
+                        const std::string& data_dir) {
   Json json = {
       {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", to_json(model.describe())}}},
       {"num_classes", model.info().num_classes},
       {"label_names", data.class_names}};
+  const auto descriptions = datasets::class_descriptions(data_dir, data.class_names);
+  if (!descriptions.empty()) json["label_descriptions"] = descriptions;
   json.update(pixels);
   return json.dump(2) + "\n";
 }
@@ -132,10 +136,11 @@ std::string fact(const datasets::Fingerprint& fingerprint) {
                      fingerprint.names, fingerprint.sources);
 }
 
-/// Head parameters only: everything else is frozen, by module names.
+/// Head and adapters only: everything else is frozen, by name.
 void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
   model.visit_parameters([&](const std::string& name, vit::Parameter& parameter) {
-    if (!parameter.buffer && !name.starts_with("head")) config.trainer.optimizer.freeze.push_back(name);
+    if (!parameter.buffer && !name.starts_with("head") && !vit::is_lora_parameter(name))
+      config.trainer.optimizer.freeze.push_back(name);
   });
 }
 
@@ -146,6 +151,8 @@ void TrainConfig::validate() const {
     vit::fail_usage(
         "`model` is not given: a checkpoint to fine-tune (model=DIR), a configuration's name (vitkit info "
         "--list models), or a map with `type`");
+  if (lora && linear_probe)
+    vit::fail_usage("`linear_probe` trains the head only, `lora` adapters too: give one of them");
   data.validate();
   augment.validate();
   trainer.validate();
@@ -165,7 +172,7 @@ TrainSetup prepare_training(TrainConfig& config) {
   Pixels pixels = choose_pixels(config, start, info.input_size);
   setup.preprocessor = pixels.preprocessor;
   setup.files = std::move(pixels.files);
-  setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data);
+  setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data, config.data.data_dir);
   setup.facts = {{"training data", fact(setup.data.train_fingerprint)}};
   if (setup.data.val) setup.facts["validation data"] = fact(setup.data.val_fingerprint);
   setup.facts["model"] = to_json(start.model->describe()).dump();
@@ -174,7 +181,11 @@ TrainSetup prepare_training(TrainConfig& config) {
                              .proj_drop_rate = static_cast<float>(config.proj_drop),
                              .drop_path_rate = static_cast<float>(config.drop_path),
                              .grad_checkpointing = config.grad_checkpointing});
-  if (config.linear_probe) freeze_all_but_head(config, *start.model);
+  if (config.lora) {
+    const size_t adapted = vit::add_lora(*start.model, *config.lora, static_cast<uint64_t>(config.trainer.seed)).size();
+    setup.start += fmt::format(", adapters of rank {} in {} layers", config.lora->rank, adapted);
+  }
+  if (config.linear_probe || config.lora) freeze_all_but_head(config, *start.model);
   setup.model = std::move(start.model);
   setup.train = datasets::make_train_loader(*setup.data.train, setup.preprocessor, config.augment, config.sampler,
                                             config.loader, static_cast<uint64_t>(config.trainer.seed));

@@ -22,8 +22,8 @@ struct TrainSetup {
   std::string start;                         ///< "fine-tuning DIR, new head for 10 classes": for people
 };
 
-/// Opens and builds all of it; changes `config` where it leaves a choice to the model (the head's parameters under
-/// linear_probe). Errors (usage): as the parts.
+/// Opens and builds all of it; changes `config` where it leaves a choice to the model (what is frozen under
+/// linear_probe and lora). Errors (usage): as the parts.
 TrainSetup prepare_training(TrainConfig& config);
 
 }  // namespace apps

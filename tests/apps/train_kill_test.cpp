@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "tests/apps/train_verb.h"
 #include "vit/core/rng.h"
@@ -12,7 +13,6 @@ namespace vit::test {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
 
 constexpr int kNormalKills = 20;
 constexpr int kLongKills = 180;  // on top of the normal ones
@@ -109,20 +109,25 @@ TEST_F(TrainKill, SameBytesOnAnyNumberOfThreads) {
 
 TEST_F(TrainKill, CtrlCEndsWithACheckpoint) {
   train_undisturbed();
-  for (const int signal : {SIGINT, SIGTERM}) {
-    const std::string folder = "signal" + std::to_string(signal);
+  int stopped = 0;
+  // On a busy machine a run may be over before the signal is sent.
+  for (int attempt = 0; attempt < 8 && stopped < 2; ++attempt) {
+    const int signal = stopped == 0 ? SIGINT : SIGTERM;
+    const std::string folder = "signal" + std::to_string(attempt);
     RunningVitkit run(command(folder), dir_ / "err");
     while (run.is_running() && checkpoints(folder).empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     run.send(signal);
     EXPECT_EQ(run.wait(), 0);
     const std::string words = slurp(dir_ / "err");
-    EXPECT_THAT(words, HasSubstr("--resume goes on"));
+    if (words.find("--resume goes on") == std::string::npos) continue;
+    ++stopped;
     EXPECT_THAT(leftovers(folder), testing::IsEmpty());
     const CommandResult rest = train(folder, {"--resume"});
     ASSERT_EQ(rest.status, 0) << rest.err;
-    EXPECT_THAT(rest.err, HasSubstr("resumed from"));
+    EXPECT_THAT(rest.err, testing::HasSubstr("resumed from"));
     expect_same_run("whole", folder);
   }
+  EXPECT_EQ(stopped, 2);
 }
 
 TEST_F(TrainKill, ResumingAFinishedRunChangesNothing) {

@@ -38,6 +38,7 @@ Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& inp
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
                                  .bias = input.bias};
   if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, heads.q, heads.k, options));
+  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, heads.q, heads.k, options));
   const Var mixed = attention(ctx, heads.q, heads.k, heads.v, options);
   return proj_.forward(ctx, norm_.forward(ctx, mixed), input.residual);
 }

@@ -199,6 +199,9 @@ void initialise_parameter(const std::string& name, Parameter& parameter, uint64_
     case Init::Kind::normal:
       fill_normal(value, rng, amount);
       break;
+    case Init::Kind::uniform:
+      fill_uniform(value, rng, -amount, amount);
+      break;
   }
   parameter.value = Var(std::move(value));
 }

@@ -31,7 +31,8 @@ struct AttentionInput {
 class Attention : public Module {
  public:
   /// x [B, N, C] -> [B, N, C] (or fewer tokens, see AttentionInput::wanted_tokens). A mechanism that computes scores
-  /// offers them to observers as "probs", [B, H, N, N].
+  /// offers them to observers as "probs", [B, H, N, N], and what they were before the softmax as "scores". (The block
+  /// observes "layout" for those who read them: prefix tokens, grid height, grid width, [3].)
   virtual Var forward(Context& ctx, const Var& x, const AttentionInput& input) const = 0;
 };
 

@@ -21,6 +21,11 @@ Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
 
 Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const {
   Scope scope(ctx, "attn");
+  if (ctx.wants("layout"))
+    ctx.observe("layout",
+                Tensor::from<float>({static_cast<float>(input.prefix_tokens), static_cast<float>(input.grid.height),
+                                     static_cast<float>(input.grid.width)},
+                                    {3}));
   input.residual = skip;
   return attention_->forward(ctx, norm1_.forward(ctx, x), input);
 }

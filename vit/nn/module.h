@@ -15,15 +15,16 @@ namespace vit {
 
 /// How a parameter starts when no checkpoint gives it.
 struct Init {
-  enum class Kind { zeros, constant, truncated_normal, normal };
+  enum class Kind { zeros, constant, truncated_normal, normal, uniform };
   Kind kind = Kind::zeros;
-  float value = 0.0f;  ///< the constant, or the standard deviation
+  float value = 0.0f;  ///< the constant, the standard deviation, or the bound: uniform in [-value, value)
 
   static Init zeros() { return {}; }
   static Init ones() { return {Kind::constant, 1.0f}; }
   static Init constant(float value) { return {Kind::constant, value}; }
   static Init truncated_normal(float std) { return {Kind::truncated_normal, std}; }
   static Init normal(float std) { return {Kind::normal, std}; }
+  static Init uniform(float bound) { return {Kind::uniform, bound}; }
 };
 
 /// A named tensor of a model: its shape is fixed by the configuration, its value comes from a checkpoint or from

@@ -1,9 +1,12 @@
 #include "vit/train/classification.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "vit/autograd/losses.h"
 #include "vit/models/model.h"
+#include "vit/train/lora.h"
 
 namespace vit {
 
@@ -35,6 +38,23 @@ struct Score {
     }
   }
 };
+
+/// Up to `count` pictures from the start of a source, in memory of their own; undefined when it has none.
+Tensor first_pictures(BatchSource& source, int64_t count) {
+  Tensor pictures;
+  int64_t filled = 0;
+  Batch batch;
+  source.start(0, 0);
+  while (filled < count && source.next(batch)) {
+    const Shape& shape = batch.images.shape();
+    if (!pictures.defined()) pictures = Tensor::empty({count, shape[1], shape[2], shape[3]});
+    const int64_t taken = std::min(batch.size(), count - filled);
+    std::memcpy(pictures.slice(filled, filled + taken).raw(), batch.images.raw(),
+                static_cast<size_t>(batch.images.slice(0, taken).nbytes()));
+    filled += taken;
+  }
+  return filled > 0 ? pictures.slice(0, filled) : Tensor();
+}
 
 }  // namespace
 
@@ -74,6 +94,22 @@ std::vector<Metric> ClassificationTask::evaluate() {
   return {{"top1", static_cast<double>(score.top1) / n},
           {"top5", static_cast<double>(score.top5) / n},
           {"loss", score.loss / n}};
+}
+
+std::vector<std::pair<std::string, Tensor>> ClassificationTask::exported(
+    const std::vector<std::pair<std::string, Tensor>>& weights) {
+  return merge_lora(model_, weights);
+}
+
+bool ClassificationTask::probe(Context& ctx, int64_t pictures) {
+  if (!validation_) return false;
+  if (!probe_.defined()) probe_ = first_pictures(*validation_, pictures);
+  if (!probe_.defined()) return false;
+  // An observer of attention makes N x N values per head: a few pictures at a time bound them.
+  constexpr int64_t kPicturesAtOnce = 8;
+  for (int64_t begin = 0; begin < probe_.size(0); begin += kPicturesAtOnce)
+    model_.forward(ctx, probe_.slice(begin, std::min(begin + kPicturesAtOnce, probe_.size(0))));
+  return true;
 }
 
 }  // namespace vit

@@ -42,13 +42,17 @@ class ClassificationTask : public Task {
   /// top1, top5 (fractions) and loss (cross-entropy without smoothing).
   std::vector<Metric> evaluate() override;
   std::vector<std::string> metric_names() const override;
+  bool probe(Context& ctx, int64_t pictures) override;
   std::map<std::string, std::string> checkpoint_files() override { return files_; }
+  std::vector<std::pair<std::string, Tensor>> exported(
+      const std::vector<std::pair<std::string, Tensor>>& weights) override;
 
  private:
   ImageModel& model_;
   ClassificationLossConfig config_;
   Tensor class_weights_;
   BatchSource* validation_;
+  Tensor probe_;  ///< pictures of probe()
   std::map<std::string, std::string> files_;
 };
 

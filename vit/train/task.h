@@ -34,6 +34,10 @@ class Task {
   /// The names that evaluate() will give, where they are known before: a wrong `eval_metric` is then refused at once.
   virtual std::vector<std::string> metric_names() const { return {}; }
 
+  /// Runs the model, as it is used, on the first `pictures` held-out pictures (the same at every call) for the
+  /// context's observer; false when there are none.
+  virtual bool probe(Context& /*ctx*/, int64_t /*pictures*/) { return false; }
+
   /// Further files of a checkpoint beside the weights, by name: config.json and what makes it usable as --model.
   virtual std::map<std::string, std::string> checkpoint_files() = 0;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "vit/autograd/tape.h"
 #include "vit/core/config.h"
@@ -16,11 +17,15 @@
 #include "vit/train/metrics_log.h"
 #include "vit/train/optimizer.h"
 #include "vit/train/param_group.h"
+#include "vit/train/plots.h"
 #include "vit/train/run_folder.h"
 
 namespace vit {
 
 namespace {
+
+/// Epochs that are shorter than this share a drawing; a run's end always has one.
+constexpr double kSecondsBetweenPlots = 10.0;
 
 /// A parameter or a buffer of the module, with the tensor that the trainer writes to.
 struct Weight {
@@ -62,6 +67,7 @@ class Run {
         hooks_(hooks),
         store_(folder.checkpoints(), config.keep_checkpoints),
         stopping_(config.early_stopping, config.metric_decreases()),
+        monitor_(config.monitor),
         schedule_(config.schedule, config.optimizer.lr, updates_per_epoch(), config.metric_decreases()) {
     require_metric(task.metric_names());
     collect_weights();
@@ -86,8 +92,10 @@ class Run {
     while (epoch_ < schedule_.epochs() && !stopping_.should_stop()) {
       if (!train_epoch()) break;
       finish_epoch();
+      if (plot_timer_.seconds() > kSecondsBetweenPlots) draw_plots();
       if (out_of_time()) break;
     }
+    draw_plots();
     result.epoch = epoch_;
     result.step = step_;
     result.finished = epoch_ >= schedule_.epochs() || stopping_.should_stop();
@@ -202,7 +210,7 @@ class Run {
     if (ema_) ema_->update(everything(), step_);
     schedule_.finish_update(step_);
     if (step_ % config_.log_interval == 0) {
-      log({{"loss", running_.window()}, {"lr", last_lr_}, {"grad_norm", report.norm}}, "train/");
+      log(epoch_, {{"loss", running_.window()}, {"lr", last_lr_}, {"grad_norm", report.norm}}, "train/");
       running_.window_loss = running_.window_images = 0.0;
     }
   }
@@ -213,7 +221,8 @@ class Run {
     report.images_per_s = static_cast<double>(images_ - images_before_) / std::max(1e-9, train_seconds_);
     report.waited_share = (source_.seconds_waited() - waited_before_) / std::max(1e-9, train_seconds_);
     const bool last = epoch_ + 1 >= schedule_.epochs();
-    if (last || (epoch_ + 1) % config_.eval_interval == 0) report.metrics = evaluate();
+    std::vector<Metric> attention;
+    if (last || (epoch_ + 1) % config_.eval_interval == 0) report.metrics = evaluate(attention);
     const std::optional<double> metric = find(report.metrics, config_.eval_metric);
     if (metric) report.is_best = stopping_.update(*metric);
     ++epoch_;
@@ -222,20 +231,23 @@ class Run {
     running_.epoch_loss = running_.epoch_images = 0.0;
     std::vector<Metric> values = {{"loss", report.loss}, {"lr", report.lr}};
     for (const auto& [name, value] : report.metrics) values.emplace_back(name == "loss" ? "val_loss" : name, value);
-    log(values, "epoch/");
+    log(report.epoch, values, "epoch/", attention);
     events_->add(step_, {{"speed/images_per_s", report.images_per_s}, {"speed/waited_share", report.waited_share}});
     save(metric, report.is_best);
     report.seconds = epoch_timer_.seconds();
     if (hooks_.on_epoch) hooks_.on_epoch(report);
   }
 
-  /// With the averaged weights in place of the trained ones where there are any.
-  std::vector<Metric> evaluate() {
+  /// With the averaged weights in place of the trained ones where there are any. `attention` gets what its monitor
+  /// measured, when it was due.
+  std::vector<Metric> evaluate(std::vector<Metric>& attention) {
     ctx_.training = false;
     std::vector<Var> trained;
     if (ema_)
       for (size_t i = 0; i < weights_.size(); ++i)
         trained.push_back(std::exchange(weights_[i].parameter->value, Var(ema_->averages()[i])));
+    if (monitor_.is_due(epoch_ / config_.eval_interval))
+      attention = monitor_.measure(task_, [this](const std::string& text) { note(text); });
     std::vector<Metric> metrics = task_.evaluate();
     for (size_t i = 0; i < trained.size(); ++i) weights_[i].parameter->value = trained[i];
     std::vector<std::string> names;
@@ -256,10 +268,12 @@ class Run {
     return std::nullopt;
   }
 
-  void log(const std::vector<Metric>& values, const std::string& prefix) {
-    log_->log({epoch_, step_, values});
-    std::vector<Scalar> scalars;
+  /// `more` has full names already, and no column in metrics.csv.
+  void log(int64_t epoch, std::vector<Metric> values, const std::string& prefix, const std::vector<Metric>& more = {}) {
+    std::vector<Scalar> scalars = more;
     for (const auto& [name, value] : values) scalars.emplace_back(prefix + name, value);
+    values.insert(values.end(), more.begin(), more.end());
+    log_->log({epoch, step_, values});
     events_->add(step_, scalars);
   }
 
@@ -268,8 +282,30 @@ class Run {
     if (hooks_.on_note) hooks_.on_note(text);
   }
 
+  /// Pictures of the metrics are a convenience: no run fails because of them.
+  void draw_plots() {
+    if (!config_.plots) return;
+    try {
+      write_plots(folder_.path() / "metrics.jsonl", folder_.plots());
+    } catch (const std::exception& error) {
+      if (!std::exchange(plots_failed_, true)) note(str("warning: plots cannot be drawn: ", error.what()));
+    }
+    plot_timer_ = Timer();
+  }
+
   // ---- checkpoints ----
+  /// A checkpoint is what a run falls back on: it must be good. Losses alone show a bad weight only in the next batch.
+  void require_finite_weights() const {
+    for (const Weight& weight : weights_) {
+      if (weight.value.dtype() != DType::f32) continue;
+      const std::span<const float> values = weight.value.span<float>();
+      if (std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) continue;
+      fail("the weight ", weight.name, " is not finite after update ", step_, " (epoch ", epoch_, "). ", advice());
+    }
+  }
+
   void save(std::optional<double> metric, bool is_best) {
+    require_finite_weights();
     CheckpointContent content;
     std::vector<std::pair<std::string, Tensor>> model;
     for (size_t i = 0; i < weights_.size(); ++i)
@@ -290,6 +326,7 @@ class Run {
     state.tensors["schedule"] = schedule_.state();
     state.tensors["early_stopping"] = stopping_.state();
     state.tensors["running_loss"] = running_.state();
+    state.tensors["last_lr"] = Tensor::from<double>({last_lr_}, {1});
     store_.save(content);
   }
 
@@ -315,6 +352,7 @@ class Run {
     schedule_.restore(tensor("schedule"));
     stopping_.restore(tensor("early_stopping"));
     running_.restore(tensor("running_loss"));
+    if (state.tensors.contains("last_lr")) last_lr_ = tensor("last_lr").data<double>()[0];
     epoch_ = state.epoch;
     batch_ = state.batch;
     step_ = state.step;
@@ -339,6 +377,7 @@ class Run {
   const TrainerHooks& hooks_;
   CheckpointStore store_;
   EarlyStopping stopping_;
+  AttentionMonitor monitor_;
   LrSchedule schedule_;
   std::vector<Weight> weights_;
   std::unique_ptr<Optimizer> optimizer_;
@@ -347,7 +386,8 @@ class Run {
   std::unique_ptr<EventFile> events_;
   Context ctx_;
   RunningLoss running_;
-  Timer run_timer_, epoch_timer_;
+  Timer run_timer_, epoch_timer_, plot_timer_;
+  bool plots_failed_ = false;
   int64_t epoch_ = 0, batch_ = 0, step_ = 0, images_ = 0, images_before_ = 0;
   double last_loss_ = 0.0, last_lr_ = 0.0, train_seconds_ = 0.0, waited_before_ = 0.0;
 };
@@ -380,19 +420,27 @@ TrainResult train(Task& task, BatchSource& source, const TrainerConfig& config, 
 }
 
 int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& config, int64_t batch_size) {
-  int64_t weights = 0;
+  int64_t weights = 0, trained = 0;
   std::vector<std::pair<Parameter*, Var>> kept;
-  task.module().visit_parameters([&](const std::string&, Parameter& parameter) {
+  std::vector<NamedParameter> list;
+  task.module().visit_parameters([&](const std::string& name, Parameter& parameter) {
     weights += parameter.value.value().nbytes();
+    if (parameter.buffer) return;
     kept.emplace_back(&parameter, parameter.value);
-    if (!parameter.buffer) parameter.value = Var::leaf(parameter.value.value());
+    list.push_back({name, parameter.value.value(), {}});
   });
+  const std::vector<ParamSettings> settings = plan_param_groups(list, config.optimizer);
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (settings[i].frozen) continue;
+    kept[i].first->value = Var::leaf(list[i].value);
+    trained += list[i].value.nbytes();
+  }
   const int64_t one = probe(task, batch, 1);
   const int64_t two = batch.size() > 1 ? probe(task, batch, 2) : 2 * one;
   for (auto& [parameter, value] : kept) parameter->value = value;
   const int64_t per_sample = std::max<int64_t>(0, two - one);
   const int64_t states = config.optimizer.opt == "adamw" || config.optimizer.opt.starts_with("lamb") ? 2 : 1;
-  return one + per_sample * (batch_size - 1) + weights * (states + (config.ema.model_ema ? 1 : 0));
+  return one + per_sample * (batch_size - 1) + states * trained + weights * (config.ema.model_ema ? 1 : 0);
 }
 
 }  // namespace vit

@@ -11,6 +11,7 @@
 
 #include "vit/train/early_stopping.h"
 #include "vit/train/ema.h"
+#include "vit/train/monitor.h"
 #include "vit/train/optimizer_config.h"
 #include "vit/train/schedule.h"
 #include "vit/train/task.h"
@@ -26,12 +27,14 @@ struct TrainerConfig {
   ScheduleConfig schedule;
   EmaConfig ema;
   EarlyStoppingConfig early_stopping;
+  MonitorConfig monitor;
   std::string eval_metric = "top1";
   int64_t eval_interval = 1;
   int64_t log_interval = 50;
   int64_t checkpoint_interval = 0;
   int64_t keep_checkpoints = 1;
   double max_minutes = 0.0;
+  bool plots = true;
 
   template <class V>
   void visit_fields(V& v) {
@@ -40,6 +43,7 @@ struct TrainerConfig {
     schedule.visit_fields(v);
     ema.visit_fields(v);
     early_stopping.visit_fields(v);
+    v("monitor", monitor, "Measuring attention at evaluations.");
     v("eval_metric", eval_metric, "Figure that decides which checkpoint is best; a loss is better when smaller.");
     v("eval_interval", eval_interval, "Epochs between evaluations; the last epoch is always evaluated.", at_least(1));
     v("log_interval", log_interval, "Updates between two lines of metrics.jsonl.", at_least(1));
@@ -48,6 +52,7 @@ struct TrainerConfig {
     v("keep_checkpoints", keep_checkpoints, "Newest checkpoints that are kept, beside the best.", between(1, 1000));
     v("max_minutes", max_minutes, "Above 0: stop after so many minutes, with a checkpoint from which --resume goes on.",
       at_least(0));
+    v("plots", plots, "Draw the metrics as pictures, into plots/.");
   }
   /// Errors (usage): as of the parts.
   void validate() const;
