@@ -53,7 +53,7 @@ void run(const vit::Classifier& classifier, const datasets::Dataset& data, const
 void write(Output& output, const Evaluation& evaluation, const EvaluateOptions& options, const CommonOptions& common) {
   const bool table = options.per_class || common.verbose > 0;
   if (output.format() == Format::text) {
-    output.write({}, summary_text(evaluation));
+    output.write({}, summary_text(evaluation) + "\n");
     if (table) output.write({}, "\n" + class_table(evaluation, options.per_class ? 0 : kShownClasses));
     return;
   }

@@ -7,7 +7,6 @@
 #include "datasets/label_check.h"
 #include "datasets/open.h"
 #include "vit/core/check.h"
-#include "vit/core/names.h"
 
 namespace apps {
 

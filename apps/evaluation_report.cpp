@@ -20,6 +20,8 @@ Record number(double value) { return std::isfinite(value) ? Record(value) : Reco
 std::string percent(double value) { return std::isfinite(value) ? fmt::format("{:.2f} %", 100.0 * value) : "-"; }
 std::string percent(const Record& value) { return value.is_null() ? "-" : percent(value.get<double>()); }
 
+std::string decimals(double value) { return std::isfinite(value) ? fmt::format("{:.4f}", value) : "-"; }
+
 double images_per_second(const Evaluation& evaluation) {
   return static_cast<double>(evaluation.counts.answered) / evaluation.seconds;
 }
@@ -56,9 +58,9 @@ Record summary_record(const Evaluation& evaluation) {
 std::string summary_text(const Evaluation& evaluation) {
   const datasets::ClassificationReport& report = evaluation.report;
   return fmt::format(
-      "top-1 {}   top-5 {}   loss {:.4f}   ({} images in {} classes, {} unreadable, {:.1f} images/s)\n"
-      "calibration error {} (largest {})   confidence {}   balanced top-1 {}   macro F1 {}\n",
-      percent(report.overall().top1()), percent(report.overall().top5()), report.overall().loss(),
+      "top-1 {}   top-5 {}   loss {}   ({} images in {} classes, {} unreadable, {:.1f} images/s)\n"
+      "calibration error {} (largest {})   confidence {}   balanced top-1 {}   macro F1 {}",
+      percent(report.overall().top1()), percent(report.overall().top5()), decimals(report.overall().loss()),
       evaluation.counts.answered, evaluation.names.size(), evaluation.counts.failed, images_per_second(evaluation),
       percent(report.calibration().expected_error()), percent(report.calibration().maximum_error()),
       percent(report.calibration().confidence()), percent(report.balanced_top1()), percent(report.macro_f1()));

@@ -37,7 +37,7 @@ struct Evaluation {
 /// {"model", "data", "images", "errors", "classes", "mapping", "top1", "top5", "loss", "ece", "mce", "confidence",
 /// "balanced_top1", "macro_f1", "images_per_s"}; fractions, null where nothing was counted.
 Record summary_record(const Evaluation& evaluation);
-/// The same in two lines, in percent.
+/// The same in two lines, in percent; no line break at the end.
 std::string summary_text(const Evaluation& evaluation);
 
 /// One per class of the data, in its order: {"class", "label", "index", "pictures", "top1", "top5", "precision",

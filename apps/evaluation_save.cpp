@@ -1,6 +1,7 @@
 // The files of `vitkit evaluate --save`.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <set>
 #include <system_error>
 #include <unordered_map>
@@ -94,8 +95,10 @@ vit::Image draw_reliability(const Evaluation& evaluation) {
     accuracy.x.push_back(bin.confidence);
     accuracy.y.push_back(bin.accuracy);
   }
-  const double error = 100.0 * evaluation.report.calibration().expected_error();
-  return vit::plot_curves({.title = fmt::format("reliability: expected calibration error {:.2f} %", error),
+  const double error = evaluation.report.calibration().expected_error();
+  return vit::plot_curves({.title = std::isfinite(error)
+                                        ? fmt::format("expected calibration error {:.2f} %", 100.0 * error)
+                                        : "no pictures",
                            .x_label = "confidence",
                            .y_label = "accuracy",
                            .series = {accuracy, perfect},

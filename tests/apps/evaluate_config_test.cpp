@@ -28,10 +28,11 @@ class EvaluateConfig : public VerbTest {
 };
 
 TEST_F(EvaluateConfig, GivesWhatTrainingSaid) {
-  const std::string file = config(std::string(kModel) +
-                                  "data_dir: scenes:1:60:32\nval_data_dir: scenes:2:40:32\nbatch_size: 20\nepochs: 1\n"
-                                  "lr: 1.0e-3\noutput: " +
-                                  path("run") + "\n");
+  const std::string file =
+      config(std::string(kModel) +
+             "data_dir: scenes:1:60:32\nval_data_dir: scenes:2:40:32\nbatch_size: 20\nepochs: 1\nwarmup_epochs: 0\n"
+             "lr: 1.0e-3\noutput: " +
+             path("run") + "\n");
   const CommandResult trained = run_vitkit({"train", file, "--format", "json", "--quiet"});
   ASSERT_EQ(trained.status, 0) << trained.err;
   const json epoch = records(trained).back();

@@ -157,12 +157,12 @@ TEST_F(EvaluateReport, NamesUnreadablePicturesInTheReport) {
 
 TEST_F(EvaluateReport, HasNoFiguresWhereNothingCouldBeRead) {
   dir_.write("data/star/broken.jpg", "no picture");
-  for (const std::string format : {"json", "text", "csv"}) {
+  for (const char* format : {"json", "text", "csv"}) {
     const CommandResult result =
         evaluate({"--data", path("data"), "--save", path("report"), "--format", format, "--per-class"});
     EXPECT_EQ(result.status, 1);
     EXPECT_THAT(result.out, Not(HasSubstr("nan"))) << format;
-    if (format == "json") {
+    if (std::string(format) == "json") {
       EXPECT_TRUE(records(result).at(0)["top1"].is_null());
       EXPECT_TRUE(records(result).at(1)["f1"].is_null());
     }
@@ -181,7 +181,7 @@ TEST_F(EvaluateReport, ThatCannotBeSavedIsNoticedBeforeTheWork) {
 
 TEST_F(EvaluateReport, IsTheSameOnAnyNumberOfThreads) {
   std::vector<json> reports;
-  for (const std::string threads : {"1", "2", "8"}) {
+  for (const char* threads : {"1", "2", "8"}) {
     const CommandResult result =
         evaluate({"--data", kScenes, "--format", "json", "--per-class", "--threads", threads, "--batch-size", "7"});
     std::vector<json> lines = records(result);
