@@ -47,10 +47,7 @@ int print_train_keys(Output& output) {
 }
 
 int print_list(const std::string& kind, Output& output) {
-<<<<<<< .merge_file_7iZKsW
   if (kind == "train_keys") return print_train_keys(output);
-  for (const std::string& name : listed(kind)) output.write({{"kind", kind}, {"name", name}}, name + "\n");
-=======
   const std::vector<ListedName> names = listed(kind);
   size_t width = 0;
   for (const ListedName& entry : names) width = std::max(width, entry.name.size());
@@ -59,7 +56,6 @@ int print_list(const std::string& kind, Output& output) {
     if (!summary.empty()) record["summary"] = summary;
     output.write(record, summary.empty() ? name + "\n" : fmt::format("{:<{}}  {}\n", name, width, summary));
   }
->>>>>>> .merge_file_6Qkbol
   output.finish();
   return 0;
 }

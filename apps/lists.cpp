@@ -52,16 +52,12 @@ const std::map<std::string, std::function<Names()>>& lists() {
       {"image_processors", [] { return vit::Preprocessor::hugging_face_types(); }},
       {"precisions", [] { return precisions(); }},
       {"formats", [] { return vit::image_extensions(); }},
-<<<<<<< .merge_file_uC90Hl
-      {"datasets", [] { return datasets::dataset_registry().names(); }},
       {"train_keys",
        [] {
          Names names;
          for (const TrainKey& key : train_keys()) names.push_back(key.name);
          return names;
        }},
-=======
->>>>>>> .merge_file_lHFSp5
   };
   return all;
 }
