@@ -17,9 +17,9 @@ namespace vit::test {
 using Plain = plain::Array<double>;
 
 struct GradientCase {
-  std::string name;
-  std::vector<Tensor> inputs;  ///< f32, each differentiable
-  std::function<Var(Context&, const std::vector<Var>&)> run;
+  std::string name{};
+  std::vector<Tensor> inputs{};  ///< f32, each differentiable
+  std::function<Var(Context&, const std::vector<Var>&)> run{};
   /// The plain definition on double copies of the inputs; any shape with run's elements. Undefined: only what needs no
   /// oracle is checked (large sizes).
   std::function<Plain(const std::vector<Plain>&)> plain{};
