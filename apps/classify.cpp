@@ -8,10 +8,12 @@
 #include "apps/pictures.h"
 #include "apps/predictions.h"
 #include "apps/progress.h"
+#include "apps/sheet.h"
 #include "apps/verbs.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
 #include "vit/core/timer.h"
+#include "vit/image/encode.h"
 #include "vit/media/source.h"
 
 namespace apps {
@@ -26,6 +28,7 @@ struct ClassifyOptions {
   std::optional<int64_t> img_size;
   std::string precision = "f32";
   std::string labels;
+  std::string sheet;
   int64_t max_pixels = vit::DecodeOptions{}.max_pixels;
 };
 
@@ -56,17 +59,19 @@ void count_sources(const std::vector<std::string>& sources, Progress& progress, 
 }
 
 int classify(const ClassifyOptions& options, const CommonOptions& common) {
-  require_model("classify", options.model);
+  const std::string model = model_or_bundled("classify", options.model, "cifar10", common);
   require_precision(options.precision);
   if (!options.labels.empty())
     vit::fail_usage("--labels needs a model that reads text (CLIP); there is none in this version");
+  if (!options.sheet.empty()) vit::check_image_extension(options.sheet);
   Output output(common);
+  AnswerSheet sheet(options.sheet, options.max_pixels);
   vit::TaskGroup background;
   if (needs_codecs(options.sources)) background.run([] { vit::preload_codecs(); });
   const vit::Timer loading;
   const auto classifier =
-      vit::Classifier::load(options.model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
-  note_model(common, options.model, classifier, loading.milliseconds());
+      vit::Classifier::load(model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
+  note_model(common, model, classifier, loading.milliseconds());
 
   vit::ImageSource source(options.sources, {.verb = "classify"});
   Progress progress(common, "images", /*prints_results=*/true);
@@ -78,12 +83,13 @@ int classify(const ClassifyOptions& options, const CommonOptions& common) {
       classifier, [&](vit::SourceItem& item) { return source.next(item); }, pictures,
       [&](const PictureAnswer& answer) {
         progress.advance();
-        if (answer.error.empty())
-          write_predictions(output, answer.path, classifier.top(answer.logits, options.topk));
-        else
-          write_error(output, answer.path, answer.error);
+        if (!answer.error.empty()) return write_error(output, answer.path, answer.error);
+        const std::vector<vit::Prediction> predictions = classifier.top(answer.logits, options.topk);
+        write_predictions(output, answer.path, predictions);
+        sheet.add(answer.path, predictions.front(), classifier.labels());
       });
   output.finish();
+  if (sheet.save()) note(common, "{}: {}", options.sheet, sheet.summary());
   clear_progress();
   const int64_t all = counts.answered + counts.failed;
   detail_note(common, "{} images in {:.3f} s: {:.2f} images/s, start-up excluded", all, working.seconds(),
@@ -115,9 +121,17 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
                   with_example("Classes as text, for CLIP models (not in this version)", "--labels \"a cat,a dog\""))
       ->type_name("A,B")
       ->default_str("the model's");
+  command
+      .add_option(
+          "--sheet", options->sheet,
+          with_example("Draw the pictures with their answers into one PNG or JPEG; those in a folder named as a "
+                       "class are marked right or wrong",
+                       "--sheet answers.png"))
+      ->type_name("FILE");
   add_max_pixels_option(command, options->max_pixels);
   command.footer(
       "EXAMPLES\n"
+      "  vitkit classify photo.jpg   (the bundled model)\n"
       "  vitkit classify --model path/to/checkpoint photo.jpg\n"
       "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"

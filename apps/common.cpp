@@ -7,10 +7,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "apps/progress.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
+#include "vit/io/checkpoint.h"
 #include "vit/io/home.h"
 
 namespace apps {
@@ -130,6 +132,20 @@ void require_model(const std::string& verb, const std::string& model) {
                   " --model path/to/checkpoint ...), a Hugging Face hub id ",
                   "from the local cache, or a configuration for random weights",
                   configs.empty() ? std::string() : " (" + vit::joined(configs, 8) + ")");
+}
+
+std::string model_or_bundled(const std::string& verb, const std::string& model, const std::string& fallback,
+                             const CommonOptions& common) {
+  if (!model.empty()) return model;
+  const std::vector<std::string> bundled = vit::bundled_models();
+  if (std::find(bundled.begin(), bundled.end(), fallback) == bundled.end()) require_model(verb, model);
+  const vit::Checkpoint checkpoint = vit::Checkpoint::open(fallback);
+  std::vector<std::string> names;
+  if (const auto labels = checkpoint.config().find("label_names"); labels != checkpoint.config().end())
+    names = labels->get<std::vector<std::string>>();
+  note(common, "no --model: the bundled '{}' is used, which knows {}; --model path/to/checkpoint takes another",
+       fallback, vit::joined(names, 12));
+  return fallback;
 }
 
 const std::vector<std::string>& precisions() {

@@ -45,6 +45,10 @@ void add_img_size_option(CLI::App& command, std::optional<int64_t>& img_size);
 void add_batch_size_option(CLI::App& command, int64_t& batch_size);
 void add_max_pixels_option(CLI::App& command, int64_t& max_pixels);
 
+/// `model`, or, where none was given, the bundled `fallback`: a note then says which classes it knows and how to pass
+/// another. Errors (usage): none was given and nothing is bundled.
+std::string model_or_bundled(const std::string& verb, const std::string& model, const std::string& fallback,
+                             const CommonOptions& common);
 /// Errors (usage): no model was given, saying what can be.
 void require_model(const std::string& verb, const std::string& model);
 /// Precisions that this build computes in.

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "datasets/class_descriptions.h"
 #include "datasets/fingerprint.h"
 #include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
@@ -118,11 +119,14 @@ Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::a
   return pixels;
 }
 
-std::string config_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data) {
+std::string config_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data,
+                        const std::string& data_dir) {
   Json json = {
       {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", to_json(model.describe())}}},
       {"num_classes", model.info().num_classes},
       {"label_names", data.class_names}};
+  const auto descriptions = datasets::class_descriptions(data_dir, data.class_names);
+  if (!descriptions.empty()) json["label_descriptions"] = descriptions;
   json.update(pixels);
   return json.dump(2) + "\n";
 }
@@ -168,7 +172,7 @@ TrainSetup prepare_training(TrainConfig& config) {
   Pixels pixels = choose_pixels(config, start, info.input_size);
   setup.preprocessor = pixels.preprocessor;
   setup.files = std::move(pixels.files);
-  setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data);
+  setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data, config.data.data_dir);
   setup.facts = {{"training data", fact(setup.data.train_fingerprint)}};
   if (setup.data.val) setup.facts["validation data"] = fact(setup.data.val_fingerprint);
   setup.facts["model"] = to_json(start.model->describe()).dump();

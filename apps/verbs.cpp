@@ -15,6 +15,8 @@ const std::vector<Verb>& verbs() {
       {"verify", "compare a model with its original's outputs", add_verify},
       {"benchmark", "time a model beside the processor's peak", add_benchmark},
       {"doctor", "examine a dataset before training on it", add_doctor},
+      {"scenes", "write generated, labelled pictures", add_scenes},
+      {"export", "store a checkpoint's weights in half the space", add_export},
       {"info", "a model's parts, or what this build knows", add_info},
   };
   return all;

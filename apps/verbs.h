@@ -30,6 +30,8 @@ Action add_evaluate(CLI::App& command, const CommonOptions& common);
 Action add_verify(CLI::App& command, const CommonOptions& common);
 Action add_benchmark(CLI::App& command, const CommonOptions& common);
 Action add_doctor(CLI::App& command, const CommonOptions& common);
+Action add_scenes(CLI::App& command, const CommonOptions& common);
+Action add_export(CLI::App& command, const CommonOptions& common);
 Action add_info(CLI::App& command, const CommonOptions& common);
 
 /// Errors (usage) for a first argument that is no verb: one of later versions, or a slip of the pen.

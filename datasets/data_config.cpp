@@ -55,7 +55,6 @@ void open_val(const DataConfig& config, const OpenedDataset& train, const std::s
                     "' is both train_split and val_split; name another, or set val_ratio");
   data.val = with_classes_of(*train.data, data.train_name, val.data);
   data.val_name = name_of(val, spec);
-  data.val_fingerprint = fingerprint(*data.val, val.root);
 }
 
 std::vector<std::string> padded_names(std::vector<std::string> names, int64_t num_classes, const std::string& where) {
@@ -92,8 +91,8 @@ TrainingData open_training_data(const DataConfig& config, uint64_t seed) {
   require_labels(*data.val, data.val_name);
   if (!config.allow_empty_classes) require_no_empty_class(*data.train, data.train_name);
   data.class_names = padded_names(data.train->class_names(), config.num_classes, data.train_name);
-  data.train_fingerprint = fingerprint(*data.train, opened.root);
-  if (config.val_ratio > 0.0) data.val_fingerprint = fingerprint(*data.val, opened.root);
+  data.train_fingerprint = fingerprint(*data.train);
+  data.val_fingerprint = fingerprint(*data.val);
   return data;
 }
 

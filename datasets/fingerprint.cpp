@@ -11,15 +11,31 @@ std::string Fingerprint::text() const {
   return vit::str(pictures, " pictures in ", classes, " classes, names ", names, ", sources ", sources);
 }
 
-Fingerprint fingerprint(const Dataset& data, const std::string& root) {
+namespace {
+
+/// Length of the folder that all sources have in common, with its slash.
+size_t common_folder(const Dataset& data) {
+  std::string folder = data.size() > 0 ? data.source(0) : std::string();
+  folder.resize(folder.rfind('/') + 1);
+  for (int64_t i = 1; i < data.size() && !folder.empty(); ++i) {
+    const std::string source = data.source(i);
+    while (!source.starts_with(folder)) {
+      folder.pop_back();
+      folder.resize(folder.rfind('/') + 1);
+    }
+  }
+  return folder.size();
+}
+
+}  // namespace
+
+Fingerprint fingerprint(const Dataset& data) {
   Hasher names, sources;
   for (const std::string& name : data.class_names()) names.add_text(name);
+  const size_t common = common_folder(data);
   for (int64_t i = 0; i < data.size(); ++i) {
     const std::string source = data.source(i);
-    std::string_view relative = source;
-    if (relative.starts_with(root)) relative.remove_prefix(root.size());
-    while (relative.starts_with('/')) relative.remove_prefix(1);
-    sources.add_text(relative);
+    sources.add_text(std::string_view(source).substr(common));
     sources.add_number(data.label(i));
   }
   return {.pictures = data.size(),

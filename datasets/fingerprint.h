@@ -14,7 +14,7 @@ namespace datasets {
 struct Fingerprint {
   int64_t pictures = 0, classes = 0;
   std::string names;    ///< hash of the class names in order
-  std::string sources;  ///< hash of all sources (without `root`) and labels in order
+  std::string sources;  ///< hash of all sources (below their common folder) and labels in order
   bool operator==(const Fingerprint&) const = default;
   /// On one line, for records that hold texts: equal texts, equal fingerprints.
   std::string text() const;
@@ -28,8 +28,8 @@ struct Fingerprint {
   }
 };
 
-/// `root` is where the data lie (OpenedDataset::root); it is cut off the sources.
-Fingerprint fingerprint(const Dataset& data, const std::string& root);
+/// The folder that all sources have in common is cut off.
+Fingerprint fingerprint(const Dataset& data);
 
 /// What has changed, in words: "1,200 pictures were 1,000"; empty where nothing has.
 std::string difference(const Fingerprint& before, const Fingerprint& now);

@@ -33,15 +33,16 @@ uint8_t mean_grey(const vit::Image& image, Span rows, Span columns) {
   return static_cast<uint8_t>(sum / (1000 * (rows.end - rows.begin) * (columns.end - columns.begin)));
 }
 
+size_t cell_index(int y, int x) { return static_cast<size_t>(y) * kLookSide + static_cast<size_t>(x); }
+
 }  // namespace
 
 Look look_of(const vit::Image& image) {
   Look look;
   for (int y = 0; y < kLookSide; ++y)
     for (int x = 0; x < kLookSide; ++x)
-      look.cells[static_cast<size_t>(kLookSide * y + x)] =
-          mean_grey(image, span_of(image.height(), y), span_of(image.width(), x));
-  const auto cell = [&](int y, int x) { return look.cells[static_cast<size_t>(kLookSide * y + x)]; };
+      look.cells[cell_index(y, x)] = mean_grey(image, span_of(image.height(), y), span_of(image.width(), x));
+  const auto cell = [&](int y, int x) { return look.cells[cell_index(y, x)]; };
   for (int y = 0; y < 8; ++y) {
     for (int x = 0; x < 8; ++x) {
       look.horizontal = look.horizontal << 1 | static_cast<uint64_t>(cell(y, x) > cell(y, x + 1));

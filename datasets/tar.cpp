@@ -153,7 +153,7 @@ class Lister {
     at_ = data + (size + kBlock - 1) / kBlock * kBlock;
   }
 
-  void read_extension(char type, std::string content) {
+  void read_extension(char type, const std::string& content) {
     if (type == 'x')
       pax_ = read_pax(content, vit::str(file_.path(), ": byte ", at_));
     else

@@ -89,8 +89,9 @@ class TrainPartly : public VerbTest {
   void expect_frozen_in_files(const Finished& run) const {
     const Weights start = Weights::open(model()), end = Weights::open(run.checkpoint);
     for (const std::string& name : end.names())
-      if (!run.changed.count(name) && !name.starts_with("head"))
+      if (!run.changed.count(name) && !name.starts_with("head")) {
         EXPECT_TRUE(same_bytes(end.get(name), start.get(name))) << name;
+      }
   }
 };
 
@@ -139,8 +140,9 @@ TEST_F(TrainPartly, LoraTrainsAdaptersAndHeadAndExportsAPlainModel) {
   const Weights start = Weights::open(model()), end = Weights::open(run.checkpoint);
   EXPECT_EQ(end.names(), start.names());
   for (const std::string& name : end.names())
-    if (!name.starts_with("head"))
+    if (!name.starts_with("head")) {
       EXPECT_EQ(same_bytes(end.get(name), start.get(name)), merged.count(name) == 0) << name;
+    }
   const auto plain = load_model(Checkpoint::open(run.checkpoint.string()));
   Context ctx;
   const Tensor logits = plain->forward(ctx, pixels()).value();

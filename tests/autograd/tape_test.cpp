@@ -48,13 +48,97 @@ TEST(Tape, ALossIsOneNumber) {
   EXPECT_THAT(test::failure([&] { tape.backward(times(tape, x, x)); }), testing::HasSubstr("one number"));
 }
 
-TEST(Tape, OpsWithoutAGradientRefuseToRecord) {
+TEST(Tape, AnOpRecordsOnlyWhatSomebodyWants) {
   Context ctx;
-  Tape tape;
+  Tape tape(ctx);
   ctx.tape = &tape;
-  const Var x = Var::leaf(Tensor::full({1, 4}, 1.0f));
-  EXPECT_THAT(test::failure([&] { softmax(ctx, x); }), testing::HasSubstr("softmax: gradients are not available"));
-  EXPECT_NO_THROW(softmax(ctx, x.value()));
+  const Tensor x = Tensor::full({1, 4}, 1.0f);
+  EXPECT_FALSE(softmax(ctx, x).requires_grad());
+  EXPECT_EQ(tape.size(), 0u);
+  EXPECT_TRUE(softmax(ctx, Var::leaf(x)).requires_grad());
+  EXPECT_EQ(tape.size(), 1u);
+}
+
+TEST(Tape, AResultThatNobodyUsesGivesNoGradient) {
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Var x = Var::leaf(Tensor::full({1}, 3.0f)), unused = Var::leaf(Tensor::full({1}, 5.0f));
+  multiply(ctx, x, unused);
+  tape.backward(scale(ctx, x, 2.0f));
+  EXPECT_EQ(x.grad().f32()[0], 2.0f);
+  EXPECT_FALSE(unused.grad().defined());
+  EXPECT_EQ(tape.size(), 0u);
+}
+
+TEST(Tape, GradientsOfSeveralPassesAddUpUntilCleared) {
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Var x = Var::leaf(Tensor::full({1}, 3.0f));
+  for (int pass = 1; pass <= 3; ++pass) {
+    tape.backward(scale(ctx, x, 2.0f));
+    EXPECT_EQ(x.grad().f32()[0], 2.0f * static_cast<float>(pass));
+  }
+  x.clear_grad();
+  tape.backward(scale(ctx, x, 2.0f));
+  EXPECT_EQ(x.grad().f32()[0], 2.0f);
+}
+
+// y = a + b hands one tensor to both inputs. Whichever goes on collecting must not change the other's.
+TEST(Tape, ASharedGradientIsNotChangedInPlace) {
+  for (const bool a_goes_on : {true, false}) {
+    Context ctx;
+    Tape tape(ctx);
+    ctx.tape = &tape;
+    const Var a = Var::leaf(Tensor::full({2}, 1.0f)), b = Var::leaf(Tensor::full({2}, 1.0f));
+    const Var early = scale(ctx, a_goes_on ? a : b, 10.0f);  // its gradient comes last
+    const Var y = add(ctx, add(ctx, a, b), early);
+    const Tensor d_y = Tensor::full({2}, 1.0f);
+    tape.backward(y, d_y);
+    EXPECT_EQ(a.grad().f32()[0], a_goes_on ? 11.0f : 1.0f);
+    EXPECT_EQ(b.grad().f32()[0], a_goes_on ? 1.0f : 11.0f);
+    EXPECT_EQ(d_y.f32()[0], 1.0f) << "the caller's gradient was changed";
+  }
+}
+
+// A gradient that nobody else holds is added to where it is: no memory per use.
+TEST(Tape, AGradientOfOnesOwnIsAddedToInPlace) {
+  Tape tape;
+  const Var x = Var::leaf(Tensor::full({2}, 1.0f));
+  tape.accumulate(x, Tensor::full({2}, 1.0f));
+  const void* memory = x.grad().raw();
+  tape.accumulate(x, Tensor::full({2}, 2.0f));
+  EXPECT_EQ(x.grad().raw(), memory);
+  EXPECT_EQ(x.grad().f32()[1], 3.0f);
+  const Tensor held = x.grad();  // now somebody holds it
+  tape.accumulate(x, Tensor::full({2}, 4.0f));
+  EXPECT_EQ(held.f32()[1], 3.0f);
+  EXPECT_EQ(x.grad().f32()[1], 7.0f);
+}
+
+// reshape and slice_rows hand on views: the same memory under another shape is still shared.
+TEST(Tape, ViewsCountAsShared) {
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Var x = Var::leaf(Tensor::full({2, 3}, 1.0f)), z = Var::leaf(Tensor::full({6}, 1.0f));
+  const Var early = scale(ctx, x, 5.0f);
+  const Var flat = add(ctx, reshape(ctx, x, {6}), z);
+  const Var y = add(ctx, flat, reshape(ctx, early, {6}));
+  tape.backward(y, Tensor::full({6}, 1.0f));
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(x.grad().f32()[i], 6.0f);
+    EXPECT_EQ(z.grad().f32()[i], 1.0f);
+  }
+}
+
+TEST(Tape, AGradientOfAnotherShapeIsAnError) {
+  Tape tape;
+  const Var x = Var::leaf(Tensor::full({2}, 1.0f));
+  EXPECT_THAT(test::failure([&] { tape.accumulate(x, Tensor::zeros({3})); }),
+              testing::AllOf(testing::HasSubstr("[3]"), testing::HasSubstr("[2]")));
+  EXPECT_NO_THROW(tape.accumulate(Var(x.value()), Tensor::zeros({3})));  // a constant ignores it
 }
 
 }  // namespace

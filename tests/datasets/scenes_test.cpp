@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "datasets/open.h"
 #include "datasets/scenes_plan.h"
 #include "tests/support/errors.h"
 #include "vit/core/parallel.h"
@@ -178,6 +179,15 @@ TEST(Scenes, DatasetAnswersByIndex) {
   EXPECT_THAT(vit::test::failure([&] { dataset->load(20); }), HasSubstr("0 to 19, got 20"));
   EXPECT_TRUE(is_scenes_spec("scenes:1:2"));
   EXPECT_FALSE(is_scenes_spec("/data/scenes"));
+}
+
+TEST(Scenes, AreAFormatOfDataSets) {
+  const OpenedDataset opened = open_dataset("scenes:7:20:48");
+  EXPECT_EQ(opened.format, "scenes");
+  EXPECT_EQ(opened.data->size(), 20);
+  EXPECT_EQ(opened.data->load(4).width(), 48);
+  EXPECT_EQ(opened.split, "");
+  EXPECT_THAT(vit::test::usage_error([] { open_dataset("scenes:7"); }), HasSubstr("scenes:SEED:COUNT[:SIDE]"));
 }
 
 TEST(Scenes, WrongSpecsSayWhatIsExpected) {

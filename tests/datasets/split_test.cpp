@@ -80,20 +80,21 @@ TEST(StratifiedSplit, RefusesWhatCannotBeDivided) {
 }
 
 TEST(Fingerprint, TellsWhatChanged) {
-  const Fingerprint before = fingerprint(Labels({0, 1, 1}, {"a", "b"}), "root");
-  EXPECT_EQ(before, fingerprint(Labels({0, 1, 1}, {"a", "b"}, "elsewhere"), "elsewhere/")) << "moved";
-  const auto now = [&](const Labels& data) { return difference(before, fingerprint(data, "root")); };
+  const Fingerprint before = fingerprint(Labels({0, 1, 1}, {"a", "b"}));
+  EXPECT_EQ(before, fingerprint(Labels({0, 1, 1}, {"a", "b"}, "/some/where/else"))) << "moved";
+  const auto now = [&](const Labels& data) { return difference(before, fingerprint(data)); };
   EXPECT_EQ(now(Labels({0, 1, 1}, {"a", "b"})), "");
   EXPECT_THAT(now(Labels({0, 1}, {"a", "b"})), HasSubstr("3 pictures and has 2"));
   EXPECT_THAT(now(Labels({0, 1, 0}, {"a", "b"})), HasSubstr("labels"));
   EXPECT_THAT(now(Labels({0, 1, 1}, {"a", "c"})), HasSubstr("names"));
   EXPECT_THAT(now(Labels({0, 1, 1}, {"a", "b", "c"})), HasSubstr("2 classes and has 3"));
   EXPECT_THAT(usage_error([&] {
-                require_unchanged(before, fingerprint(Labels({0}, {"a", "b"}), "root"), "here");
+                require_unchanged(before, fingerprint(Labels({0}, {"a", "b"})), "here");
               }),
               HasSubstr("here: it has changed"));
+  EXPECT_EQ(fingerprint(Labels({}, {})).pictures, 0);
   EXPECT_THAT(before.text(), HasSubstr("3 pictures in 2 classes, names "));
-  EXPECT_NE(before.text(), fingerprint(Labels({0, 1, 0}, {"a", "b"}), "root").text());
+  EXPECT_NE(before.text(), fingerprint(Labels({0, 1, 0}, {"a", "b"})).text());
   const vit::ConfigNode stored = vit::write_config(before);
   EXPECT_EQ(vit::read_config<Fingerprint>(vit::ConfigNode::parse(stored.to_yaml(), "stored")), before);
 }

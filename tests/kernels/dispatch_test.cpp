@@ -124,33 +124,44 @@ TEST_F(IsaObjectTest, BaselineUsesNoWiderRegisters) {
   EXPECT_EQ(code.find("vmulps"), std::string::npos);
 }
 
-/// Fused and unfused arithmetic in the disassembly of tile_dense<..., arguments>.
+/// Arithmetic in the disassembly of tile<..., arguments>, a register tile.
 struct TileCount {
-  int64_t fused = 0, unfused = 0;
+  int64_t fused = 0, multiplied = 0, added = 0;
 };
-TileCount count_tile(const fs::path& object, const std::string& arguments) {
+TileCount count_tile(const fs::path& object, const std::string& tile, const std::string& arguments) {
   std::istringstream lines(output_of("objdump -d -C --no-show-raw-insn '" + object.string() + "'"));
   TileCount count;
   bool inside = false;
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty() && line.back() == ':')
-      inside = line.find("tile_dense<") != std::string::npos && line.find(arguments) != std::string::npos;
+      inside = line.find(tile + "<") != std::string::npos && line.find(arguments) != std::string::npos;
     if (!inside) continue;
     if (line.find("vfmadd") != std::string::npos) ++count.fused;
-    if (line.find("vmulps") != std::string::npos || line.find("vaddps") != std::string::npos) ++count.unfused;
+    if (line.find("vmulps") != std::string::npos) ++count.multiplied;
+    if (line.find("vaddps") != std::string::npos) ++count.added;
   }
   return count;
 }
 
 // xsimd 8.1 has no AVX-512 fma and falls back to a multiply and an add: this is what would notice.
-TEST_F(IsaObjectTest, TheRegisterTileIsFusedMultiplyAdds) {
+TEST_F(IsaObjectTest, TheRegisterTilesAreFusedMultiplyAdds) {
   if (!objects_.count("avx2")) GTEST_SKIP() << "not an x86-64 build";
-  const TileCount avx2 = count_tile(objects_.at("avx2"), ", 6, 2>");
-  EXPECT_GE(avx2.fused, 12);
-  EXPECT_EQ(avx2.unfused, 0);
-  const TileCount avx512 = count_tile(objects_.at("avx512"), ", 6, 4>");
-  EXPECT_GE(avx512.fused, 24);
-  EXPECT_EQ(avx512.unfused, 0);
+  struct Case {
+    const char *isa, *arguments;
+    int64_t accumulators;
+  };
+  for (const Case& c : {Case{"avx2", ", 6, 2>", 12}, Case{"avx512", ", 6, 4>", 24}}) {
+    SCOPED_TRACE(c.isa);
+    const TileCount dense = count_tile(objects_.at(c.isa), "tile_dense", c.arguments);
+    EXPECT_GE(dense.fused, c.accumulators);
+    EXPECT_EQ(dense.multiplied, 0);
+    EXPECT_EQ(dense.added, 0);
+    // This one adds its accumulators to the output at the end, once.
+    const TileCount transposed = count_tile(objects_.at(c.isa), "tile_transposed", c.arguments);
+    EXPECT_GE(transposed.fused, c.accumulators);
+    EXPECT_EQ(transposed.multiplied, 0);
+    EXPECT_LE(transposed.added, c.accumulators);
+  }
 }
 
 }  // namespace

@@ -35,6 +35,28 @@ Var layer_norm(Context& ctx, const Var& x, const Var& weight, const Var& bias, f
 /// x / sqrt(mean(x^2) + eps) * weight over the last axis (Zhang, Sennrich 2019). x [..., C]; weight [C] or undefined.
 Var rms_norm(Context& ctx, const Var& x, const Var& weight, float eps);
 
+/// Running statistics of a batch norm, f32 [C] each; training writes to their memory.
+struct RunningStatistics {
+  Tensor mean, variance;
+};
+
+struct BatchNormOptions {
+  float eps = 1e-5f;
+  float momentum = 0.1f;  ///< share of the present batch in the running statistics
+};
+
+/// Normalises each channel over all other axes, (x - mean) / sqrt(var + eps) * weight + bias (Ioffe, Szegedy 2015;
+/// torch.nn.BatchNorm2d). x [..., C]; weight and bias [C] or undefined. In training with the statistics of the batch,
+/// which move the running ones (the variance unbiased) unless ctx.update_statistics is off; else with the running ones.
+/// Errors: shapes do not match; training with a single value per channel, which has no variance.
+Var batch_norm(Context& ctx, const Var& x, const Var& weight, const Var& bias, const RunningStatistics& running,
+               const BatchNormOptions& options = {});
+
+/// Normalises each of `groups` groups of neighbouring channels of a sample over its positions (Wu, He 2018;
+/// torch.nn.GroupNorm with the channels last). x [B, ..., C]; weight and bias [C] or undefined. Errors: shapes do not
+/// match, groups does not divide C.
+Var group_norm(Context& ctx, const Var& x, const Var& weight, const Var& bias, int64_t groups, float eps);
+
 /// Elementwise activation.
 Var activate(Context& ctx, const Var& x, Activation activation);
 
@@ -165,8 +187,9 @@ enum class Interpolation {
 };
 
 /// Calls `part` so that nothing inside it is kept for the gradient: backward runs it again, with the same random
-/// numbers, and only then has its intermediates (Chen et al. 2016, "Training deep nets with sublinear memory cost").
-/// Without a tape it is just called. `part` must outlive the tape's backward.
+/// numbers and without telling observers or moving running statistics, and only then has its intermediates (Chen et al.
+/// 2016, "Training deep nets with sublinear memory cost"). Without a tape it is just called. What `part` refers to, and
+/// `ctx`, must outlive the tape's backward.
 Var checkpoint(Context& ctx, const std::function<Var(Context&, const Var&)>& part, const Var& x);
 
 /// Resamples the grid part of a position table [1, P + from_h * from_w, C] to another grid, keeping the P prefix rows

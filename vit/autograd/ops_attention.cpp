@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "vit/autograd/op_support.h"
 #include "vit/autograd/ops.h"
@@ -173,8 +175,15 @@ struct AttentionRecord {
     parallel_for(parts, [&](int64_t part) {
       const Range range = part_range(units, parts, part);
       for (int64_t unit = range.begin; unit < range.end; ++unit)
-        for (int64_t pair = unit; pair < problem.pairs(); pair += units)
-          run_pair(problem, gradients, d_out, d_bias, scratch.f32() + part * scratch_size, pair);
+        for (int64_t pair = unit; pair < problem.pairs(); pair += units) {
+          // The kernel fetches the operands of the head that comes next while it works on this one.
+          int64_t following = pair + units;
+          if (following >= problem.pairs()) following = unit + 1 < range.end ? unit + 1 : pair;
+          const auto next = arguments(problem, gradients, d_out, d_bias, following);
+          auto args = arguments(problem, gradients, d_out, d_bias, pair);
+          args.next = following == pair ? nullptr : &next;
+          kernels::kernels().attention_grad(args, scratch.f32() + part * scratch_size);
+        }
     });
     gradients.accumulate(tape);
     if (d_bias.defined()) tape.accumulate(options.bias, std::move(d_bias));
@@ -185,7 +194,7 @@ struct AttentionRecord {
 
  private:
   /// Gradient tensors of the token tensors that the columns lie in; queries, keys and values of one packed projection
-  /// share theirs.
+  /// share theirs, unless they read the same columns.
   struct Gradients {
     struct Entry {
       Var tokens;
@@ -193,48 +202,47 @@ struct AttentionRecord {
       Tensor gradient;
     };
     std::vector<Entry> entries;
+    std::array<size_t, 3> entry_of{};  // of queries, keys and values
 
-    Gradients(Tape& tape, std::initializer_list<const HeadColumns*> all, int64_t width) {
-      for (const HeadColumns* columns : all) {
-        const size_t at = index(*columns);
-        if (at == entries.size()) entries.push_back({columns->tokens, {}, {}});
-        for (int64_t first : entries[at].firsts)
-          check(std::abs(first - columns->first) >= width,
-                "attention: queries, keys and values that share columns have no gradient");
-        entries[at].firsts.push_back(columns->first);
+    Gradients(Tape& tape, const std::array<const HeadColumns*, 3>& all, int64_t width) {
+      for (size_t i = 0; i < all.size(); ++i) {
+        size_t at = 0;
+        while (at < entries.size() && !has_room(entries[at], *all[i], width)) ++at;
+        if (at == entries.size()) entries.push_back({all[i]->tokens, {}, {}});
+        entries[at].firsts.push_back(all[i]->first);
+        entry_of[i] = at;
       }
       for (Entry& entry : entries) {
         const bool covered = static_cast<int64_t>(entry.firsts.size()) * width == entry.tokens.size(2);
         entry.gradient = covered ? tape.empty(entry.tokens.shape()) : tape.zeros(entry.tokens.shape());
       }
     }
-    size_t index(const HeadColumns& columns) const {
-      size_t at = 0;
-      while (at < entries.size() && !is_one(entries[at].tokens, columns.tokens)) ++at;
-      return at;
+    static bool has_room(const Entry& entry, const HeadColumns& columns, int64_t width) {
+      const bool one =
+          entry.tokens.same(columns.tokens) || (!entry.tokens.requires_grad() && !columns.tokens.requires_grad() &&
+                                                entry.tokens.value().raw() == columns.tokens.value().raw());
+      return one && std::all_of(entry.firsts.begin(), entry.firsts.end(),
+                                [&](int64_t first) { return std::abs(first - columns.first) >= width; });
     }
-    static bool is_one(const Var& a, const Var& b) {
-      return a.same(b) || (!a.requires_grad() && !b.requires_grad() && a.value().raw() == b.value().raw());
-    }
-    float* at(const HeadColumns& columns) const { return entries[index(columns)].gradient.f32(); }
+    float* of(size_t columns) const { return entries[entry_of[columns]].gradient.f32(); }
     void accumulate(Tape& tape) const {
       for (const Entry& entry : entries) tape.accumulate(entry.tokens, entry.gradient);
     }
   };
 
-  void run_pair(const Problem& problem, const Gradients& gradients, const Tensor& d_out, const Tensor& d_bias,
-                float* scratch, int64_t pair) const {
+  kernels::AttentionGradArgs arguments(const Problem& problem, const Gradients& gradients, const Tensor& d_out,
+                                       const Tensor& d_bias, int64_t pair) const {
     const int64_t b = pair / options.heads, h = pair % options.heads, d = options.head_dim;
     const int64_t out_at = b * problem.queries * problem.width() + h * d;
-    const auto gradient = [&](const HeadColumns& columns) {
-      return gradients.at(columns) + (problem.head(columns, pair) - columns.tokens.value().f32());
+    const auto gradient = [&](size_t index, const HeadColumns& columns) {
+      return gradients.of(index) + (problem.head(columns, pair) - columns.tokens.value().f32());
     };
-    const kernels::AttentionGradArgs args{
-        .d_q = gradient(q),
+    return {
+        .d_q = gradient(0, q),
         .d_q_stride = Problem::stride(q),
-        .d_k = gradient(k),
+        .d_k = gradient(1, k),
         .d_k_stride = Problem::stride(k),
-        .d_v = gradient(v),
+        .d_v = gradient(2, v),
         .d_v_stride = Problem::stride(v),
         .d_bias = d_bias.defined() ? d_bias.f32() + problem.bias_offset(pair) : nullptr,
         .d_bias_stride = problem.bias_stride(),
@@ -256,7 +264,6 @@ struct AttentionRecord {
         .qk_dim = d,
         .v_dim = d,
         .scale = options.scale};
-    kernels::kernels().attention_grad(args, scratch);
   }
 };
 

@@ -66,6 +66,15 @@ Array<T> activate(const Array<T>& x, kernels::Activation kind) {
   return x;
 }
 
+/// [gate | value], x [M, 2F] -> f(gate) * value [M, F]
+template <class T>
+Array<T> gated_activation(const Array<T>& x, kernels::Activation kind) {
+  const size_t width = x.shape(1) / 2;
+  const Array<T> gate = xt::view(x, xt::all(), xt::range(size_t{0}, width));
+  const Array<T> value = xt::view(x, xt::all(), xt::range(width, 2 * width));
+  return activate<T>(gate, kind) * value;
+}
+
 /// residual + gamma * activation(x W^T + b): x [M, K], weight [N, K], the others [N] and [M, N], or empty (dimension 0
 /// arrays of size 1 hold the neutral value).
 template <class T>
@@ -110,6 +119,40 @@ Array<T> attention_probs(const Array<T>& q, const Array<T>& k, const Array<T>& b
 template <class T>
 Array<T> attention(const Array<T>& q, const Array<T>& k, const Array<T>& v, const Array<T>& bias, T scale) {
   return matmul<T>(attention_probs<T>(q, k, bias, scale), v);
+}
+
+/// Attention of all heads: q [B, Nq, H * D], k and v [B, Nk, H * D], bias [B or 1, H or 1, Nq or 1, Nk] ->
+/// [B, Nq, H * D].
+template <class T>
+Array<T> multihead_attention(const Array<T>& q, const Array<T>& k, const Array<T>& v, const Array<T>& bias,
+                             size_t heads, T scale) {
+  const size_t dim = q.shape(2) / heads;
+  Array<T> y = xt::zeros<T>({q.shape(0), q.shape(1), q.shape(2)});
+  const auto head = [dim](const Array<T>& x, size_t b, size_t h) {
+    return Array<T>(xt::view(x, b, xt::all(), xt::range(h * dim, (h + 1) * dim)));
+  };
+  for (size_t b = 0; b < q.shape(0); ++b) {
+    for (size_t h = 0; h < heads; ++h) {
+      const Array<T> added = xt::view(bias, bias.shape(0) == 1 ? 0 : b, bias.shape(1) == 1 ? 0 : h);
+      xt::view(y, b, xt::all(), xt::range(h * dim, (h + 1) * dim)) =
+          attention<T>(head(q, b, h), head(k, b, h), head(v, b, h), added, scale);
+    }
+  }
+  return y;
+}
+
+/// Layer or rms norm of each of `heads` vectors in columns [first, first + heads * dim) of x [M, *].
+template <class T>
+Array<T> head_norm(Array<T> x, size_t first, size_t heads, const Array<T>& weight, const Array<T>& bias, T eps,
+                   bool rms) {
+  const size_t dim = weight.size();
+  for (size_t h = 0; h < heads; ++h) {
+    const size_t at = first + h * dim;
+    const Array<T> head = xt::view(x, xt::all(), xt::range(at, at + dim));
+    xt::view(x, xt::all(), xt::range(at, at + dim)) =
+        rms ? rms_norm<T>(head, weight, eps) : layer_norm<T>(head, weight, bias, eps);
+  }
+  return x;
 }
 
 /// Convolution of one map x [height, width, c] with weight [F, kernel_h, kernel_w, c] and zero padding -> [h', w', F].

@@ -36,6 +36,7 @@ struct Context {
   Arena arena;
   Tape* tape = nullptr;             ///< records for backward when set
   bool training = false;            ///< dropout, drop path and batch statistics are on
+  bool update_statistics = true;    ///< training moves running statistics; off where a pass is tried or run again
   uint64_t seed = 0;                ///< of dropout and drop path; a trainer sets one per step
   uint64_t random_calls = 0;        ///< streams given out under this seed
   Observer* observer = nullptr;     ///< sees intermediates when set

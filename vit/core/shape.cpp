@@ -25,7 +25,7 @@ Shape::Shape(const int64_t* begin, const int64_t* end) : rank_(static_cast<int>(
 
 int64_t Shape::operator[](int axis) const {
   const int index = axis < 0 ? axis + rank_ : axis;
-  check(index >= 0 && index < rank_, "shape: axis ", axis, " is out of range for ", to_string());
+  check(index >= 0 && index < rank_, "shape: axis ", axis, " is out of range for ", *this);
   return extents_[index];
 }
 

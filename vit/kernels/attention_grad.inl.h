@@ -141,6 +141,22 @@ __attribute__((noinline)) void attention_grad_tile(const AttentionGradArgs& args
   }
 }
 
+/// The rows of d_s sum to zero, because those of p sum to one; rounding of delta and of the log-sum-exp leaves a rest of
+/// some 1e-7. It is taken out again, in proportion to p: the gradient of a bias of the keys, which is zero, else becomes
+/// noise that an adaptive optimizer turns into steps. Only where one block has all keys of the rows.
+template <class S>
+void attention_grad_balance(const AttentionGradScratch<S>& scratch, int64_t rows, int64_t keys) {
+  using V = typename S::V;
+  for (int64_t i = 0; i < rows; ++i) {
+    float *p = scratch.p + i * kGradStride, *d_s = scratch.d_s + i * kGradStride;
+    V sum(0.0f);
+    for (int64_t j = 0; j < keys; j += S::kWidth) sum = sum + load_some<S>(d_s + j, keys - j);
+    const V rest(-S::reduce_add(sum));
+    for (int64_t j = 0; j < keys; j += S::kWidth)
+      S::store_aligned(d_s + j, S::fma(S::load_aligned(p + j), rest, S::load_aligned(d_s + j)));
+  }
+}
+
 /// p and scale * d_s of one chunk of queries and one block of keys.
 template <class S>
 void attention_grad_scores(const AttentionGradArgs& args, const AttentionGradScratch<S>& scratch, int64_t q0,
@@ -164,6 +180,7 @@ void attention_grad_scores(const AttentionGradArgs& args, const AttentionGradScr
                              d_bias);
     }
   }
+  if (args.kv_rows <= kGradKeys) attention_grad_balance<S>(scratch, rows, keys);
 }
 
 /// Where d_k or d_v is summed up: in the output, or, when its rows are no whole vectors, in the workspace.

@@ -50,12 +50,16 @@ void tile_transposed(float* c, int64_t c_stride, const float* a, int64_t a_strid
   clear<S>(acc);
   int64_t kk = 0;
   for (; kk + kTransposedStep <= k; kk += kTransposedStep) {
-    VITKIT_UNROLL
-    for (int i = 0; i < kTransposedStep; ++i) {
-      if (i % 4 == 0 && i / 4 < kLines) prefetch_l2(ahead.row + i / 4 * kLine);
+    // Four values of k at a time and no more: of longer bodies GCC moves all broadcasts to the front, and spills.
+    VITKIT_NO_UNROLL
+    for (int line = 0; line < 4; ++line) {
+      if (line < kLines) prefetch_l2(ahead.row + line * kLine);
       transposed_step<S>(acc, a, b);
-      a += a_stride;
-      b += b_stride;
+      transposed_step<S>(acc, a + a_stride, b + b_stride);
+      transposed_step<S>(acc, a + 2 * a_stride, b + 2 * b_stride);
+      transposed_step<S>(acc, a + 3 * a_stride, b + 3 * b_stride);
+      a += 4 * a_stride;
+      b += 4 * b_stride;
     }
     ahead.row += ahead.stride;
   }
@@ -128,9 +132,11 @@ void gemm_transposed(const GemmTransposedArgs& args, const GemmPart& part) {
       for (int64_t p = part.p0; p < part.p1; ++p) {
         const Panel<S> panel(args.n, p);
         pack_columns<S>(b_block, panel.width(), b + p * kPanelWidth<S>, 1, args.b_stride, panel.cols, k);
-        const float* next = p + 1 < part.p1      ? b + (p + 1) * kPanelWidth<S>
-                            : block + 1 < blocks ? b + part.p0 * kPanelWidth<S>
-                                                 : b + kTransposedBlock * args.b_stride + part.p0 * kPanelWidth<S>;
+        const float* next = b + part.p0 * kPanelWidth<S>;
+        if (p + 1 < part.p1)
+          next = b + (p + 1) * kPanelWidth<S>;
+        else if (block + 1 == blocks && k0 + kTransposedBlock < args.k)
+          next += kTransposedBlock * args.b_stride;
         transposed_block<S>(args, part.m0 + rows * block / blocks, part.m0 + rows * (block + 1) / blocks, p, k0, k,
                             b_block, {next, args.b_stride});
       }

@@ -20,8 +20,10 @@
 // can live in registers, and accumulators travel through the stack before and after the loop that matters.
 #if defined(__clang__)
 #define VITKIT_UNROLL _Pragma("unroll")
+#define VITKIT_NO_UNROLL _Pragma("nounroll")
 #else
 #define VITKIT_UNROLL _Pragma("GCC unroll 32")
+#define VITKIT_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
 namespace vit::kernels {

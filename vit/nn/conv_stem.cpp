@@ -5,6 +5,12 @@
 
 namespace vit {
 
+const std::vector<std::pair<StemNorm, std::string>>& enum_names(StemNorm) {
+  static const std::vector<std::pair<StemNorm, std::string>> names = {{StemNorm::layer_norm, "layernorm"},
+                                                                      {StemNorm::batch_norm, "batchnorm"}};
+  return names;
+}
+
 void ConvStemOptions::validate() const {
   if (channels.empty()) fail_usage("a convolutional stem needs `channels`, one number per convolution");
   if (channels.size() != strides.size())
@@ -22,9 +28,12 @@ ConvStem::ConvStem(const ConvStemOptions& options, int64_t in_channels, int64_t 
   for (size_t i = 0; i < options.channels.size(); ++i) {
     const Conv2dOptions conv{.kernel_h = 3, .kernel_w = 3, .stride = options.strides[i], .padding = 1};
     convs_.emplace_back(Conv2d::Options{inputs, options.channels[i], conv, /*bias=*/false});
-    norms_.emplace_back(NormKind::layer_norm, options.channels[i], norm_eps);
     add_module("convs." + std::to_string(i), convs_.back());
-    add_module("norms." + std::to_string(i), norms_.back());
+    const std::string norm_name = "norms." + std::to_string(i);
+    if (options.norm == StemNorm::batch_norm)
+      add_module(norm_name, batch_norms_.emplace_back(options.channels[i]));
+    else
+      add_module(norm_name, norms_.emplace_back(NormKind::layer_norm, options.channels[i], norm_eps));
     inputs = options.channels[i];
   }
   add_module("proj", proj_);
@@ -35,7 +44,8 @@ Var ConvStem::forward(Context& ctx, const Var& image) const {
         "conv stem: expected images whose extents are multiples of ", patch_size_, ", got ", image.shape());
   Var x = channels_last(ctx, image);
   for (size_t i = 0; i < convs_.size(); ++i) {
-    x = norms_[i].forward(ctx, convs_[i].forward(ctx, x));
+    x = convs_[i].forward(ctx, x);
+    x = batch_norms_.empty() ? norms_[i].forward(ctx, x) : batch_norms_[i].forward(ctx, x);
     x = activate(ctx, x, Activation::gelu);
   }
   x = proj_.forward(ctx, x);

@@ -14,6 +14,12 @@ float added(const Tensor& mask, int64_t at) {
   return mask.f32()[at];
 }
 
+/// One tensor, with one place for its gradient.
+bool is_one(const Var& a, const Var& b) {
+  return a.value().raw() == b.value().raw() && a.shape() == b.shape() &&
+         (a.same(b) || (!a.requires_grad() && !b.requires_grad()));
+}
+
 }  // namespace
 
 MultiheadAttention::MultiheadAttention(const MultiheadAttentionOptions& options)
@@ -46,7 +52,7 @@ MultiheadAttention::Projected MultiheadAttention::project(Context& ctx, const Va
                                                           const Var& value) const {
   const int64_t dim = options_.embed_dim;
   const PackedWeight unpacked;
-  const bool self = query.value().raw() == key.value().raw() && key.value().raw() == value.value().raw();
+  const bool self = is_one(query, key) && is_one(key, value);
   if (one_weight_ && self) {
     const Var qkv = linear(ctx, query, {in_proj_weight_.value, unpacked}, in_proj_bias_.value);
     return {qkv, qkv, qkv, 0, dim, 2 * dim};

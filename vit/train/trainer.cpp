@@ -203,7 +203,7 @@ class Run {
     if (ema_) ema_->update(everything(), step_);
     schedule_.finish_update(step_);
     if (step_ % config_.log_interval == 0) {
-      log({{"loss", running_.window()}, {"lr", last_lr_}, {"grad_norm", report.norm}}, "train/");
+      log(epoch_, {{"loss", running_.window()}, {"lr", last_lr_}, {"grad_norm", report.norm}}, "train/");
       running_.window_loss = running_.window_images = 0.0;
     }
   }
@@ -224,7 +224,7 @@ class Run {
     running_.epoch_loss = running_.epoch_images = 0.0;
     std::vector<Metric> values = {{"loss", report.loss}, {"lr", report.lr}};
     for (const auto& [name, value] : report.metrics) values.emplace_back(name == "loss" ? "val_loss" : name, value);
-    log(values, "epoch/", attention);
+    log(report.epoch, values, "epoch/", attention);
     events_->add(step_, {{"speed/images_per_s", report.images_per_s}, {"speed/waited_share", report.waited_share}});
     save(metric, report.is_best);
     report.seconds = epoch_timer_.seconds();
@@ -258,11 +258,11 @@ class Run {
   }
 
   /// `more` has full names already, and no column in metrics.csv.
-  void log(std::vector<Metric> values, const std::string& prefix, const std::vector<Metric>& more = {}) {
+  void log(int64_t epoch, std::vector<Metric> values, const std::string& prefix, const std::vector<Metric>& more = {}) {
     std::vector<Scalar> scalars = more;
     for (const auto& [name, value] : values) scalars.emplace_back(prefix + name, value);
     values.insert(values.end(), more.begin(), more.end());
-    log_->log({epoch_, step_, values});
+    log_->log({epoch, step_, values});
     events_->add(step_, scalars);
   }
 

@@ -1,0 +1,29 @@
+#include "vit/nn/batch_norm.h"
+
+namespace vit {
+
+BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& options) : options_(options) {
+  add_parameter("weight", weight_, {channels}, Init::ones());
+  add_parameter("bias", bias_, {channels}, Init::zeros());
+  add_parameter("running_mean", running_mean_, {channels}, Init::zeros());
+  add_parameter("running_var", running_var_, {channels}, Init::ones());
+  running_mean_.buffer = running_var_.buffer = true;
+}
+
+Var BatchNorm::forward(Context& ctx, const Var& x) const {
+  return batch_norm(ctx, x, weight_.value, bias_.value, {running_mean_.value.value(), running_var_.value.value()},
+                    options_);
+}
+
+GroupNorm::GroupNorm(int64_t groups, int64_t channels, float eps) : groups_(groups), eps_(eps) {
+  if (groups < 1 || channels % groups != 0)
+    fail_usage("group norm: ", channels, " channels cannot be divided into ", groups, " groups");
+  add_parameter("weight", weight_, {channels}, Init::ones());
+  add_parameter("bias", bias_, {channels}, Init::zeros());
+}
+
+Var GroupNorm::forward(Context& ctx, const Var& x) const {
+  return group_norm(ctx, x, weight_.value, bias_.value, groups_, eps_);
+}
+
+}  // namespace vit
