@@ -1,6 +1,9 @@
 // The losses and their gradients against finite differences of their plain definitions, in every form of the targets.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <optional>
+
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
 #include "vit/autograd/losses.h"

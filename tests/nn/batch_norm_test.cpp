@@ -45,7 +45,7 @@ TEST(BatchNorm, TrainingMovesTheBuffersAndInferenceUsesThem) {
   const Tensor inferred = norm.forward(ctx, x).value();
   EXPECT_FALSE(same_bits(first, inferred));
   // After many steps on one batch the running statistics are its own, but for n / (n - 1) of the variance.
-  for (int64_t i = 0; i < x.numel(); ++i) EXPECT_NEAR(trained.f32()[i], inferred.f32()[i], 0.1f);
+  for (int64_t i = 0; i < x.numel(); ++i) EXPECT_NEAR(trained.f32()[i], inferred.f32()[i], 0.2f);
 }
 
 TEST(GroupNorm, DoesNotMixSamples) {

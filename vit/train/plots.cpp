@@ -39,7 +39,7 @@ class History {
       const size_t end = std::min(text.find('\n', begin), text.size());
       const auto row = nlohmann::ordered_json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                                                      text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-      check(row.is_object() && row.contains("epoch") && row.contains("step"), path.string(), ":", line + 1,
+      check(row.is_object() && has_number(row, "epoch") && has_number(row, "step"), path.string(), ":", line + 1,
             ": expected an object with epoch and step");
       add(row);
       begin = end + 1;
@@ -55,6 +55,9 @@ class History {
   double updates_per_epoch() const { return updates_per_epoch_; }
 
  private:
+  static bool has_number(const nlohmann::ordered_json& row, const char* key) {
+    return row.contains(key) && row.at(key).is_number();
+  }
   void add(const nlohmann::ordered_json& row) {
     // Only lines within an epoch have the norm of the gradients.
     const bool within = row.contains("grad_norm");
@@ -90,10 +93,9 @@ class Plots {
   explicit Plots(fs::path folder) : folder_(std::move(folder)) {}
 
   void draw(const std::string& name, const std::string& title, const std::string& y_label,
-            std::vector<PlotSeries> series, bool log_y = false) {
+            std::vector<PlotSeries> series) {
     if (series.empty()) return;
-    CurvePlot plot{.title = title, .x_label = "epochs", .y_label = y_label, .series = std::move(series)};
-    plot.log_y = log_y;
+    const CurvePlot plot{.title = title, .x_label = "epochs", .y_label = y_label, .series = std::move(series)};
     std::error_code error;
     fs::create_directories(folder_, error);
     check(!error, "cannot make the folder ", folder_.string(), ": ", error.message());

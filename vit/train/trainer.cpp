@@ -93,7 +93,7 @@ class Run {
       if (!train_epoch()) break;
       finish_epoch();
       if (plot_timer_.seconds() > kSecondsBetweenPlots) draw_plots();
-      if (out_of_time()) break;
+      if (should_pause()) break;  // finish_epoch has saved
     }
     draw_plots();
     result.epoch = epoch_;
@@ -164,7 +164,7 @@ class Run {
         hooks_.on_batch({epoch_, schedule_.epochs(), batch_, source_.batches_per_epoch(), step_, images_, last_loss_,
                          schedule_.lr()});
       if (accumulated > 0 || batch_ >= source_.batches_per_epoch()) continue;
-      const bool stop = out_of_time() || (hooks_.stop_requested && hooks_.stop_requested());
+      const bool stop = should_pause();
       const bool due = config_.checkpoint_interval > 0 && step_ % config_.checkpoint_interval == 0;
       if (stop || due) save({}, false);
       if (stop) return false;
@@ -278,6 +278,7 @@ class Run {
   }
 
   bool out_of_time() const { return config_.max_minutes > 0.0 && run_timer_.seconds() > 60.0 * config_.max_minutes; }
+  bool should_pause() const { return out_of_time() || (hooks_.stop_requested && hooks_.stop_requested()); }
   void note(const std::string& text) const {
     if (hooks_.on_note) hooks_.on_note(text);
   }
