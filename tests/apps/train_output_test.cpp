@@ -32,7 +32,9 @@ TEST_F(TrainOutput, OneJsonLinePerEpoch) {
   }
   // The same figures are in the run's own log.
   for (const auto& line : json_lines(slurp(dir_ / "run/metrics.jsonl")))
-    if (line.contains("top1")) EXPECT_EQ(line["val_loss"], epochs[line["epoch"].get<size_t>()]["val_loss"]);
+    if (line.contains("top1")) {
+      EXPECT_EQ(line["val_loss"], epochs[line["epoch"].get<size_t>()]["val_loss"]);
+    }
 }
 
 TEST_F(TrainOutput, TextCsvQuietAndFile) {
