@@ -207,11 +207,11 @@ int train(const TrainOptions& options, const CommonOptions& common) {
 
 Action add_train(CLI::App& command, const CommonOptions& common) {
   auto options = std::make_shared<TrainOptions>();
-  command.add_option("config", options->config, with_example("Training configuration", "configs/train/cifar10.yaml"))
+  command.add_option("CONFIG", options->config, with_example("Training configuration", "configs/train/cifar10.yaml"))
       ->type_name("CONFIG.yaml")
       ->required();
   command
-      .add_option("overrides", options->overrides,
+      .add_option("KEY=VALUE", options->overrides,
                   with_example("Values in place of the file's", "lr=1e-4 model=path/to/checkpoint"))
       ->type_name("KEY=VALUE");
   command.add_flag("--resume", options->resume,

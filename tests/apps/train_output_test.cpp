@@ -86,7 +86,7 @@ TEST_F(TrainOutput, FolderAndCheckpointAreWhatIsPromised) {
 TEST_F(TrainOutput, HelpAndKeys) {
   const CommandResult help = run_vitkit({"train", "--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* words : {"--resume", "--overwrite", "CONFIG.yaml", "info --list train_keys", "EXAMPLES"})
+  for (const char* words : {"--resume", "--overwrite", "CONFIG", "info --list train_keys", "EXAMPLES"})
     EXPECT_THAT(help.out, HasSubstr(words));
   const CommandResult keys = run_vitkit({"info", "--list", "train_keys", "--format", "json"});
   EXPECT_EQ(keys.status, 0);

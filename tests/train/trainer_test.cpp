@@ -44,7 +44,7 @@ class LinearTask : public Task {
   }
   std::vector<Metric> evaluate() override {
     ++evaluations;
-    return {{"top1", 0.5}, {"loss", 1.0 / static_cast<double>(evaluations)}};
+    return {{"top1", 0.5}, {"loss", 0.25}};
   }
   std::vector<std::string> metric_names() const override { return names; }
   std::map<std::string, std::string> checkpoint_files() override { return {{"config.json", "{}\n"}}; }

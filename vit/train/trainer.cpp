@@ -441,7 +441,10 @@ int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& con
   for (auto& [parameter, value] : kept) parameter->value = value;
   const int64_t per_sample = std::max<int64_t>(0, two - one);
   const int64_t states = config.optimizer.opt == "adamw" || config.optimizer.opt.starts_with("lamb") ? 2 : 1;
-  return one + per_sample * (batch_size - 1) + states * trained + weights * (config.ema.model_ema ? 1 : 0);
+  // The batch itself, and those that the source makes ahead.
+  constexpr int64_t kBatches = 3;
+  const int64_t pixels = batch.size() > 0 ? batch.images.nbytes() / batch.size() * batch_size * kBatches : 0;
+  return pixels + one + per_sample * (batch_size - 1) + states * trained + weights * (config.ema.model_ema ? 1 : 0);
 }
 
 }  // namespace vit
