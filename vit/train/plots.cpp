@@ -4,6 +4,7 @@
 #include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -93,9 +94,10 @@ class Plots {
   explicit Plots(fs::path folder) : folder_(std::move(folder)) {}
 
   void draw(const std::string& name, const std::string& title, const std::string& y_label,
-            std::vector<PlotSeries> series) {
+            std::vector<PlotSeries> series, std::optional<double> y_min = {}) {
     if (series.empty()) return;
-    const CurvePlot plot{.title = title, .x_label = "epochs", .y_label = y_label, .series = std::move(series)};
+    CurvePlot plot{.title = title, .x_label = "epochs", .y_label = y_label, .series = std::move(series)};
+    plot.y_min = y_min;
     std::error_code error;
     fs::create_directories(folder_, error);
     check(!error, "cannot make the folder ", folder_.string(), ": ", error.message());
@@ -148,7 +150,7 @@ void draw_other_figures(Plots& plots, const History& history) {
 
 /// One figure of all layers: "attention/blocks.3/entropy".
 void draw_attention(Plots& plots, const History& history, const std::string& figure, const std::string& title,
-                    const std::string& y_label) {
+                    const std::string& y_label, std::optional<double> y_min = {}) {
   std::vector<PlotSeries> series;
   for (const Curve& curve : history.curves()) {
     if (!curve.name.starts_with(kAttention) || !curve.name.ends_with("/" + figure)) continue;
@@ -157,7 +159,7 @@ void draw_attention(Plots& plots, const History& history, const std::string& fig
                           curve.name.size() - std::string_view(kAttention).size() - figure.size() - 1);
     if (layer.find('/') == std::string::npos) series.push_back(renamed(curve.epochs, layer));
   }
-  plots.draw("attention_" + figure, title, y_label, std::move(series));
+  plots.draw("attention_" + figure, title, y_label, std::move(series), y_min);
 }
 
 }  // namespace
@@ -170,8 +172,8 @@ std::vector<std::string> write_plots(const fs::path& metrics, const fs::path& pl
   draw_accuracy(pictures, history);
   draw_lr(pictures, history);
   draw_other_figures(pictures, history);
-  draw_attention(pictures, history, "entropy", "entropy of the attention, mean of a layer's heads", "nats");
-  draw_attention(pictures, history, "distance", "mean attention distance, mean of a layer's heads", "patches");
+  draw_attention(pictures, history, "entropy", "entropy of the attention, mean of a layer's heads", "nats", 0.0);
+  draw_attention(pictures, history, "distance", "mean attention distance, mean of a layer's heads", "patches", 0.0);
   draw_attention(pictures, history, "max_logit", "largest attention logit of a layer", "");
   return pictures.files();
 }
