@@ -103,14 +103,19 @@ void require_memory(const TrainSetup& setup, vit::Task& task, const TrainConfig&
                     "; use a smaller batch_size with grad_accum_steps, or grad_checkpointing: true");
 }
 
+/// "top1 82.50 %", "val loss 0.6931": fractions are percent for people.
+std::string metric_text(const std::string& name, double value) {
+  const bool fraction = name.starts_with("top");
+  return fmt::format("{} {:.{}f}{}", name == "loss" ? "val loss" : name, fraction ? 100.0 * value : value,
+                     fraction ? 2 : 4, fraction ? " %" : "");
+}
+
 void write_epoch(Output& output, const vit::EpochReport& report, int64_t epochs) {
   Record record = {{"epoch", report.epoch}, {"step", report.step}, {"loss", report.loss}, {"lr", report.lr}};
   std::string figures;
   for (const auto& [name, value] : report.metrics) {
     record[name == "loss" ? "val_loss" : name] = value;
-    const bool fraction = name.starts_with("top");
-    figures += fmt::format("  {} {:.{}f}{}", name == "loss" ? "val loss" : name, fraction ? 100.0 * value : value,
-                           fraction ? 2 : 4, fraction ? " %" : "");
+    figures += "  " + metric_text(name, value);
   }
   record["best"] = report.is_best;
   record["images_per_s"] = report.images_per_s;
@@ -198,8 +203,8 @@ int train(const TrainOptions& options, const CommonOptions& common) {
          result.step);
   const std::string& model = result.best_checkpoint.empty() ? result.last_checkpoint : result.best_checkpoint;
   note(common, "{} in {}; use it with --model {}",
-       result.best ? fmt::format("best {} {:.4f}", config.trainer.eval_metric, *result.best) : "the last checkpoint",
-       model, model);
+       result.best ? "best " + metric_text(config.trainer.eval_metric, *result.best) : "the last checkpoint", model,
+       model);
   return 0;
 }
 
