@@ -76,8 +76,9 @@ void note_mapping(const CommonOptions& common, const EvaluationData& data, const
          "something if the data's classes, in their order, are the model's first");
 }
 
-int evaluate(const EvaluateOptions& options, const CommonOptions& common) {
-  require_model("evaluate", options.model);
+int evaluate(EvaluateOptions options, const CommonOptions& common) {
+  const std::string bundled = options.data.data.starts_with("scenes:") ? "scenes" : "cifar10";
+  options.model = model_or_bundled("evaluate", options.model, bundled, common);
   require_precision(options.precision);
   const EvaluationData data = open_evaluation_data(options.data, options.model, common);
   Output output(common);
