@@ -133,7 +133,7 @@ TEST_P(VitTrainingTest, SameBitsOnAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, VitTrainingTest, testing::ValuesIn(configs()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& instance) { return instance.param.name; });
 
 }  // namespace
 }  // namespace vit

@@ -59,4 +59,5 @@ bool same_bits(const Tensor& a, const Tensor& b);
   TEST_P(Suite, EqualFiniteDifferences) { ::vit::test::expect_value_and_gradients(GetParam()); }    \
   TEST_P(Suite, EveryInputAlone) { ::vit::test::expect_every_input_alone(GetParam()); }             \
   TEST_P(Suite, SameBitsOnAnyThreads) { ::vit::test::expect_same_bits_on_any_threads(GetParam()); } \
-  INSTANTIATE_TEST_SUITE_P(All, Suite, testing::ValuesIn(cases), [](const auto& info) { return info.param.name; })
+  INSTANTIATE_TEST_SUITE_P(All, Suite, testing::ValuesIn(cases),                                    \
+                           [](const auto& instance) { return instance.param.name; })
