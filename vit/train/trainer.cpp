@@ -49,10 +49,18 @@ struct RunningLoss {
   double epoch() const { return epoch_images > 0.0 ? epoch_loss / epoch_images : 0.0; }
   Tensor state() const { return Tensor::from<double>({window_loss, window_images, epoch_loss, epoch_images}, {4}); }
   void restore(const Tensor& saved) {
+    check(saved.shape() == Shape{4}, "train_state: running_loss is ", saved.shape(), ", expected [4]");
     const double* v = saved.data<double>();
     *this = {v[0], v[1], v[2], v[3]};
   }
 };
+
+/// Errors (usage): eval_metric is none of the task's figures.
+void require_metric(const TrainerConfig& config, const std::vector<std::string>& names) {
+  if (names.empty() || std::find(names.begin(), names.end(), config.eval_metric) != names.end()) return;
+  fail_usage("eval_metric: no figure is called '", config.eval_metric, "'", did_you_mean(config.eval_metric, names),
+             "; there are ", joined(names));
+}
 
 class Run {
  public:
@@ -69,7 +77,7 @@ class Run {
         stopping_(config.early_stopping, config.metric_decreases()),
         monitor_(config.monitor),
         schedule_(config.schedule, config.optimizer.lr, updates_per_epoch(), config.metric_decreases()) {
-    require_metric(task.metric_names());
+    require_metric(config, task.metric_names());
     collect_weights();
     const std::vector<NamedParameter> list = parameters();
     optimizer_ = make_optimizer(config.optimizer, list, plan_param_groups(list, config.optimizer));
@@ -252,14 +260,8 @@ class Run {
     for (size_t i = 0; i < trained.size(); ++i) weights_[i].parameter->value = trained[i];
     std::vector<std::string> names;
     for (const Metric& metric : metrics) names.push_back(metric.first);
-    require_metric(names);
+    require_metric(config_, names);
     return metrics;
-  }
-
-  void require_metric(const std::vector<std::string>& names) const {
-    if (names.empty() || std::find(names.begin(), names.end(), config_.eval_metric) != names.end()) return;
-    fail_usage("eval_metric: no figure is called '", config_.eval_metric, "'", did_you_mean(config_.eval_metric, names),
-               "; there are ", joined(names));
   }
 
   static std::optional<double> find(const std::vector<Metric>& metrics, const std::string& name) {
@@ -393,16 +395,23 @@ class Run {
   double last_loss_ = 0.0, last_lr_ = 0.0, train_seconds_ = 0.0, waited_before_ = 0.0;
 };
 
-/// Bytes held by the arena after a step with the first `count` samples.
-int64_t probe(Task& task, const Batch& batch, int64_t count) {
+/// Bytes held by the arena in a step with the first `count` samples.
+struct Held {
+  int64_t after_forward = 0;  ///< what the tape keeps: proportional to the samples
+  int64_t after_step = 0;     ///< with gradients, as far as they do not take the place of what was freed
+};
+
+Held probe(Task& task, const Batch& batch, int64_t count) {
   Context ctx;
   ctx.training = true;
+  ctx.update_statistics = false;  // it is only a trial
   Tape tape(ctx);
   ctx.tape = &tape;
   const Var loss = task.loss(ctx, {batch.images.slice(0, count), batch.targets.slice(0, count)});
   ctx.tape = nullptr;
+  const int64_t after_forward = ctx.arena.bytes_held();
   if (loss.requires_grad()) tape.backward(loss);
-  return ctx.arena.bytes_held();
+  return {after_forward, ctx.arena.bytes_held()};
 }
 
 }  // namespace
@@ -413,6 +422,17 @@ void TrainerConfig::validate() const {
 }
 
 bool TrainerConfig::metric_decreases() const { return eval_metric.find("loss") != std::string::npos; }
+
+void require_trainable(Task& task, const BatchSource& source, const TrainerConfig& config) {
+  require_metric(config, task.metric_names());
+  std::vector<NamedParameter> list;
+  task.module().visit_parameters([&](const std::string& name, Parameter& parameter) {
+    if (!parameter.buffer) list.push_back({name, parameter.value.value(), {}});
+  });
+  plan_param_groups(list, config.optimizer);
+  const LrSchedule schedule(config.schedule, config.optimizer.lr, source.batches_per_epoch(),
+                            config.metric_decreases());
+}
 
 TrainResult train(Task& task, BatchSource& source, const TrainerConfig& config, RunFolder& folder,
                   const ConfigNode& resolved, const std::map<std::string, std::string>& facts,
@@ -436,15 +456,16 @@ int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& con
     kept[i].first->value = Var::leaf(list[i].value);
     trained += list[i].value.nbytes();
   }
-  const int64_t one = probe(task, batch, 1);
-  const int64_t two = batch.size() > 1 ? probe(task, batch, 2) : 2 * one;
+  const Held one = probe(task, batch, 1);
+  const Held two =
+      batch.size() > 1 ? probe(task, batch, 2) : Held{2 * one.after_forward, one.after_forward + one.after_step};
   for (auto& [parameter, value] : kept) parameter->value = value;
-  const int64_t per_sample = std::max<int64_t>(0, two - one);
+  // With few samples weights' gradients fill the room of freed activations; with many they cannot, so they count.
+  const int64_t per_sample =
+      std::max({int64_t{0}, two.after_forward - one.after_forward, two.after_step - one.after_step});
+  const int64_t first = std::max(one.after_step, one.after_forward + trained);
   const int64_t states = config.optimizer.opt == "adamw" || config.optimizer.opt.starts_with("lamb") ? 2 : 1;
-  // The batch itself, and those that the source makes ahead.
-  constexpr int64_t kBatches = 3;
-  const int64_t pixels = batch.size() > 0 ? batch.images.nbytes() / batch.size() * batch_size * kBatches : 0;
-  return pixels + one + per_sample * (batch_size - 1) + states * trained + weights * (config.ema.model_ema ? 1 : 0);
+  return first + per_sample * (batch_size - 1) + states * trained + weights * (config.ema.model_ema ? 1 : 0);
 }
 
 }  // namespace vit
