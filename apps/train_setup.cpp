@@ -173,7 +173,11 @@ void TrainConfig::validate() const {
 
 TrainSetup prepare_training(TrainConfig& config) {
   TrainSetup setup;
-  setup.data = datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+  try {
+    setup.data = datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+  } catch (const vit::Error& error) {
+    throw vit::Error(std::string("data_dir ") + config.data.data_dir + ": " + error.what(), error.kind());
+  }
   Start start = load_start(config);
   setup.start = has_weights(start) ? "fine-tuning " + config.model.text() : "from nothing";
   const std::string head = fit_head(*start.model, start, setup.data, config.trainer.seed);

@@ -201,7 +201,8 @@ class Run {
   std::string advice() const {
     const auto newest = store_.newest();
     return str("A lower lr, a longer warm-up (warmup_epochs) or clip_grad usually helps. ",
-               newest ? "The last good checkpoint is " + newest->string() : "No checkpoint was written yet");
+               newest ? "The last good checkpoint is " + newest->string()
+                      : "No checkpoint was written yet: --overwrite begins anew");
   }
 
   void update(int64_t accumulated) {
