@@ -59,7 +59,8 @@ class LinearTask : public Task {
 /// `batches` of four samples each; those in `left_out` never come, and from `poison` on they are infinite.
 class Source : public BatchSource {
  public:
-  explicit Source(int64_t batches, std::vector<int64_t> left_out = {}) : batches_(batches), left_out_(left_out) {}
+  explicit Source(int64_t batches, std::vector<int64_t> left_out = {})
+      : batches_(batches), left_out_(std::move(left_out)) {}
   int64_t batches_per_epoch() const override { return batches_; }
   void start(int64_t epoch, int64_t first_batch) override {
     epoch_ = epoch;
