@@ -127,7 +127,8 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
           with_example("Draw the pictures with their answers into one PNG or JPEG; those in a folder named as a "
                        "class are marked right or wrong",
                        "--sheet answers.png"))
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->default_str("none");
   add_max_pixels_option(command, options->max_pixels);
   command.footer(
       "EXAMPLES\n"

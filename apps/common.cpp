@@ -87,7 +87,7 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model, const std::
                   with_example("A checkpoint folder (timm or Hugging Face layout), a hub id in the local cache" + takes,
                                "--model path/to/checkpoint"))
       ->type_name("M")
-      ->default_str("none is bundled");
+      ->default_str("the bundled one of the verb, if any");
 }
 
 void add_precision_option(CLI::App& command, std::string& precision) {

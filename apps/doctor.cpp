@@ -57,7 +57,8 @@ Action add_doctor(CLI::App& command, const CommonOptions& common) {
   command
       .add_option("DATA", options->data,
                   with_example("Dataset: a folder per class (with or without splits above), CIFAR or MNIST files, "
-                               "shards, a table of paths and labels, or FORMAT:PATH (vitkit info --list datasets)",
+                               "shards, a table of paths and labels, scenes:SEED:COUNT, or FORMAT:PATH (vitkit info "
+                               "--list datasets)",
                                "photos/ cifar10:data 'shards/train-{000..099}.tar'"))
       ->required();
   command

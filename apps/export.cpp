@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 struct ExportOptions {
   std::string model, folder;
   std::string weights = "f16";
+  bool overwrite = false;
 };
 
 vit::Tensor converted(const vit::Tensor& tensor, const std::string& name, const std::string& precision) {
@@ -57,9 +58,11 @@ int export_model(const ExportOptions& options, const CommonOptions& common) {
   if (error) vit::fail(options.folder, ": cannot be made: ", error.message());
   if (fs::equivalent(options.folder, checkpoint.dir(), error))
     vit::fail_usage("export: ", options.folder, " is the checkpoint itself; name another folder");
-  copy_companions(checkpoint.dir(), options.folder);
   const fs::path file = fs::path(options.folder) / "model.safetensors";
+  if (fs::exists(file, error) && !options.overwrite)
+    vit::fail_usage("export: ", options.folder, " holds a model; name another folder, or pass --overwrite");
   vit::write_safetensors(file, entries);
+  copy_companions(checkpoint.dir(), options.folder);
   const auto bytes = static_cast<int64_t>(fs::file_size(file));
   output.write({{"model", options.model},
                 {"folder", options.folder},
@@ -85,6 +88,8 @@ Action add_export(CLI::App& command, const CommonOptions& common) {
                   with_example("Precision that weights are stored in; computing stays in f32", "--weights bf16"))
       ->capture_default_str()
       ->check(CLI::IsMember({"f16", "bf16", "f32"}));
+  command.add_flag("--overwrite", options->overwrite,
+                   with_example("Replace a model in the folder (default: off)", "--overwrite"));
   command.footer(
       "EXAMPLES\n"
       "  vitkit export --model runs/cifar10/checkpoints/best models/mine\n"

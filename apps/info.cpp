@@ -1,6 +1,7 @@
 // vitkit info: a model's parts, or what this build knows.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -47,7 +48,14 @@ int print_train_keys(Output& output) {
 
 int print_list(const std::string& kind, Output& output) {
   if (kind == "train_keys") return print_train_keys(output);
-  for (const std::string& name : listed(kind)) output.write({{"kind", kind}, {"name", name}}, name + "\n");
+  const std::vector<ListedName> names = listed(kind);
+  size_t width = 0;
+  for (const ListedName& entry : names) width = std::max(width, entry.name.size());
+  for (const auto& [name, summary] : names) {
+    Record record = {{"kind", kind}, {"name", name}};
+    if (!summary.empty()) record["summary"] = summary;
+    output.write(record, summary.empty() ? name + "\n" : fmt::format("{:<{}}  {}\n", name, width, summary));
+  }
   output.finish();
   return 0;
 }
@@ -144,9 +152,8 @@ Action add_info(CLI::App& command, const CommonOptions& common) {
   add_model_option(command, options->model, ", or a configuration's name")->default_str("facts about this build");
   add_img_size_option(command, options->img_size);
   command
-      .add_option(
-          "--list", options->list,
-          with_example("What this build knows, one name per line: " + vit::joined(list_names()), "--list models"))
+      .add_option("--list", options->list,
+                  with_example("What this build knows, one per line: " + vit::joined(list_names()), "--list models"))
       ->type_name("KIND")
       ->default_str("none");
   command.footer(

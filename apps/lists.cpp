@@ -1,5 +1,6 @@
 #include "apps/lists.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -19,11 +20,25 @@ namespace apps {
 namespace {
 
 using Names = std::vector<std::string>;
+constexpr const char* kDatasets = "datasets";
 
 Names model_names() {
   Names names = vit::bundled_models();
   for (const std::string& name : vit::config_names("model")) names.push_back(name);
   return names;
+}
+
+std::vector<ListedName> without_summaries(const Names& names) {
+  std::vector<ListedName> listed;
+  for (const std::string& name : names) listed.push_back({name});
+  return listed;
+}
+
+std::vector<ListedName> dataset_formats() {
+  std::vector<ListedName> formats;
+  for (const std::string& name : datasets::dataset_registry().names())
+    formats.push_back({name, datasets::dataset_registry().find(name).summary});
+  return formats;
 }
 
 /// What can be listed: word -> names.
@@ -37,7 +52,6 @@ const std::map<std::string, std::function<Names()>>& lists() {
       {"image_processors", [] { return vit::Preprocessor::hugging_face_types(); }},
       {"precisions", [] { return precisions(); }},
       {"formats", [] { return vit::image_extensions(); }},
-      {"datasets", [] { return datasets::dataset_registry().names(); }},
       {"train_keys",
        [] {
          Names names;
@@ -53,15 +67,18 @@ const std::map<std::string, std::function<Names()>>& lists() {
 std::vector<std::string> list_names() {
   Names names;
   for (const auto& [name, list] : lists()) names.push_back(name);
+  names.emplace_back(kDatasets);
+  std::sort(names.begin(), names.end());
   return names;
 }
 
-std::vector<std::string> listed(const std::string& kind) {
+std::vector<ListedName> listed(const std::string& kind) {
+  if (kind == kDatasets) return dataset_formats();
   const auto found = lists().find(kind);
   if (found == lists().end())
     vit::fail_usage("--list: unknown list '", kind, "'", vit::did_you_mean(kind, list_names()),
                     "; known: ", vit::joined(list_names()));
-  return found->second();
+  return without_summaries(found->second());
 }
 
 }  // namespace apps

@@ -9,7 +9,12 @@ namespace apps {
 /// "models", "attentions", ...: what can be listed. Sorted.
 std::vector<std::string> list_names();
 
+/// A name, and one line about it where there is one.
+struct ListedName {
+  std::string name, summary{};
+};
+
 /// The names of one kind. Errors (usage): no such kind; the message has the nearest and all of them.
-std::vector<std::string> listed(const std::string& kind);
+std::vector<ListedName> listed(const std::string& kind);
 
 }  // namespace apps

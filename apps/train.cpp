@@ -157,6 +157,18 @@ void record_quarantine(datasets::Loader& loader, Quarantine& quarantine, const C
   });
 }
 
+/// Errors (usage): --overwrite would remove the checkpoint that the run begins with.
+void require_elsewhere(const TrainConfig& config) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path model = fs::weakly_canonical(config.model.text(), error);
+  const fs::path output = fs::weakly_canonical(config.output, error);
+  const auto at = std::mismatch(output.begin(), output.end(), model.begin(), model.end());
+  if (config.model.is_scalar() && fs::is_directory(model, error) && at.first == output.end())
+    vit::fail_usage("--overwrite would remove the model ", config.model.text(), " that the run begins with, in ",
+                    config.output, "; give another `output`");
+}
+
 int train(const TrainOptions& options, const CommonOptions& common) {
   if (options.resume && options.overwrite) vit::fail_usage("--resume and --overwrite contradict each other; give one");
   std::vector<std::string> overrides = options.overrides;
@@ -168,6 +180,8 @@ int train(const TrainOptions& options, const CommonOptions& common) {
   TrainSetup setup = prepare_training(config);
   vit::ClassificationTask task(*setup.model, config.loss, setup.val.get(), setup.files);
   require_memory(setup, task, config, common);
+  vit::require_trainable(task, *setup.train, config.trainer);  // before --overwrite removes anything
+  if (options.overwrite) require_elsewhere(config);
   const vit::RunMode mode = options.resume      ? vit::RunMode::resume
                             : options.overwrite ? vit::RunMode::overwrite
                                                 : vit::RunMode::fresh;
@@ -212,11 +226,11 @@ int train(const TrainOptions& options, const CommonOptions& common) {
 
 Action add_train(CLI::App& command, const CommonOptions& common) {
   auto options = std::make_shared<TrainOptions>();
-  command.add_option("config", options->config, with_example("Training configuration", "configs/train/cifar10.yaml"))
+  command.add_option("CONFIG", options->config, with_example("Training configuration", "configs/train/cifar10.yaml"))
       ->type_name("CONFIG.yaml")
       ->required();
   command
-      .add_option("overrides", options->overrides,
+      .add_option("KEY=VALUE", options->overrides,
                   with_example("Values in place of the file's", "lr=1e-4 model=path/to/checkpoint"))
       ->type_name("KEY=VALUE");
   command.add_flag("--resume", options->resume,

@@ -108,6 +108,14 @@ Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::a
       return pixels;
     }
   }
+  if (has_weights(start) && !start.checkpoint->config().contains("pretrained_cfg")) {
+    // Of Hugging Face's processors the numbers are kept, and timm's steps taken.
+    const vit::ToFloat pixels = vit::load_preprocessor(*start.checkpoint, *start.model).to_float();
+    if (pixels.normalize) {
+      pretrained["mean"] = pixels.mean;
+      pretrained["std"] = pixels.std;
+    }
+  }
   pretrained["input_size"] = {3, size[0], size[1]};
   override_key(pretrained, "mean", config.mean);
   override_key(pretrained, "std", config.std);
@@ -125,7 +133,12 @@ std::string config_json(const vit::ImageModel& model, const Json& pixels, const 
       {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", to_json(model.describe())}}},
       {"num_classes", model.info().num_classes},
       {"label_names", data.class_names}};
-  const auto descriptions = datasets::class_descriptions(data_dir, data.class_names);
+  // "FORMAT:PATH" and what is no folder have no file of names.
+  const size_t colon = data_dir.find(':');
+  std::filesystem::path root = colon == std::string::npos ? data_dir : data_dir.substr(colon + 1);
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(root, ignored)) root.clear();
+  const auto descriptions = datasets::class_descriptions(root, data.class_names);
   if (!descriptions.empty()) json["label_descriptions"] = descriptions;
   json.update(pixels);
   return json.dump(2) + "\n";
@@ -160,7 +173,11 @@ void TrainConfig::validate() const {
 
 TrainSetup prepare_training(TrainConfig& config) {
   TrainSetup setup;
-  setup.data = datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+  try {
+    setup.data = datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+  } catch (const vit::Error& error) {
+    throw vit::Error(std::string("data_dir ") + config.data.data_dir + ": " + error.what(), error.kind());
+  }
   Start start = load_start(config);
   setup.start = has_weights(start) ? "fine-tuning " + config.model.text() : "from nothing";
   const std::string head = fit_head(*start.model, start, setup.data, config.trainer.seed);

@@ -43,6 +43,7 @@ std::map<std::string, std::string> class_descriptions(const fs::path& root,
                                                       const std::vector<std::string>& class_names) {
   std::map<std::string, std::string> known;
   for (const fs::path& folder : {root, root.parent_path()}) {
+    if (folder.empty()) continue;
     std::error_code ignored;
     const fs::path file = folder / "classes.txt";
     if (known.empty() && fs::is_regular_file(file, ignored)) known = read_descriptions(file);

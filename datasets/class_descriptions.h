@@ -9,8 +9,8 @@
 namespace datasets {
 
 /// Descriptions of those classes that have one: from `classes.txt` in the data set's folder or the one above it (a line
-/// is a class's name, a blank, and words about it), else, for WordNet's numbers, from the table of ImageNet-1k.
-/// Errors: classes.txt is larger than 16 MB.
+/// is a class's name, a blank, and words about it; an empty root has none), else, for WordNet's numbers, from the table
+/// of ImageNet-1k. Errors: classes.txt is larger than 16 MB.
 std::map<std::string, std::string> class_descriptions(const std::filesystem::path& root,
                                                       const std::vector<std::string>& class_names);
 

@@ -39,9 +39,9 @@ class LabelIndex {
     }
   }
 
-  std::optional<int64_t> find(const std::string& folder) const {
-    if (const std::optional<int64_t> exact = labels_.find(folder)) return exact;
-    const auto found = index_.find(normalised(folder));
+  std::optional<int64_t> find(const std::string& name) const {
+    if (const std::optional<int64_t> exact = labels_.find(name)) return exact;
+    const auto found = index_.find(normalised(name));
     if (found == index_.end() || found->second == kAmbiguous) return std::nullopt;
     return found->second;
   }
@@ -56,21 +56,20 @@ class LabelIndex {
   std::unordered_map<std::string, int64_t> index_;
 };
 
-/// The mapping by `find`, if it knows any folder. Errors (usage): it knows some of them only, or one class has two
-/// folders.
+/// The mapping by `find`, if it knows any name. Errors (usage): it knows some of them only, or two are one class.
 template <class Find>
-std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::string>& folders, const Find& find) {
+std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::string>& names, const Find& find) {
   ClassMapping mapping{.rule = rule, .classes = {}};
   std::vector<std::string> unknown;
   std::unordered_map<int64_t, std::string> taken;
-  for (const std::string& folder : folders) {
-    const std::optional<int64_t> index = find(folder);
+  for (const std::string& name : names) {
+    const std::optional<int64_t> index = find(name);
     if (!index) {
-      unknown.push_back(folder);
+      unknown.push_back(name);
       continue;
     }
-    if (const auto [other, is_new] = taken.emplace(*index, folder); !is_new)
-      vit::fail_usage("data: the classes '", other->second, "' and '", folder, "' are both class ", *index);
+    if (const auto [other, is_new] = taken.emplace(*index, name); !is_new)
+      vit::fail_usage("data: the classes '", other->second, "' and '", name, "' are both class ", *index);
     mapping.classes.push_back(*index);
   }
   if (mapping.classes.empty()) return std::nullopt;
@@ -94,16 +93,16 @@ const char* name_of(MappingRule rule) {
   return "";
 }
 
-ClassMapping map_classes(const std::vector<std::string>& folders, const vit::ClassLabels& labels) {
-  if (labels.size() == kImageNetClasses && std::any_of(folders.begin(), folders.end(), looks_like_wnid))
-    if (auto mapping = map_by(MappingRule::wnid, folders, vit::imagenet_index_of_wnid)) return *mapping;
+ClassMapping map_classes(const std::vector<std::string>& names, const vit::ClassLabels& labels) {
+  if (labels.size() == kImageNetClasses && std::any_of(names.begin(), names.end(), looks_like_wnid))
+    if (auto mapping = map_by(MappingRule::wnid, names, vit::imagenet_index_of_wnid)) return *mapping;
   const LabelIndex index(labels);
-  const auto by_name = [&](const std::string& folder) { return index.find(folder); };
-  if (auto mapping = map_by(MappingRule::name, folders, by_name)) return *mapping;
-  if (static_cast<int64_t>(folders.size()) > labels.size())
-    vit::fail_usage("data: there are ", folders.size(), " classes, but the model has ", labels.size(),
-                    " classes; the first are ", vit::joined(folders, 5));
-  ClassMapping mapping{.rule = MappingRule::rank, .classes = std::vector<int64_t>(folders.size())};
+  const auto by_name = [&](const std::string& name) { return index.find(name); };
+  if (auto mapping = map_by(MappingRule::name, names, by_name)) return *mapping;
+  if (static_cast<int64_t>(names.size()) > labels.size())
+    vit::fail_usage("data: there are ", names.size(), " classes, but the model has ", labels.size(),
+                    " classes; the first are ", vit::joined(names, 5));
+  ClassMapping mapping{.rule = MappingRule::rank, .classes = std::vector<int64_t>(names.size())};
   std::iota(mapping.classes.begin(), mapping.classes.end(), int64_t{0});
   return mapping;
 }

@@ -1,4 +1,5 @@
-// Which class of a model a class of the data (a folder of pictures, a label) is.
+// Which class of a model a class of the data is, by the data's names of classes: folders, labels of a table or a shard,
+// CIFAR's names, kinds of scenes.
 #pragma once
 
 #include <cstdint>
@@ -11,23 +12,23 @@ class ClassLabels;
 
 namespace datasets {
 
-/// How folders were mapped to classes.
+/// How the data's classes were mapped to the model's.
 enum class MappingRule {
-  wnid,  ///< folders are named by WordNet synset, the model has ImageNet's thousand classes
-  name,  ///< folders are named as the model's labels
-  rank,  ///< the folders, sorted, are the classes 0, 1, 2, ...: as training on such folders does
+  wnid,  ///< classes are named by WordNet synset, the model has ImageNet's thousand classes
+  name,  ///< classes are named as the model's labels
+  rank,  ///< the data's classes, in their order, are the model's 0, 1, 2, ...: as training on such data gives them
 };
 /// "wnid", "name", "rank"
 const char* name_of(MappingRule rule);
 
 struct ClassMapping {
   MappingRule rule = MappingRule::rank;
-  std::vector<int64_t> classes;  ///< the model's class of each folder
+  std::vector<int64_t> classes;  ///< the model's class of each class of the data
 };
 
-/// Maps folders (sorted) by the first rule that fits. Names compare without case, '_' and '-' as blanks; where a label
-/// lists synonyms ("tench, Tinca tinca") its first is enough.
-/// Errors (usage): more folders than classes; some folders fit to the rule and others do not (they are named).
-ClassMapping map_classes(const std::vector<std::string>& folders, const vit::ClassLabels& labels);
+/// Maps classes by the first rule that fits; `names` are theirs, in the data's order. Names compare without case, '_'
+/// and '-' as blanks; where a label lists synonyms ("tench, Tinca tinca") its first is enough. Errors (usage): more
+/// classes than the model has; some names fit to the rule and others do not (they are listed).
+ClassMapping map_classes(const std::vector<std::string>& names, const vit::ClassLabels& labels);
 
 }  // namespace datasets

@@ -97,7 +97,8 @@ std::vector<int64_t> Sampler::base_order(int64_t epoch) const {
   std::vector<int64_t> order;
   if (config_.sampler == "weighted") {
     for (int64_t i = 0; i < base_size_; ++i) {
-      const double at = (rng.next_u32() + rng.next_u32() * 0x1p-32) * 0x1p-32 * cumulative_.back();
+      const double high = rng.next_u32(), low = rng.next_u32();
+      const double at = (high + low * 0x1p-32) * 0x1p-32 * cumulative_.back();
       const auto found = std::upper_bound(cumulative_.begin(), cumulative_.end(), at);
       order.push_back(std::min<int64_t>(found - cumulative_.begin(), count_ - 1));
     }

@@ -48,7 +48,6 @@ TEST_F(BenchmarkVerb, TakesConfigurationsAndSizes) {
 }
 
 TEST_F(BenchmarkVerb, RefusesWhatThisVersionLacks) {
-  expect_refused(run_vitkit({"benchmark", "--model", model(), "--train"}), "--train");
   expect_refused(run_vitkit({"benchmark", "--model", model(), "--precision", "int8"}), "int8");
   expect_refused(run_vitkit({"benchmark"}), "--model is missing");
 }

@@ -166,10 +166,26 @@ TEST_F(ClassifyVerb, WarnsOfRandomWeights) {
 
 TEST_F(ClassifyVerb, RefusesWhatThisVersionLacks) {
   const std::string picture = jpeg("a.jpg");
-  expect_refused(run_vitkit({"classify", picture}), "--model is missing");
   expect_refused(classify({"--precision", "bf16", picture}), "bf16 is not built");
   expect_refused(classify({"--precision", "f31", picture}), "unknown precision 'f31'");
   expect_refused(classify({"--labels", "a cat,a dog", picture}), "CLIP");
+}
+
+TEST_F(ClassifyVerb, WithoutAModelTheBundledOneAnswersAndSaysWhatItKnows) {
+  const CommandResult result = run_vitkit({"classify", jpeg("a.jpg"), "--format", "json"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("cifar10"), HasSubstr("airplane"), HasSubstr("--model")));
+  EXPECT_EQ(records(result).at(0)["predictions"].size(), 5u);
+}
+
+TEST_F(ClassifyVerb, DrawsASheet) {
+  const std::string picture = jpeg("ship/a.jpg"), sheet = (dir_ / "sheet.png").string();
+  const CommandResult result = run_vitkit({"classify", picture, "--sheet", sheet});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("1 with a known class"));
+  const Image drawn = load_image(sheet);
+  EXPECT_GT(drawn.width(), 100);
+  expect_refused(run_vitkit({"classify", picture, "--sheet", "sheet.gif"}), "gif");
 }
 
 TEST_F(ClassifyVerb, TakesAnotherImageSize) {

@@ -73,7 +73,6 @@ TEST_F(EvaluateVerb, RefusesDataThatDoNotFit) {
   expect_refused(evaluate({"--data", path("more")}), "6 classes, but the model has 5 classes");
   std::filesystem::create_directories(dir_ / "empty" / "cat");
   expect_refused(evaluate({"--data", path("empty")}), "no picture");
-  expect_refused(run_vitkit({"evaluate", "--data", path("data")}), "--model is missing");
 }
 
 TEST_F(EvaluateVerb, MapsByRankAndByWnid) {

@@ -36,6 +36,10 @@ TEST_F(InfoVerb, ListsWhatTheBuildKnows) {
   EXPECT_THAT(run_vitkit({"info", "--list", "attentions"}).lines(), Contains("self"));
   EXPECT_THAT(run_vitkit({"info", "--list", "precisions"}).lines(), testing::ElementsAre("f32"));
   EXPECT_EQ(records(run_vitkit({"info", "--list", "formats", "--format", "json"})).at(0)["kind"], "formats");
+  const CommandResult formats = run_vitkit({"info", "--list", "datasets"});
+  EXPECT_THAT(formats.lines(), Contains(testing::MatchesRegex("scenes +generated scenes: .*")));
+  for (const auto& record : records(run_vitkit({"info", "--list", "datasets", "--format", "json"})))
+    EXPECT_NE(record["summary"], "") << record["name"];
   expect_refused(run_vitkit({"info", "--list", "attention"}), "did you mean 'attentions'");
   expect_refused(run_vitkit({"info", "--list", "models", "--model", model()}), "together");
 }

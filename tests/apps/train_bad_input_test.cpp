@@ -4,7 +4,6 @@
 
 #include "tests/apps/train_verb.h"
 #include "tests/support/image_encode.h"
-#include "vit/core/check.h"
 
 namespace vit::test {
 namespace {
@@ -153,7 +152,7 @@ TEST_F(TrainBadInput, ClassesAndLabels) {
   expect_error(train("run", on(data)), 2, {"bird"});
   std::string batch;
   for (const char label : {'\0', '\1', '\x11'}) batch += label + std::string(3072, 'x');
-  for (const char* part : {"1", "2", "3", "4", "5"}) dir_.write(str("cifar/data_batch_", part, ".bin"), batch);
+  for (int i = 1; i <= 5; ++i) dir_.write("cifar/data_batch_" + std::to_string(i) + ".bin", batch);
   dir_.write("cifar/test_batch.bin", batch);
   expect_error(train("run", on(path("cifar"))), 2, {"label 17", "10 classes"});
   expect_error(train("run", {"class_weights=[1, 2]"}), 2, {"class_weights", "2 numbers", "10 classes"});

@@ -32,7 +32,9 @@ TEST_F(TrainOutput, OneJsonLinePerEpoch) {
   }
   // The same figures are in the run's own log.
   for (const auto& line : json_lines(slurp(dir_ / "run/metrics.jsonl")))
-    if (line.contains("top1")) EXPECT_EQ(line["val_loss"], epochs[line["epoch"].get<size_t>()]["val_loss"]);
+    if (line.contains("top1")) {
+      EXPECT_EQ(line["val_loss"], epochs[line["epoch"].get<size_t>()]["val_loss"]);
+    }
 }
 
 TEST_F(TrainOutput, TextCsvQuietAndFile) {
@@ -84,7 +86,7 @@ TEST_F(TrainOutput, FolderAndCheckpointAreWhatIsPromised) {
 TEST_F(TrainOutput, HelpAndKeys) {
   const CommandResult help = run_vitkit({"train", "--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* words : {"--resume", "--overwrite", "CONFIG.yaml", "info --list train_keys", "EXAMPLES"})
+  for (const char* words : {"--resume", "--overwrite", "CONFIG", "info --list train_keys", "EXAMPLES"})
     EXPECT_THAT(help.out, HasSubstr(words));
   const CommandResult keys = run_vitkit({"info", "--list", "train_keys", "--format", "json"});
   EXPECT_EQ(keys.status, 0);

@@ -2,6 +2,8 @@
 // and values in one tensor or in several.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <limits>
 
 #include "tests/support/gradient_check.h"

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "datasets/open.h"
 #include "tests/support/env.h"
 #include "tests/support/errors.h"
 #include "vit/models/labels.h"
@@ -30,6 +31,19 @@ TEST(ClassMapping, ByRankWhereNothingMatches) {
   const ClassMapping mapping = map_classes({"0", "1", "2"}, animals());
   EXPECT_EQ(mapping.rule, MappingRule::rank);
   EXPECT_THAT(mapping.classes, ElementsAre(0, 1, 2));
+}
+
+TEST(ClassMapping, ServesFormatsWithoutFolders) {
+  const std::shared_ptr<const Dataset> scenes = open_dataset("scenes:1:5:16").data;
+  std::vector<std::string> reversed(scenes->class_names().rbegin(), scenes->class_names().rend());
+  const ClassMapping by_name = map_classes(scenes->class_names(), ClassLabels::from_names(reversed));
+  EXPECT_EQ(by_name.rule, MappingRule::name);
+  EXPECT_THAT(by_name.classes, ElementsAre(9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+  // Labels of MNIST or of shards are numbers: those of a model that was trained on them are named so, those of another
+  // are taken in order.
+  const std::vector<std::string> numbers = {"0", "1", "2"};
+  EXPECT_EQ(map_classes(numbers, ClassLabels::from_names({"0", "1", "2", "3"})).rule, MappingRule::name);
+  EXPECT_EQ(map_classes(numbers, ClassLabels::from_names({"zero", "one", "two"})).rule, MappingRule::rank);
 }
 
 TEST(ClassMapping, RefusesHalves) {

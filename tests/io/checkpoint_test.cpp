@@ -48,6 +48,15 @@ TEST_F(CheckpointTest, AFolder) {
   EXPECT_EQ(checkpoint.file("tokenizer.json"), dir_ / "m/tokenizer.json");
 }
 
+TEST_F(CheckpointTest, ARunStandsForItsBestCheckpointElseItsLast) {
+  write_checkpoint("run/checkpoints/step-00000002");
+  write_checkpoint("run/checkpoints/step-00000001");
+  std::filesystem::create_symlink("step-00000002", dir_ / "run/checkpoints/last");
+  EXPECT_EQ(Checkpoint::open((dir_ / "run").string()).dir(), dir_ / "run/checkpoints/step-00000002");
+  std::filesystem::create_symlink("step-00000001", dir_ / "run/checkpoints/best");
+  EXPECT_EQ(Checkpoint::open((dir_ / "run").string()).dir(), dir_ / "run/checkpoints/step-00000001");
+}
+
 TEST_F(CheckpointTest, Preprocessor) {
   write_checkpoint("m");
   dir_.write("m/preprocessor_config.json", R"({"size": 224})");

@@ -17,9 +17,9 @@ namespace vit::test {
 using Plain = plain::Array<double>;
 
 struct GradientCase {
-  std::string name;
-  std::vector<Tensor> inputs;  ///< f32, each differentiable
-  std::function<Var(Context&, const std::vector<Var>&)> run;
+  std::string name{};
+  std::vector<Tensor> inputs{};  ///< f32, each differentiable
+  std::function<Var(Context&, const std::vector<Var>&)> run{};
   /// The plain definition on double copies of the inputs; any shape with run's elements. Undefined: only what needs no
   /// oracle is checked (large sizes).
   std::function<Plain(const std::vector<Plain>&)> plain{};
@@ -59,4 +59,4 @@ bool same_bits(const Tensor& a, const Tensor& b);
   TEST_P(Suite, EqualFiniteDifferences) { ::vit::test::expect_value_and_gradients(GetParam()); }    \
   TEST_P(Suite, EveryInputAlone) { ::vit::test::expect_every_input_alone(GetParam()); }             \
   TEST_P(Suite, SameBitsOnAnyThreads) { ::vit::test::expect_same_bits_on_any_threads(GetParam()); } \
-  INSTANTIATE_TEST_SUITE_P(All, Suite, testing::ValuesIn(cases), [](const auto& info) { return info.param.name; })
+  INSTANTIATE_TEST_SUITE_P(All, Suite, testing::ValuesIn(cases), [](const auto& item) { return item.param.name; })

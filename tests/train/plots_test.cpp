@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/support/errors.h"
 #include "tests/support/temp_dir.h"
 #include "vit/image/decode.h"

@@ -69,15 +69,16 @@ Var checkpoint(Context& ctx, const std::function<Var(Context&, const Var&)>& par
   const Var trigger = x.requires_grad() ? x : Var::leaf(x.value());
   return ctx.tape->record(std::move(y), {trigger}, [&ctx, part, x, before](Tape& tape, const Tensor& d_y) {
     Tape inner(ctx);
-    const Var input = Var::leaf(x.value());
+    const Var input = x.requires_grad() ? Var::leaf(x.value()) : Var(x.value());
     Var again;
     {
       const Replay replay(ctx, before);
       const TapeSwap taped(ctx, &inner);
       again = part(ctx, input);
     }
+    if (!again.requires_grad()) return;  // nothing inside is trained
     inner.backward(again, d_y);
-    if (input.grad().defined()) tape.accumulate(x, input.grad());
+    if (input.requires_grad() && input.grad().defined()) tape.accumulate(x, input.grad());
   });
 }
 

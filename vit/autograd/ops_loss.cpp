@@ -69,8 +69,9 @@ Var cross_entropy(Context& ctx, const Var& logits, const Tensor& targets, const 
   if (targets.dtype() == DType::i64 && options.class_weights.defined()) {
     total_weight = 0.0;
     for (const int64_t label : targets.span<int64_t>()) total_weight += weight_of(options.class_weights, label);
-    check(total_weight > 0.0, "cross_entropy: the class weights of this batch's labels are all zero");
   }
+  // A batch of classes that weigh nothing has no loss.
+  if (total_weight == 0.0) total_weight = 1.0;
   Tensor gradient = ctx.arena.empty(logits.shape());
   double loss = 0.0;
   for (int64_t b = 0; b < sizes.batch; ++b) {

@@ -259,7 +259,7 @@ Var reduce_tokens(Context& ctx, const Var& x, int64_t first_token, Reduction red
           kernels::kernels().scale(d_in + n * width, d_out, 1.0f / static_cast<float>(reduced), width);
         return;
       }
-      for (int64_t c = 0; c < width; ++c) {  // the first of equal maxima has the gradient, as torch's amax over a row
+      for (int64_t c = 0; c < width; ++c) {  // the first of equal maxima has the gradient, as torch's max over an axis
         int64_t n = 0;
         while (n + 1 < reduced && in[n * width + c] != out[c]) ++n;
         d_in[n * width + c] = d_out[c];

@@ -1,8 +1,12 @@
 // Plain definitions of the ops that move, join and reduce tokens; see plain.h.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 #include <xtensor/xbuilder.hpp>
 #include <xtensor/xmanipulation.hpp>
+#include <xtensor/xstrided_view.hpp>
 
 #include "vit/autograd/plain.h"
 
@@ -12,7 +16,7 @@ namespace vit::plain {
 template <class T>
 Array<T> slice(const Array<T>& x, size_t axis, size_t begin, size_t end) {
   xt::xstrided_slice_vector parts(x.dimension(), xt::all());
-  parts[axis] = xt::range(begin, end);
+  parts[axis] = xt::range(static_cast<std::ptrdiff_t>(begin), static_cast<std::ptrdiff_t>(end));
   return xt::strided_view(x, parts);
 }
 

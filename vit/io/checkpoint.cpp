@@ -38,6 +38,16 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
+/// A training run's folder stands for its best checkpoint, or the last where nothing was evaluated; any other folder
+/// for itself.
+fs::path checkpoint_of_run(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / "config.json", ignored)) return folder;
+  for (const char* link : {"best", "last"})
+    if (const fs::path found = folder / "checkpoints" / link; is_folder(found)) return fs::canonical(found, ignored);
+  return folder;
+}
+
 std::vector<std::string> file_names(const fs::path& dir) {
   std::vector<std::string> names;
   std::error_code error;
@@ -193,7 +203,7 @@ Checkpoint Checkpoint::open(const std::string& model) {
     state.dir = dir;
     return checkpoint;
   };
-  if (is_folder(model)) return use_folder(model);
+  if (is_folder(model)) return use_folder(checkpoint_of_run(model));
   if (is_there(model)) {
     const std::string extension = fs::path(model).extension().string();
     if (extension != ".yaml" && extension != ".yml")

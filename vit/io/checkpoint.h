@@ -16,11 +16,12 @@ namespace vit {
 /// Copies share what was opened. Thread-safe.
 class Checkpoint {
  public:
-  /// Resolves `model`, in this order: a folder that exists; the .yaml file of a model configuration; models/NAME, then
-  /// configs/model/NAME.yaml, of the toolkit's home; "org/name" in the local hub cache (HF_HUB_CACHE, else HF_HOME/hub,
-  /// else ~/.cache/huggingface/hub; the snapshot of refs/main, else the newest). "./NAME" always means a folder.
-  /// Errors (kUsage): not found, saying what was tried and the nearest names; a folder without config.json or without
-  /// weights; a folder whose only weights are a pickle, with the command that converts it.
+  /// Resolves `model`, in this order: a folder that exists (a training run's stands for its best checkpoint); the .yaml
+  /// file of a model configuration; models/NAME, then configs/model/NAME.yaml, of the toolkit's home; "org/name" in the
+  /// local hub cache (HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub; the snapshot of refs/main, else
+  /// the newest). "./NAME" always means a folder. Errors (kUsage): not found, saying what was tried and the nearest
+  /// names; a folder without config.json or without weights; a folder whose only weights are a pickle, with the command
+  /// that converts it.
   static Checkpoint open(const std::string& model);
 
   /// As the caller named it.

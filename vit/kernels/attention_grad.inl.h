@@ -141,9 +141,9 @@ __attribute__((noinline)) void attention_grad_tile(const AttentionGradArgs& args
   }
 }
 
-/// The rows of d_s sum to zero, because those of p sum to one; rounding of delta and of the log-sum-exp leaves a rest of
-/// some 1e-7. It is taken out again, in proportion to p: the gradient of a bias of the keys, which is zero, else becomes
-/// noise that an adaptive optimizer turns into steps. Only where one block has all keys of the rows.
+/// The rows of d_s sum to zero, because those of p sum to one; rounding of delta and of the log-sum-exp leaves a rest
+/// of some 1e-7. It is taken out again, in proportion to p: the gradient of a bias of the keys, which is zero, else
+/// becomes noise that an adaptive optimizer turns into steps. Only where one block has all keys of the rows.
 template <class S>
 void attention_grad_balance(const AttentionGradScratch<S>& scratch, int64_t rows, int64_t keys) {
   using V = typename S::V;

@@ -11,8 +11,13 @@ BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& options) : option
 }
 
 Var BatchNorm::forward(Context& ctx, const Var& x) const {
-  return batch_norm(ctx, x, weight_.value, bias_.value, {running_mean_.value.value(), running_var_.value.value()},
-                    options_);
+  // A norm that is not trained keeps its running statistics and uses them, as timm freezes it.
+  const bool training = ctx.training;
+  ctx.training = training && weight_.value.requires_grad();
+  const Var y = batch_norm(ctx, x, weight_.value, bias_.value,
+                           {running_mean_.value.value(), running_var_.value.value()}, options_);
+  ctx.training = training;
+  return y;
 }
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, float eps) : groups_(groups), eps_(eps) {

@@ -18,6 +18,9 @@ bool ends_in(const std::string& name, const std::string& pattern) {
   return fnmatch(pattern.c_str(), name.c_str(), 0) == 0 || fnmatch(("*." + pattern).c_str(), name.c_str(), 0) == 0;
 }
 
+/// What names of a module's parameters begin with.
+std::string below(const std::string& module) { return module.empty() ? "" : module + "."; }
+
 bool is_head(const std::string& name) { return name.starts_with("head"); }
 
 std::vector<std::pair<std::string, Linear*>> linear_layers(Module& module) {
@@ -46,7 +49,10 @@ void LoraConfig::validate() const {
   if (targets.empty()) fail_usage("lora.targets: at least one layer must be named, such as attn.qkv");
 }
 
-bool is_lora_parameter(const std::string& name) { return name.ends_with(".lora_a") || name.ends_with(".lora_b"); }
+bool is_lora_parameter(const std::string& name) {
+  const std::string own = name.substr(name.rfind('.') + 1);  // npos + 1 is 0
+  return own == "lora_a" || own == "lora_b";
+}
 
 std::vector<std::string> add_lora(Module& module, const LoraConfig& config, uint64_t seed) {
   config.validate();
@@ -61,7 +67,7 @@ std::vector<std::string> add_lora(Module& module, const LoraConfig& config, uint
     if (is_head(name) || std::none_of(config.targets.begin(), config.targets.end(), names_it)) continue;
     layer->add_lora({config.rank, static_cast<float>(config.alpha), static_cast<float>(config.dropout)});
     for (const auto& [own, parameter] : layer->own_parameters())
-      if (is_lora_parameter("." + own)) initialise_parameter(name + "." + own, *parameter, seed);
+      if (is_lora_parameter(own)) initialise_parameter(below(name) + own, *parameter, seed);
     adapted.push_back(name);
   }
   return adapted;
@@ -71,7 +77,7 @@ std::vector<std::pair<std::string, Tensor>> merge_lora(Module& module,
                                                        const std::vector<std::pair<std::string, Tensor>>& weights) {
   std::map<std::string, float> factors;  // by the name of the weight
   for (const auto& [name, layer] : linear_layers(module))
-    if (layer->lora()) factors[name + ".weight"] = layer->lora()->factor();
+    if (layer->lora()) factors[below(name) + "weight"] = layer->lora()->factor();
   if (factors.empty()) return weights;
   const std::map<std::string, Tensor> by_name(weights.begin(), weights.end());
   const auto find = [&](const std::string& name) {
@@ -87,9 +93,8 @@ std::vector<std::pair<std::string, Tensor>> merge_lora(Module& module,
       merged.emplace_back(name, value);
       continue;
     }
-    const std::string layer = name.substr(0, name.rfind('.'));
-    merged.emplace_back(name,
-                        merge_lora_weight(value, find(layer + ".lora_a"), find(layer + ".lora_b"), factor->second));
+    const std::string layer = name.substr(0, name.rfind('.') + 1);
+    merged.emplace_back(name, merge_lora_weight(value, find(layer + "lora_a"), find(layer + "lora_b"), factor->second));
   }
   return merged;
 }

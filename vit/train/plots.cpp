@@ -4,6 +4,7 @@
 #include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -39,7 +40,7 @@ class History {
       const size_t end = std::min(text.find('\n', begin), text.size());
       const auto row = nlohmann::ordered_json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                                                      text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-      check(row.is_object() && row.contains("epoch") && row.contains("step"), path.string(), ":", line + 1,
+      check(row.is_object() && has_number(row, "epoch") && has_number(row, "step"), path.string(), ":", line + 1,
             ": expected an object with epoch and step");
       add(row);
       begin = end + 1;
@@ -55,6 +56,9 @@ class History {
   double updates_per_epoch() const { return updates_per_epoch_; }
 
  private:
+  static bool has_number(const nlohmann::ordered_json& row, const char* key) {
+    return row.contains(key) && row.at(key).is_number();
+  }
   void add(const nlohmann::ordered_json& row) {
     // Only lines within an epoch have the norm of the gradients.
     const bool within = row.contains("grad_norm");
@@ -90,10 +94,10 @@ class Plots {
   explicit Plots(fs::path folder) : folder_(std::move(folder)) {}
 
   void draw(const std::string& name, const std::string& title, const std::string& y_label,
-            std::vector<PlotSeries> series, bool log_y = false) {
+            std::vector<PlotSeries> series, std::optional<double> y_min = {}) {
     if (series.empty()) return;
     CurvePlot plot{.title = title, .x_label = "epochs", .y_label = y_label, .series = std::move(series)};
-    plot.log_y = log_y;
+    plot.y_min = y_min;
     std::error_code error;
     fs::create_directories(folder_, error);
     check(!error, "cannot make the folder ", folder_.string(), ": ", error.message());
@@ -146,7 +150,7 @@ void draw_other_figures(Plots& plots, const History& history) {
 
 /// One figure of all layers: "attention/blocks.3/entropy".
 void draw_attention(Plots& plots, const History& history, const std::string& figure, const std::string& title,
-                    const std::string& y_label) {
+                    const std::string& y_label, std::optional<double> y_min = {}) {
   std::vector<PlotSeries> series;
   for (const Curve& curve : history.curves()) {
     if (!curve.name.starts_with(kAttention) || !curve.name.ends_with("/" + figure)) continue;
@@ -155,7 +159,7 @@ void draw_attention(Plots& plots, const History& history, const std::string& fig
                           curve.name.size() - std::string_view(kAttention).size() - figure.size() - 1);
     if (layer.find('/') == std::string::npos) series.push_back(renamed(curve.epochs, layer));
   }
-  plots.draw("attention_" + figure, title, y_label, std::move(series));
+  plots.draw("attention_" + figure, title, y_label, std::move(series), y_min);
 }
 
 }  // namespace
@@ -168,8 +172,8 @@ std::vector<std::string> write_plots(const fs::path& metrics, const fs::path& pl
   draw_accuracy(pictures, history);
   draw_lr(pictures, history);
   draw_other_figures(pictures, history);
-  draw_attention(pictures, history, "entropy", "entropy of the attention, mean of a layer's heads", "nats");
-  draw_attention(pictures, history, "distance", "mean attention distance, mean of a layer's heads", "patches");
+  draw_attention(pictures, history, "entropy", "entropy of the attention, mean of a layer's heads", "nats", 0.0);
+  draw_attention(pictures, history, "distance", "mean attention distance, mean of a layer's heads", "patches", 0.0);
   draw_attention(pictures, history, "max_logit", "largest attention logit of a layer", "");
   return pictures.files();
 }

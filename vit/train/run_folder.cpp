@@ -113,9 +113,10 @@ void RunFolder::remove_leftovers() const {
     if (name.ends_with(".tmp") && std::any_of(kRunFiles.begin(), kRunFiles.end(), begins))
       leftovers.push_back(entry.path());
   }
-  for (const auto& entry : fs::directory_iterator(plots(), error))
-    if (entry.path().filename().string().starts_with(".") && entry.path().extension() == ".tmp")
-      leftovers.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(plots(), error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".") && name.ends_with(".tmp")) leftovers.push_back(entry.path());
+  }
   for (const fs::path& leftover : leftovers) fs::remove(leftover, error);
 }
 

@@ -49,10 +49,18 @@ struct RunningLoss {
   double epoch() const { return epoch_images > 0.0 ? epoch_loss / epoch_images : 0.0; }
   Tensor state() const { return Tensor::from<double>({window_loss, window_images, epoch_loss, epoch_images}, {4}); }
   void restore(const Tensor& saved) {
+    check(saved.shape() == Shape{4}, "train_state: running_loss is ", saved.shape(), ", expected [4]");
     const double* v = saved.data<double>();
     *this = {v[0], v[1], v[2], v[3]};
   }
 };
+
+/// Errors (usage): eval_metric is none of the task's figures.
+void require_metric(const TrainerConfig& config, const std::vector<std::string>& names) {
+  if (names.empty() || std::find(names.begin(), names.end(), config.eval_metric) != names.end()) return;
+  fail_usage("eval_metric: no figure is called '", config.eval_metric, "'", did_you_mean(config.eval_metric, names),
+             "; there are ", joined(names));
+}
 
 class Run {
  public:
@@ -69,7 +77,7 @@ class Run {
         stopping_(config.early_stopping, config.metric_decreases()),
         monitor_(config.monitor),
         schedule_(config.schedule, config.optimizer.lr, updates_per_epoch(), config.metric_decreases()) {
-    require_metric(task.metric_names());
+    require_metric(config, task.metric_names());
     collect_weights();
     const std::vector<NamedParameter> list = parameters();
     optimizer_ = make_optimizer(config.optimizer, list, plan_param_groups(list, config.optimizer));
@@ -193,7 +201,8 @@ class Run {
   std::string advice() const {
     const auto newest = store_.newest();
     return str("A lower lr, a longer warm-up (warmup_epochs) or clip_grad usually helps. ",
-               newest ? "The last good checkpoint is " + newest->string() : "No checkpoint was written yet");
+               newest ? "The last good checkpoint is " + newest->string()
+                      : "No checkpoint was written yet: --overwrite begins anew");
   }
 
   void update(int64_t accumulated) {
@@ -252,14 +261,8 @@ class Run {
     for (size_t i = 0; i < trained.size(); ++i) weights_[i].parameter->value = trained[i];
     std::vector<std::string> names;
     for (const Metric& metric : metrics) names.push_back(metric.first);
-    require_metric(names);
+    require_metric(config_, names);
     return metrics;
-  }
-
-  void require_metric(const std::vector<std::string>& names) const {
-    if (names.empty() || std::find(names.begin(), names.end(), config_.eval_metric) != names.end()) return;
-    fail_usage("eval_metric: no figure is called '", config_.eval_metric, "'", did_you_mean(config_.eval_metric, names),
-               "; there are ", joined(names));
   }
 
   static std::optional<double> find(const std::vector<Metric>& metrics, const std::string& name) {
@@ -402,6 +405,7 @@ struct Held {
 Held probe(Task& task, const Batch& batch, int64_t count) {
   Context ctx;
   ctx.training = true;
+  ctx.update_statistics = false;  // it is only a trial
   Tape tape(ctx);
   ctx.tape = &tape;
   const Var loss = task.loss(ctx, {batch.images.slice(0, count), batch.targets.slice(0, count)});
@@ -419,6 +423,17 @@ void TrainerConfig::validate() const {
 }
 
 bool TrainerConfig::metric_decreases() const { return eval_metric.find("loss") != std::string::npos; }
+
+void require_trainable(Task& task, const BatchSource& source, const TrainerConfig& config) {
+  require_metric(config, task.metric_names());
+  std::vector<NamedParameter> list;
+  task.module().visit_parameters([&](const std::string& name, Parameter& parameter) {
+    if (!parameter.buffer) list.push_back({name, parameter.value.value(), {}});
+  });
+  plan_param_groups(list, config.optimizer);
+  const LrSchedule schedule(config.schedule, config.optimizer.lr, source.batches_per_epoch(),
+                            config.metric_decreases());
+}
 
 TrainResult train(Task& task, BatchSource& source, const TrainerConfig& config, RunFolder& folder,
                   const ConfigNode& resolved, const std::map<std::string, std::string>& facts,

@@ -85,7 +85,7 @@ struct TrainerHooks {
   std::function<void(const TrainProgress&)> on_batch{};
   std::function<void(const EpochReport&)> on_epoch{};
   std::function<void(const std::string&)> on_note{};  ///< things worth a line: "resumed from ...", "early stop"
-  std::function<bool()> stop_requested{};             ///< asked after every batch: true ends the run with a checkpoint
+  std::function<bool()> stop_requested{};             ///< asked after every update: true ends the run with a checkpoint
 };
 
 /// How a run ended.
@@ -102,6 +102,10 @@ struct TrainResult {
 TrainResult train(Task& task, BatchSource& source, const TrainerConfig& config, RunFolder& folder,
                   const ConfigNode& resolved, const std::map<std::string, std::string>& facts,
                   const TrainerHooks& hooks = {});
+
+/// What train() would refuse before its first step. Errors (usage): an eval_metric that the task does not have,
+/// patterns that fit no parameter, a schedule that cannot be.
+void require_trainable(Task& task, const BatchSource& source, const TrainerConfig& config);
 
 /// Bytes that steps of `batch_size` will take on top of the model's weights, extrapolated from steps with one and with
 /// two samples of `batch`: activations, gradients, optimizer state and averages.
