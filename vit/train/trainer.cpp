@@ -396,13 +396,8 @@ class Run {
   double last_loss_ = 0.0, last_lr_ = 0.0, train_seconds_ = 0.0, waited_before_ = 0.0;
 };
 
-/// Bytes held by the arena in a step with the first `count` samples.
-struct Held {
-  int64_t after_forward = 0;  ///< what the tape keeps: proportional to the samples
-  int64_t after_step = 0;     ///< with gradients, as far as they do not take the place of what was freed
-};
-
-Held probe(Task& task, const Batch& batch, int64_t count) {
+/// Bytes held by an arena of its own after a step with the first `count` samples.
+int64_t probe(Task& task, const Batch& batch, int64_t count) {
   Context ctx;
   ctx.training = true;
   ctx.update_statistics = false;  // it is only a trial
@@ -410,9 +405,8 @@ Held probe(Task& task, const Batch& batch, int64_t count) {
   ctx.tape = &tape;
   const Var loss = task.loss(ctx, {batch.images.slice(0, count), batch.targets.slice(0, count)});
   ctx.tape = nullptr;
-  const int64_t after_forward = ctx.arena.bytes_held();
   if (loss.requires_grad()) tape.backward(loss);
-  return {after_forward, ctx.arena.bytes_held()};
+  return ctx.arena.bytes_held();
 }
 
 }  // namespace
@@ -457,16 +451,15 @@ int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& con
     kept[i].first->value = Var::leaf(list[i].value);
     trained += list[i].value.nbytes();
   }
-  const Held one = probe(task, batch, 1);
-  const Held two =
-      batch.size() > 1 ? probe(task, batch, 2) : Held{2 * one.after_forward, one.after_forward + one.after_step};
+  // The first pass leaves the weights' gradients, and the next ones add to them: their arenas then hold what is
+  // proportional to the samples. In one arena a few samples' freed activations would make room for gradients.
+  probe(task, batch, 1);
+  const int64_t one = probe(task, batch, 1);
+  const int64_t two = batch.size() > 1 ? probe(task, batch, 2) : 2 * one;
   for (auto& [parameter, value] : kept) parameter->value = value;
-  // With few samples weights' gradients fill the room of freed activations; with many they cannot, so they count.
-  const int64_t per_sample =
-      std::max({int64_t{0}, two.after_forward - one.after_forward, two.after_step - one.after_step});
-  const int64_t first = std::max(one.after_step, one.after_forward + trained);
+  const int64_t per_sample = std::max<int64_t>(0, two - one);
   const int64_t states = config.optimizer.opt == "adamw" || config.optimizer.opt.starts_with("lamb") ? 2 : 1;
-  return first + per_sample * (batch_size - 1) + states * trained + weights * (config.ema.model_ema ? 1 : 0);
+  return one + per_sample * (batch_size - 1) + (1 + states) * trained + weights * (config.ema.model_ema ? 1 : 0);
 }
 
 }  // namespace vit
