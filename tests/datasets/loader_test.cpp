@@ -234,11 +234,11 @@ TEST(Loader, SaysWhatIsWrong) {
 /// Spins for a while on all threads, as a model does between two batches.
 void work_on_all_threads(double seconds) {
   const auto begin = std::chrono::steady_clock::now();
-  std::atomic<int64_t> sink{0};
+  std::atomic<uint64_t> sink{0};
   while (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < seconds)
     vit::parallel_for(8, [&](int64_t part) {
-      int64_t sum = part;
-      for (int64_t i = 0; i < 20000; ++i) sum = sum * 31 + i;
+      auto sum = static_cast<uint64_t>(part);
+      for (uint64_t i = 0; i < 20000; ++i) sum = sum * 31 + i;
       sink += sum;
     });
 }

@@ -30,6 +30,7 @@ double round_step(double range, int wanted) {
 
 std::vector<PlotTick> linear_ticks(const PlotAxis& axis, int wanted) {
   const double step = round_step(axis.max - axis.min, wanted);
+  if (!(step > 0.0)) return {{axis.min, formatted("%.*g", 4, axis.min)}};  // a range too small to divide
   const int digits = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
   const double largest = std::max(std::abs(axis.min), std::abs(axis.max));
   const bool plain = digits <= 5 && largest < 1e6;
