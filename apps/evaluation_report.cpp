@@ -71,7 +71,7 @@ std::vector<Record> class_records(const Evaluation& evaluation) {
   std::vector<Record> records;
   for (size_t i = 0; i < evaluation.names.size(); ++i) {
     const int64_t index = evaluation.mapping.classes[i];
-    const datasets::ClassificationMetrics& metrics = evaluation.report.of_label(static_cast<int64_t>(i));
+    const vit::ClassificationMetrics& metrics = evaluation.report.of_label(static_cast<int64_t>(i));
     const datasets::ConfusionMatrix::Cell mistake = confusion.worst_mistake(index);
     records.push_back(
         {{"class", evaluation.names[i]},

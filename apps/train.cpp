@@ -114,7 +114,7 @@ void write_epoch(Output& output, const vit::EpochReport& report, int64_t epochs)
   Record record = {{"epoch", report.epoch}, {"step", report.step}, {"loss", report.loss}, {"lr", report.lr}};
   std::string figures;
   for (const auto& [name, value] : report.metrics) {
-    record[name == "loss" ? "val_loss" : name] = value;
+    record[vit::record_name(name)] = value;
     figures += "  " + metric_text(name, value);
   }
   record["best"] = report.is_best;

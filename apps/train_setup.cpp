@@ -11,6 +11,7 @@
 #include "vit/models/build.h"
 #include "vit/models/labels.h"
 #include "vit/predictor.h"
+#include "vit/train/param_group.h"
 
 namespace apps {
 
@@ -144,15 +145,10 @@ std::string config_json(const vit::ImageModel& model, const Json& pixels, const 
   return json.dump(2) + "\n";
 }
 
-std::string fact(const datasets::Fingerprint& fingerprint) {
-  return fmt::format("{} pictures in {} classes, names {}, sources {}", fingerprint.pictures, fingerprint.classes,
-                     fingerprint.names, fingerprint.sources);
-}
-
 /// Head and adapters only: everything else is frozen, by name.
 void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
   model.visit_parameters([&](const std::string& name, vit::Parameter& parameter) {
-    if (!parameter.buffer && !name.starts_with("head") && !vit::is_lora_parameter(name))
+    if (!parameter.buffer && !vit::is_head_parameter(name) && !vit::is_lora_parameter(name))
       config.trainer.optimizer.freeze.push_back(name);
   });
 }
@@ -190,8 +186,8 @@ TrainSetup prepare_training(TrainConfig& config) {
   setup.preprocessor = pixels.preprocessor;
   setup.files = std::move(pixels.files);
   setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data, config.data.data_dir);
-  setup.facts = {{"training data", fact(setup.data.train_fingerprint)}};
-  if (setup.data.val) setup.facts["validation data"] = fact(setup.data.val_fingerprint);
+  setup.facts = {{"training data", setup.data.train_fingerprint.text()}};
+  if (setup.data.val) setup.facts["validation data"] = setup.data.val_fingerprint.text();
   setup.facts["model"] = to_json(start.model->describe()).dump();
   start.model->set_training({.drop_rate = static_cast<float>(config.drop),
                              .pos_drop_rate = static_cast<float>(config.pos_drop),

@@ -42,7 +42,7 @@ void ClassificationReport::add(const float* logits, int64_t label) {
   calibration_.add(confidence_of(logits, classes_, predicted), predicted == target);
 }
 
-const ClassificationMetrics& ClassificationReport::of_label(int64_t label) const {
+const vit::ClassificationMetrics& ClassificationReport::of_label(int64_t label) const {
   vit::check(label >= 0 && label < static_cast<int64_t>(of_label_.size()), "report: label ", label, " of ",
              of_label_.size());
   return of_label_[static_cast<size_t>(label)];

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "datasets/calibration.h"
-#include "datasets/classification_metrics.h"
 #include "datasets/confusion.h"
+#include "vit/heads/classification_metrics.h"
 
 namespace datasets {
 
@@ -22,9 +22,9 @@ class ClassificationReport {
   void add(const float* logits, int64_t label);
 
   /// Over all pictures.
-  const ClassificationMetrics& overall() const { return overall_; }
+  const vit::ClassificationMetrics& overall() const { return overall_; }
   /// Over the pictures of one class of the data. Errors: no such label.
-  const ClassificationMetrics& of_label(int64_t label) const;
+  const vit::ClassificationMetrics& of_label(int64_t label) const;
   /// Between classes of the model.
   const ConfusionMatrix& confusion() const { return confusion_; }
   const Calibration& calibration() const { return calibration_; }
@@ -42,8 +42,8 @@ class ClassificationReport {
 
   std::vector<int64_t> model_classes_;
   int64_t classes_;
-  ClassificationMetrics overall_;
-  std::vector<ClassificationMetrics> of_label_;
+  vit::ClassificationMetrics overall_;
+  std::vector<vit::ClassificationMetrics> of_label_;
   ConfusionMatrix confusion_;
   Calibration calibration_;
 };

@@ -1,7 +1,7 @@
 #include <filesystem>
 
-#include "datasets/classification_metrics.h"
 #include "tests/apps/verb_test.h"
+#include "vit/heads/classification_metrics.h"
 #include "vit/image/preprocess.h"
 #include "vit/predictor.h"
 
@@ -35,7 +35,7 @@ TEST_F(EvaluateVerb, GivesWhatTheLibraryGives) {
   EXPECT_THAT(result.err, HasSubstr("by name"));
 
   const Classifier classifier = Classifier::load(model());
-  datasets::ClassificationMetrics metrics;
+  vit::ClassificationMetrics metrics;
   for (const auto& [folder, index] : {std::pair{"cat", 0}, {"dog", 1}, {"horse", 3}}) {
     for (int i = 0; i < 4; ++i) {
       const Image image = load_image(path(std::string("data/val/") + folder + "/" + std::to_string(i) + ".jpg"));

@@ -144,7 +144,7 @@ TEST_F(TrainKill, MaxMinutesStopsWithACheckpoint) {
   int parts = 0;
   for (bool finished = false; !finished; ++parts) {
     ASSERT_LT(parts, 60);
-    const CommandResult part = train("parts", {"max_minutes=0.002", "--resume"});
+    const CommandResult part = train("parts", {"max_minutes=0.000001", "--resume"});
     ASSERT_EQ(part.status, 0) << part.err;
     finished = part.err.find("goes on") == std::string::npos;
   }

@@ -14,8 +14,11 @@
 
 namespace vit {
 
+/// Elements that one part of an elementwise op gets.
+inline constexpr int64_t kElementGrain = 16384;
+
 /// Rows that one part of a row-wise op gets: enough to pay for handing it out.
-inline int64_t row_grain(int64_t cols) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, cols)); }
+inline int64_t row_grain(int64_t cols) { return std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, cols)); }
 
 /// Whether this call must record a gradient: there is a tape, and one of the inputs needs one.
 inline bool recording(const Context& ctx, std::initializer_list<const Var*> inputs) {

@@ -5,8 +5,6 @@ namespace vit {
 
 namespace {
 
-constexpr int64_t kElementGrain = 16384;
-
 Shape halved_last(const Shape& shape) {
   std::vector<int64_t> extents(shape.begin(), shape.end());
   check(!extents.empty() && extents.back() % 2 == 0, "gated_activation: the last axis must be even, got ", shape);

@@ -9,8 +9,6 @@ namespace vit {
 
 namespace {
 
-constexpr int64_t kElementGrain = 16384;
-
 /// Whether b has a's shape with the first axis 1. Errors: neither that nor a's shape.
 bool broadcast_over_batch(const char* op, const Var& a, const Var& b) {
   if (a.shape() == b.shape()) return false;

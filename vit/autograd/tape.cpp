@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "vit/autograd/op_support.h"
 #include "vit/core/context.h"
 #include "vit/core/parallel.h"
 #include "vit/kernels/kernels.h"
@@ -11,8 +12,6 @@
 namespace vit {
 
 namespace {
-
-constexpr int64_t kElementGrain = 16384;
 
 void add_into(Tensor& sum, const Tensor& a, const Tensor& b) {
   parallel_for_range(sum.numel(), kElementGrain, [&](int64_t begin, int64_t end) {

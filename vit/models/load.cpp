@@ -100,7 +100,7 @@ class Loader {
     model_.visit_modules([&](const std::string& path, Module& module) {
       ModuleSources& entry = modules_.emplace_back(ModuleSources{&module, {}});
       for (const auto& [name, parameter] : module.own_parameters())
-        plan_parameter(path.empty() ? name : path + "." + name, *parameter, entry);
+        plan_parameter(dotted(path, name), *parameter, entry);
     });
     for (const std::string& name : weights_.names())
       if (!used_.count(name) && !translator_.ignores(name)) report_.unexpected.push_back(name);
@@ -175,8 +175,7 @@ void fill_parameters(ImageModel& model, Purpose purpose,
   model.visit_modules([&](const std::string& path, Module& module) { modules.emplace_back(path, &module); });
   parallel_try(static_cast<int64_t>(modules.size()), [&](int64_t index) {
     const auto& [path, module] = modules[static_cast<size_t>(index)];
-    for (const auto& [name, parameter] : module->own_parameters())
-      fill(path.empty() ? name : path + "." + name, *parameter);
+    for (const auto& [name, parameter] : module->own_parameters()) fill(dotted(path, name), *parameter);
     if (purpose == Purpose::inference) module->prepare();
   });
 }

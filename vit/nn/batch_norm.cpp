@@ -12,12 +12,15 @@ BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& options) : option
 
 Var BatchNorm::forward(Context& ctx, const Var& x) const {
   // A norm that is not trained keeps its running statistics and uses them, as timm freezes it.
-  const bool training = ctx.training;
-  ctx.training = training && weight_.value.requires_grad();
-  const Var y = batch_norm(ctx, x, weight_.value, bias_.value,
-                           {running_mean_.value.value(), running_var_.value.value()}, options_);
-  ctx.training = training;
-  return y;
+  struct TrainingFlag {
+    explicit TrainingFlag(Context& context) : ctx(context), before(context.training) {}
+    ~TrainingFlag() { ctx.training = before; }
+    Context& ctx;
+    bool before;
+  } const flag(ctx);
+  ctx.training = flag.before && weight_.value.requires_grad();
+  return batch_norm(ctx, x, weight_.value, bias_.value, {running_mean_.value.value(), running_var_.value.value()},
+                    options_);
 }
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, float eps) : groups_(groups), eps_(eps) {

@@ -2,12 +2,10 @@
 
 namespace vit {
 
-namespace {
 std::string dotted(const std::string& path, const std::string& name) {
   if (path.empty() || name.empty()) return path + name;
   return path + "." + name;
 }
-}  // namespace
 
 void Module::walk(const std::string& name, const std::function<void(const std::string&, Module&)>& visit) {
   visit(name, *this);

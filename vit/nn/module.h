@@ -36,6 +36,9 @@ struct Parameter {
   bool buffer = false;  ///< state that is saved but not optimised (running statistics)
 };
 
+/// "blocks.3" and "norm1" -> "blocks.3.norm1"; an empty one leaves the other.
+std::string dotted(const std::string& path, const std::string& name);
+
 class Module {
  public:
   Module() = default;

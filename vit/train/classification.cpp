@@ -1,43 +1,16 @@
 #include "vit/train/classification.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "vit/autograd/losses.h"
+#include "vit/heads/classification_metrics.h"
 #include "vit/models/model.h"
 #include "vit/train/lora.h"
 
 namespace vit {
 
 namespace {
-
-/// Counts over a validation set.
-struct Score {
-  double loss = 0.0;
-  int64_t images = 0, top1 = 0, top5 = 0;
-
-  void add(const Tensor& logits, const Tensor& labels) {
-    const int64_t classes = logits.size(1);
-    for (int64_t b = 0; b < logits.size(0); ++b) {
-      const float* z = logits.f32() + b * classes;
-      const int64_t label = labels.data<int64_t>()[b];
-      check(0 <= label && label < classes, "evaluate: label ", label, " is outside the model's ", classes, " classes");
-      // Equal logits are ordered by class number, as everywhere in the toolkit. What is not a number is no answer.
-      int64_t better = 0;
-      double largest = z[0], sum = 0.0;
-      for (int64_t k = 0; k < classes; ++k) {
-        better += std::isnan(z[label]) || z[k] > z[label] || (z[k] == z[label] && k < label) ? 1 : 0;
-        largest = std::max<double>(largest, z[k]);
-      }
-      for (int64_t k = 0; k < classes; ++k) sum += std::exp(z[k] - largest);
-      loss += largest + std::log(sum) - z[label];
-      top1 += better < 1 ? 1 : 0;
-      top5 += better < 5 ? 1 : 0;
-      ++images;
-    }
-  }
-};
 
 /// Up to `count` pictures from the start of a source, in memory of their own; undefined when it has none.
 Tensor first_pictures(BatchSource& source, int64_t count) {
@@ -84,16 +57,18 @@ std::vector<std::string> ClassificationTask::metric_names() const {
 
 std::vector<Metric> ClassificationTask::evaluate() {
   if (!validation_) return {};
-  Score score;
+  ClassificationMetrics metrics;
   Context ctx;
   validation_->start(0, 0);
   Batch batch;
-  while (validation_->next(batch)) score.add(model_.forward(ctx, batch.images).value(), batch.targets);
-  check(score.images > 0, "evaluate: there is no readable picture in the validation data");
-  const auto n = static_cast<double>(score.images);
-  return {{"top1", static_cast<double>(score.top1) / n},
-          {"top5", static_cast<double>(score.top5) / n},
-          {"loss", score.loss / n}};
+  while (validation_->next(batch)) {
+    const Tensor logits = model_.forward(ctx, batch.images).value();
+    const int64_t classes = logits.size(1);
+    for (int64_t b = 0; b < batch.size(); ++b)
+      metrics.add(logits.f32() + b * classes, classes, batch.targets.data<int64_t>()[b]);
+  }
+  check(metrics.count() > 0, "evaluate: there is no readable picture in the validation data");
+  return {{"top1", metrics.top1()}, {"top5", metrics.top5()}, {"loss", metrics.loss()}};
 }
 
 std::vector<std::pair<std::string, Tensor>> ClassificationTask::exported(

@@ -39,7 +39,7 @@ void clip_adaptively(const std::vector<NamedParameter>& parameters, float scale,
   parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t index) {
     const NamedParameter& parameter = parameters[static_cast<size_t>(index)];
     if (!parameter.grad.defined()) return;
-    const bool is_head = parameter.name.starts_with("head");
+    const bool is_head = is_head_parameter(parameter.name);
     const int64_t count = parameter.value.numel();
     // The first axis counts output units; vectors are one unit.
     const int64_t units = parameter.value.rank() > 1 ? parameter.value.size(0) : 1;

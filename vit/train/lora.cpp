@@ -8,6 +8,7 @@
 #include "vit/core/names.h"
 #include "vit/models/load.h"
 #include "vit/nn/linear.h"
+#include "vit/train/param_group.h"
 
 namespace vit {
 
@@ -20,8 +21,6 @@ bool ends_in(const std::string& name, const std::string& pattern) {
 
 /// What names of a module's parameters begin with.
 std::string below(const std::string& module) { return module.empty() ? "" : module + "."; }
-
-bool is_head(const std::string& name) { return name.starts_with("head"); }
 
 std::vector<std::pair<std::string, Linear*>> linear_layers(Module& module) {
   std::vector<std::pair<std::string, Linear*>> layers;
@@ -58,13 +57,15 @@ std::vector<std::string> add_lora(Module& module, const LoraConfig& config, uint
   config.validate();
   const auto layers = linear_layers(module);
   for (const std::string& target : config.targets) {
-    const auto fits = [&](const auto& layer) { return !is_head(layer.first) && ends_in(layer.first, target); };
+    const auto fits = [&](const auto& layer) {
+      return !is_head_parameter(layer.first) && ends_in(layer.first, target);
+    };
     if (std::none_of(layers.begin(), layers.end(), fits)) refuse(target, layers);
   }
   std::vector<std::string> adapted;
   for (const auto& [name, layer] : layers) {
     const auto names_it = [&name = name](const std::string& target) { return ends_in(name, target); };
-    if (is_head(name) || std::none_of(config.targets.begin(), config.targets.end(), names_it)) continue;
+    if (is_head_parameter(name) || std::none_of(config.targets.begin(), config.targets.end(), names_it)) continue;
     layer->add_lora({config.rank, static_cast<float>(config.alpha), static_cast<float>(config.dropout)});
     for (const auto& [own, parameter] : layer->own_parameters())
       if (is_lora_parameter(own)) initialise_parameter(below(name) + own, *parameter, seed);

@@ -49,6 +49,9 @@ struct ParamGroup {
 std::vector<ParamGroup> summarise_groups(const std::vector<NamedParameter>& parameters,
                                          const std::vector<ParamSettings>& settings);
 
+/// The parameter belongs to a classifier's head: head.*, head_dist.* (timm).
+inline bool is_head_parameter(const std::string& name) { return name.starts_with("head"); }
+
 /// The name fits a pattern as ParamRule describes it.
 bool matches_pattern(const std::string& name, const std::string& pattern);
 

@@ -18,6 +18,9 @@ class Module;
 /// A figure of a run and its name: "top1", "loss".
 using Metric = std::pair<std::string, double>;
 
+/// What a figure of evaluate() is called in records, where the training's own loss stands beside it.
+inline std::string record_name(const std::string& metric) { return metric == "loss" ? "val_loss" : metric; }
+
 class Task {
  public:
   virtual ~Task() = default;

@@ -239,7 +239,7 @@ class Run {
     schedule_.finish_epoch(epoch_, metric);
     running_.epoch_loss = running_.epoch_images = 0.0;
     std::vector<Metric> values = {{"loss", report.loss}, {"lr", report.lr}};
-    for (const auto& [name, value] : report.metrics) values.emplace_back(name == "loss" ? "val_loss" : name, value);
+    for (const auto& [name, value] : report.metrics) values.emplace_back(record_name(name), value);
     log(report.epoch, values, "epoch/", attention);
     events_->add(step_, {{"speed/images_per_s", report.images_per_s}, {"speed/waited_share", report.waited_share}});
     save(metric, report.is_best);
@@ -458,8 +458,8 @@ int64_t estimate_memory(Task& task, const Batch& batch, const TrainerConfig& con
   const int64_t two = batch.size() > 1 ? probe(task, batch, 2) : 2 * one;
   for (auto& [parameter, value] : kept) parameter->value = value;
   const int64_t per_sample = std::max<int64_t>(0, two - one);
-  const int64_t states = config.optimizer.opt == "adamw" || config.optimizer.opt.starts_with("lamb") ? 2 : 1;
-  return one + per_sample * (batch_size - 1) + (1 + states) * trained + weights * (config.ema.model_ema ? 1 : 0);
+  const int64_t states = make_optimizer(config.optimizer, list, settings)->state_bytes();
+  return one + per_sample * (batch_size - 1) + trained + states + (config.ema.model_ema ? weights : 0);
 }
 
 }  // namespace vit

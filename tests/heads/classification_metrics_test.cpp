@@ -1,4 +1,4 @@
-#include "datasets/classification_metrics.h"
+#include "vit/heads/classification_metrics.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 
 #include "tests/support/errors.h"
 
-namespace datasets {
+namespace vit {
 namespace {
 
 TEST(ClassificationMetrics, CountsRanksAndLoss) {
@@ -57,4 +57,4 @@ TEST(ClassificationMetrics, NothingIsNoFigureAndWrongClassesAreErrors) {
 }
 
 }  // namespace
-}  // namespace datasets
+}  // namespace vit

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace datasets {
+namespace vit {
 
 /// Collects one picture after another. The sums are in f64 and in the order of the calls: the same order, the same
 /// bits.
@@ -26,4 +26,4 @@ class ClassificationMetrics {
   double top1_ = 0.0, top5_ = 0.0, loss_ = 0.0;
 };
 
-}  // namespace datasets
+}  // namespace vit

@@ -1,4 +1,4 @@
-#include "datasets/classification_metrics.h"
+#include "vit/heads/classification_metrics.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,10 +6,10 @@
 
 #include "vit/core/check.h"
 
-namespace datasets {
+namespace vit {
 
 void ClassificationMetrics::add(const float* logits, int64_t classes, int64_t target) {
-  vit::check(target >= 0 && target < classes, "metrics: class ", target, " of ", classes);
+  check(target >= 0 && target < classes, "metrics: class ", target, " of ", classes);
   const float own = logits[target];
   const double largest = *std::max_element(logits, logits + classes);
   int64_t better = 0;
@@ -30,4 +30,4 @@ double ClassificationMetrics::share(double sum) const {
   return count_ > 0 ? sum / static_cast<double>(count_) : std::numeric_limits<double>::quiet_NaN();
 }
 
-}  // namespace datasets
+}  // namespace vit
