@@ -9,6 +9,7 @@
 #include "vit/core/context.h"
 #include "vit/io/json.h"
 #include "vit/io/safetensors.h"
+#include "vit/kernels/kernels.h"
 #include "vit/models/model.h"
 
 namespace vit {
@@ -45,14 +46,14 @@ bool matches(const std::string& pattern, const std::string& text, std::string& n
   return value >= 0;
 }
 
-/// Our name for a reference output, or "".
-std::string our_name(const std::map<std::string, std::string>& names, const std::string& reference) {
+/// Where we observe a reference output; an empty name: nowhere.
+ReferenceOutput our_output(const std::map<std::string, ReferenceOutput>& names, const std::string& reference) {
   for (const auto& [theirs, ours] : names) {
     std::string number;
     if (!matches(theirs, reference, number)) continue;
-    std::string name = ours;
-    if (const size_t at = name.find("{i}"); at != std::string::npos) name.replace(at, 3, number);
-    return name;
+    ReferenceOutput output = ours;
+    if (const size_t at = output.name.find("{i}"); at != std::string::npos) output.name.replace(at, 3, number);
+    return output;
   }
   return "";
 }
@@ -66,12 +67,22 @@ std::string without_suffix(std::string name, const std::string& suffix) {
 }
 
 /// The outputs that one input of the golden file leads to: reference name -> ours.
-using Wanted = std::map<std::string, std::string>;
+using Wanted = std::map<std::string, ReferenceOutput>;
+
+/// [B, height, width, C] -> [B, C, height, width].
+Tensor channels_first(const Tensor& map) {
+  const int64_t channels = map.size(3), positions = map.size(1) * map.size(2);
+  Tensor result = Tensor::empty({map.size(0), channels, map.size(1), map.size(2)});
+  for (int64_t b = 0; b < map.size(0); ++b)
+    kernels::kernels().transpose(result.f32() + b * positions * channels, positions,
+                                 map.f32() + b * positions * channels, channels, positions, channels);
+  return result;
+}
 
 void run_and_compare(const ImageModel& model, const SafetensorsFile& golden, const std::string& input,
                      const Wanted& wanted, const Tolerances& tolerances, VerifyReport& report) {
   std::set<std::string> names;
-  for (const auto& [theirs, ours] : wanted) names.insert(ours);
+  for (const auto& [theirs, ours] : wanted) names.insert(ours.name);
   Collector collector(names);
   const Tensor images = to_f32(golden.view(input));
   const std::string where = golden.path().string() + ": " + input;
@@ -85,9 +96,11 @@ void run_and_compare(const ImageModel& model, const SafetensorsFile& golden, con
     fail_usage(where, ": ", error.what());
   }
   for (const auto& [theirs, ours] : wanted) {
-    const Tensor* value = collector.find(ours);
+    const Tensor* value = collector.find(ours.name);
     if (value)
-      report.compared.push_back(tolerances.compare(theirs, *value, to_f32(golden.view(theirs))));
+      report.compared.push_back(
+          tolerances.compare(theirs, ours.channels_first && value->rank() == 4 ? channels_first(*value) : *value,
+                             to_f32(golden.view(theirs))));
     else
       report.unknown.push_back(theirs);
   }
@@ -163,12 +176,12 @@ VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options)
     const auto suffix = std::find_if(suffixes.begin(), suffixes.end(), [&](const std::string& candidate) {
       return tensor.name.size() > candidate.size() && tensor.name.ends_with(candidate);
     });
-    const std::string ours =
-        suffix == suffixes.end() ? "" : our_name(model.reference_names(), without_suffix(tensor.name, *suffix));
-    if (ours.empty())
+    const ReferenceOutput ours =
+        suffix == suffixes.end() ? "" : our_output(model.reference_names(), without_suffix(tensor.name, *suffix));
+    if (ours.name.empty())
       report.unknown.push_back(tensor.name);
     else
-      by_input["input" + *suffix][tensor.name] = ours;
+      by_input["input" + *suffix].emplace(tensor.name, ours);
   }
   for (const auto& [input, wanted] : by_input) run_and_compare(model, golden, input, wanted, tolerances, report);
   return report;

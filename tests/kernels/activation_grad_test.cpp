@@ -6,8 +6,9 @@
 namespace vit::kernels::test {
 namespace {
 
-const Activation kKinds[] = {Activation::none,       Activation::relu, Activation::gelu,    Activation::gelu_tanh,
-                             Activation::quick_gelu, Activation::silu, Activation::sigmoid, Activation::tanh};
+const Activation kKinds[] = {Activation::none,      Activation::relu,       Activation::gelu,
+                             Activation::gelu_tanh, Activation::quick_gelu, Activation::silu,
+                             Activation::sigmoid,   Activation::tanh,       Activation::hard_sigmoid};
 
 class ActivationGradTest : public KernelTest {};
 VITKIT_TEST_EVERY_ISA(ActivationGradTest);
@@ -44,7 +45,7 @@ TEST_P(ActivationGradTest, SpecialValues) {
     SCOPED_TRACE(static_cast<int>(kind));
     float d_x[3];
     table().activation_grad(d_x, ones, x, 3, kind);
-    const bool flat = kind == Activation::sigmoid || kind == Activation::tanh;
+    const bool flat = kind == Activation::sigmoid || kind == Activation::tanh || kind == Activation::hard_sigmoid;
     EXPECT_TRUE(std::isnan(d_x[0]) || kind == Activation::none);
     EXPECT_EQ(d_x[1], flat ? 0.0f : 1.0f);
     EXPECT_NEAR(d_x[2], kind == Activation::none ? 1.0f : 0.0f, 1e-20);  // gelu stops at -10

@@ -6,8 +6,9 @@
 namespace vit::kernels::test {
 namespace {
 
-const Activation kKinds[] = {Activation::none,       Activation::relu, Activation::gelu,    Activation::gelu_tanh,
-                             Activation::quick_gelu, Activation::silu, Activation::sigmoid, Activation::tanh};
+const Activation kKinds[] = {Activation::none,      Activation::relu,       Activation::gelu,
+                             Activation::gelu_tanh, Activation::quick_gelu, Activation::silu,
+                             Activation::sigmoid,   Activation::tanh,       Activation::hard_sigmoid};
 
 class ActivationTest : public KernelTest {};
 VITKIT_TEST_EVERY_ISA(ActivationTest);
@@ -56,14 +57,16 @@ TEST_P(ActivationTest, SpecialValues) {
     float y[3];
     table().activation(y, x, 3, kind);
     EXPECT_TRUE(std::isnan(y[0])) << static_cast<int>(kind);
-    EXPECT_EQ(y[1], kind == Activation::sigmoid || kind == Activation::tanh ? 1.0f : infinity)
-        << static_cast<int>(kind);
+    const bool bounded = kind == Activation::sigmoid || kind == Activation::tanh || kind == Activation::hard_sigmoid;
+    EXPECT_EQ(y[1], bounded ? 1.0f : infinity) << static_cast<int>(kind);
   }
   float y = 0.0f;
   table().activation(&y, x + 2, 1, Activation::sigmoid);
   EXPECT_EQ(y, 0.0f);
   table().activation(&y, x + 2, 1, Activation::tanh);
   EXPECT_EQ(y, -1.0f);
+  table().activation(&y, x + 2, 1, Activation::hard_sigmoid);
+  EXPECT_EQ(y, 0.0f);
 }
 
 TEST_P(ActivationTest, RaggedSpansInPlace) {

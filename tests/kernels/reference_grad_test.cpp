@@ -51,6 +51,8 @@ double activate(double x, Activation kind) {
       return sigmoid(x);
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::hard_sigmoid:
+      return std::clamp(x / 6.0 + 0.5, 0.0, 1.0);
     default:
       return x;
   }
@@ -60,8 +62,9 @@ TEST(ReferenceGradTest, Activations) {
   Guarded x(1, 60), d_y(1, 60), d_x(1, 60);
   x.randomize(1, 2.0f);
   d_y.randomize(2);
-  for (Activation kind : {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh,
-                          Activation::quick_gelu, Activation::silu, Activation::sigmoid, Activation::tanh}) {
+  for (Activation kind :
+       {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
+        Activation::silu, Activation::sigmoid, Activation::tanh, Activation::hard_sigmoid}) {
     SCOPED_TRACE(static_cast<int>(kind));
     oracle().activation_grad(d_x.data(), d_y.data(), x.data(), 60, kind);
     expect_gradient(d_x, x, [&](const Values& v) {

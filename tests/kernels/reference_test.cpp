@@ -133,6 +133,7 @@ TEST(ReferenceTest, ActivationsAreTheirDefinitions) {
   check(Activation::silu, m / (1.0 + xt::exp(-m)));
   check(Activation::sigmoid, 1.0 / (1.0 + xt::exp(-m)));
   check(Activation::tanh, xt::tanh(m));
+  check(Activation::hard_sigmoid, xt::clip(m / 6.0 + 0.5, 0.0, 1.0));
 }
 
 }  // namespace

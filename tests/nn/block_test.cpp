@@ -50,7 +50,7 @@ TEST(Block, WantedTokensInTrainingGiveTheSameGradients) {
   for (const float drop_path : {0.0f, 0.5f}) {
     for (const char* options : {"{}", "{qk_norm: layernorm}"}) {
       Block block({.dim = kDim, .init_values = 0.5f, .mlp = {.dim = kDim, .hidden = 20}},
-                  attention_registry().find("self")({kDim, 3}, ConfigNode::parse(options, "options")));
+                  attention_registry().find("self").make({kDim, 3}, ConfigNode::parse(options, "options")));
       block.set_dropout({.drop_path = drop_path});
       test::fill_leaves(block);
       const BlockRun some = run(block, true), all = run(block, false);
@@ -64,7 +64,7 @@ TEST(Block, WantedTokensInTrainingGiveTheSameGradients) {
 
 TEST(Block, WantedTokensWithDropoutHaveGradients) {
   Block block({.dim = kDim, .mlp = {.dim = kDim, .hidden = 20, .gated = true}},
-              attention_registry().find("self")({kDim, 3}, ConfigNode()));
+              attention_registry().find("self").make({kDim, 3}, ConfigNode()));
   block.set_dropout({.proj_drop = 0.3f, .drop_path = 0.2f});
   test::fill_leaves(block);
   const BlockRun result = run(block, true);

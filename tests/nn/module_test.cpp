@@ -67,7 +67,7 @@ TEST(Norm, IdentityHasNoParametersAndChangesNothing) {
 }
 
 TEST(Attention, OptionsComeFromItsOwnNode) {
-  const auto& factory = attention_registry().find("self");
+  const auto& factory = attention_registry().find("self").make;
   const auto plain = factory({12, 3}, ConfigNode());
   const auto normed = factory({12, 3}, ConfigNode::parse("{qkv_bias: false, qk_norm: layernorm}", "options"));
   EXPECT_EQ(plain->parameter_count(), 36 * 12 + 36 + 12 * 12 + 12);
@@ -81,7 +81,7 @@ TEST(Attention, OptionsComeFromItsOwnNode) {
 
 TEST(Block, WantedTokensAreTheFirstOfAll) {
   Block block({.dim = 12, .init_values = 0.5f, .mlp = {.dim = 12, .hidden = 20}},
-              attention_registry().find("self")({12, 3}, ConfigNode()));
+              attention_registry().find("self").make({12, 3}, ConfigNode()));
   block.visit_parameters([](const std::string& name, Parameter& parameter) {
     Tensor value = Tensor::empty(parameter.shape);
     Rng rng(1, Rng::stream_of(name));

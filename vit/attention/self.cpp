@@ -43,8 +43,10 @@ Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& inp
   return proj_.forward(ctx, norm_.forward(ctx, mixed), input.residual);
 }
 
-VITKIT_REGISTER_ATTENTION("self", [](const AttentionShape& shape, const ConfigNode& options) {
-  return std::make_unique<SelfAttention>(shape, read_config<SelfAttentionOptions>(options));
-});
+VITKIT_REGISTER_ATTENTION("self", SelfAttention, .family = AttentionFamily::spatial,
+                          .summary = "multi-head self-attention: every token looks at every other",
+                          .formula = "softmax(q k^T / sqrt(D)) v, per head",
+                          .source = "Vaswani et al. 2017, section 3.2.2", .complexity = "O(N^2 C)",
+                          .equivariance = Equivariance::tokens);
 
 }  // namespace vit

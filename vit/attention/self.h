@@ -27,6 +27,7 @@ struct SelfAttentionOptions {
 
 class SelfAttention : public Attention {
  public:
+  using Options = SelfAttentionOptions;
   /// Errors: dim is not divisible by num_heads.
   SelfAttention(const AttentionShape& shape, const SelfAttentionOptions& options);
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override;

@@ -15,7 +15,8 @@ const std::vector<std::pair<Activation, std::string>>& enum_names(Activation) {
                                                                         {Activation::quick_gelu, "quick_gelu"},
                                                                         {Activation::silu, "silu"},
                                                                         {Activation::sigmoid, "sigmoid"},
-                                                                        {Activation::tanh, "tanh"}};
+                                                                        {Activation::tanh, "tanh"},
+                                                                        {Activation::hard_sigmoid, "hard_sigmoid"}};
   return names;
 }
 }  // namespace kernels
@@ -38,7 +39,8 @@ Activation activation_of(const std::string& name, const std::string& where) {
                                                           {"silu", Activation::silu},
                                                           {"swish", Activation::silu},
                                                           {"sigmoid", Activation::sigmoid},
-                                                          {"tanh", Activation::tanh}};
+                                                          {"tanh", Activation::tanh},
+                                                          {"hard_sigmoid", Activation::hard_sigmoid}};
   const auto found = known.find(name);
   if (found != known.end()) return found->second;
   std::vector<std::string> names;

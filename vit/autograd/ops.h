@@ -67,13 +67,13 @@ Var gated_activation(Context& ctx, const Var& x, Activation activation);
 /// Softmax over the last axis.
 Var softmax(Context& ctx, const Var& x);
 
-/// a + b; b has a's shape, or a's shape with the first axis 1 (broadcast over the batch).
+/// a + b, elementwise; axes of 1, and missing leading axes, are broadcast as NumPy does.
 Var add(Context& ctx, const Var& a, const Var& b);
 
 /// Mean of two tensors of one shape.
 Var average(Context& ctx, const Var& a, const Var& b);
 
-/// a * b, elementwise, of one shape.
+/// a * b, elementwise; broadcast as add().
 Var multiply(Context& ctx, const Var& a, const Var& b);
 
 /// factor * x.
@@ -139,11 +139,12 @@ struct Conv2dOptions {
   int64_t stride = 1;
   int64_t padding = 0;  ///< zeros on each side
   int64_t dilation = 1;
+  int64_t groups = 1;  ///< neighbouring channels that are convolved among themselves; c: depthwise
   Activation activation = Activation::none;
 };
 
 /// 2-d convolution of a token grid, without im2col: x [B, height, width, c], weight [F, kernel_h * kernel_w * c]
-/// (taps outermost) -> [B, height', width', F].
+/// (taps outermost; c / groups in place of c) -> [B, height', width', F].
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options);
 
 /// An image as a map of the toolkit: [B, c, height, width] -> [B, height, width, c].

@@ -62,6 +62,8 @@ Array<T> activate(const Array<T>& x, kernels::Activation kind) {
       return sigmoid(x);
     case Activation::tanh:
       return xt::tanh(x);
+    case Activation::hard_sigmoid:
+      return xt::clip(x / 6 + T(0.5), T(0), T(1));
   }
   return x;
 }

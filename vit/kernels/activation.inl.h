@@ -115,6 +115,8 @@ VITKIT_INLINE typename S::V activate(typename S::V x) {
   if constexpr (kKind == Activation::silu) return x * sigmoid<S>(x);
   if constexpr (kKind == Activation::sigmoid) return sigmoid<S>(x);
   if constexpr (kKind == Activation::tanh) return tanh<S>(x);
+  if constexpr (kKind == Activation::hard_sigmoid)
+    return S::min(V(1.0f), S::max(V(0.0f), S::fma(x, V(1.0f / 6.0f), V(0.5f))));
   return x;
 }
 
@@ -138,6 +140,8 @@ VITKIT_INLINE void with_activation(Activation kind, const Body& body) {
       return body.template operator()<Activation::sigmoid>();
     case Activation::tanh:
       return body.template operator()<Activation::tanh>();
+    case Activation::hard_sigmoid:
+      return body.template operator()<Activation::hard_sigmoid>();
   }
 }
 

@@ -59,7 +59,7 @@ VITKIT_INLINE typename S::V swish_derivative(typename S::V x, float factor) {
   return S::fma(u, s.slope, s.value);
 }
 
-/// f'(x). At the corner of relu it is zero, as torch has it.
+/// f'(x). At the corners of relu and hard_sigmoid it is zero, as torch has it.
 template <class S, Activation kKind>
 VITKIT_INLINE typename S::V derivative(typename S::V x) {
   using V = typename S::V;
@@ -71,6 +71,9 @@ VITKIT_INLINE typename S::V derivative(typename S::V x) {
   if constexpr (kKind == Activation::silu) return swish_derivative<S>(x, 1.0f);
   if constexpr (kKind == Activation::sigmoid) return sigmoid_slope<S>(x).slope;
   if constexpr (kKind == Activation::tanh) return V(4.0f) * sigmoid_slope<S>(V(2.0f) * x).slope;
+  if constexpr (kKind == Activation::hard_sigmoid)  // beyond the corner below zero lie also NaNs, which are kept
+    return S::select_less(V(-3.0f), x, S::select_less(x, V(3.0f), V(1.0f / 6.0f), V(0.0f)),
+                          S::select_less(x, V(0.0f), V(0.0f), x));
   return V(1.0f);
 }
 

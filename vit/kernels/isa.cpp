@@ -73,6 +73,8 @@ constexpr KernelTable kTable = {
     .conv_depthwise_grad = conv_depthwise_grad<S>,
     .adamw = adamw<S>,
     .sum_of_squares = sum_of_squares<S>,
+    .groups = nullptr,
+    .tensors = nullptr,
     .fma_peak = fma_peak<S>,
 };
 

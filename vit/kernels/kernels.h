@@ -17,6 +17,9 @@
 
 namespace vit::kernels {
 
+struct GroupKernels;   // group_kernels.h: attention within groups of tokens, and between channels
+struct TensorKernels;  // tensor_kernels.h: broadcasting, reductions, exponentials
+
 /// Instruction sets with a table of their own. `scalar` is the slow oracle (double accumulation), for tests.
 enum class Isa { scalar, sse2, avx2, avx512, neon64 };
 
@@ -30,6 +33,7 @@ enum class Activation : int32_t {
   silu,        ///< x * sigmoid(x), also called swish
   sigmoid,
   tanh,
+  hard_sigmoid,  ///< clamp(x / 6 + 1/2, 0, 1): torch's Hardsigmoid
 };
 
 /// What happens to a matrix product before it is stored: y = residual + gamma * act(acc + bias). Null leaves a step
@@ -310,6 +314,10 @@ struct KernelTable {
   void (*adamw)(float* p, float* m, float* v, const float* g, int64_t count, const AdamWStep& step);
   /// sum of x^2, in double over fixed blocks.
   double (*sum_of_squares)(const float* x, int64_t count);
+
+  // ---- tables of their own ----
+  const GroupKernels* groups;
+  const TensorKernels* tensors;
 
   // ---- measurement ----
   /// Runs independent multiply-adds on registers only; the core's peak. `flops` gets the operations done (two per

@@ -30,6 +30,8 @@ double reference::activate(double x, Activation kind) {
       return sigmoid(x);
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::hard_sigmoid:
+      return x < -3.0 ? 0.0 : x > 3.0 ? 1.0 : x / 6.0 + 0.5;
   }
   return x;
 }
@@ -313,6 +315,8 @@ constexpr KernelTable kTable = {
     .conv_depthwise_grad = reference::conv_depthwise_grad,
     .adamw = reference::adamw,
     .sum_of_squares = reference::sum_of_squares,
+    .groups = nullptr,
+    .tensors = nullptr,
     .fma_peak = fma_peak,
 };
 

@@ -38,6 +38,8 @@ double derivative(double x, Activation kind) {
       return sigmoid(x) * sigmoid(-x);
     case Activation::tanh:
       return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x);
+    case Activation::hard_sigmoid:
+      return x > -3.0 && x < 3.0 ? 1.0 / 6.0 : 0.0;
   }
   return 1.0;
 }

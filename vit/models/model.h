@@ -29,6 +29,13 @@ struct TrainingOptions {
   bool grad_checkpointing = false;  ///< recompute each block in the backward pass instead of keeping what it made
 };
 
+/// Where a reference output is found among what a model observes.
+struct ReferenceOutput {
+  ReferenceOutput(const char* observed, bool nchw = false) : name(observed), channels_first(nchw) {}
+  std::string name;     ///< may contain {i}
+  bool channels_first;  ///< the reference is [B, C, height, width], what is observed [B, height, width, C]
+};
+
 class ImageModel : public Module {
  public:
   /// images [B, channels, height, width], already normalised -> logits [B, K] (or features where the model has no
@@ -49,7 +56,7 @@ class ImageModel : public Module {
   /// Reference outputs by the names that the original library gives them -> the names observed here, e.g. timm's
   /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after
   /// it.
-  virtual const std::map<std::string, std::string>& reference_names() const = 0;
+  virtual const std::map<std::string, ReferenceOutput>& reference_names() const = 0;
 
   /// Rebuilds what depends on the image size (position tables) for images of height x width, once, instead of at every
   /// forward. Rows and columns that fill no whole patch are ignored. Errors (usage): the model cannot take that size.

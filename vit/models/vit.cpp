@@ -33,13 +33,6 @@ ClassifierHeadOptions head_options(const VitConfig& config) {
           .distilled = config.distilled && config.distilled_head};
 }
 
-/// A block's mechanism, named in the configuration's own words when it is unknown.
-std::unique_ptr<Attention> build_attention(const VitConfig& config, const TypedConfig& mechanism) {
-  if (!attention_registry().contains(mechanism.type))
-    config.attention.refuse(attention_registry().unknown(mechanism.type));
-  return attention_registry().find(mechanism.type)({config.embed_dim, config.num_heads}, mechanism.options);
-}
-
 NormKind when(bool condition, NormKind kind) { return condition ? kind : NormKind::identity; }
 
 }  // namespace
@@ -116,9 +109,12 @@ Vit::Vit(const VitConfig& config, const std::string& name)
                                                                        .bias = config.patch_bias}));
   }
   add_module("norm_pre", norm_pre_);
-  const TypedConfig mechanism = split_type(config.attention, "self");
   for (int64_t i = 0; i < config.depth; ++i) {
-    auto attention = build_attention(config, mechanism);
+    auto attention = build_attention(config.attention, {.dim = dim,
+                                                        .num_heads = config.num_heads,
+                                                        .grid = config.grid(),
+                                                        .prefix_tokens = config.prefix_tokens(),
+                                                        .layer = i});
     add_module("blocks." + std::to_string(i), blocks_.emplace_back(block_options(config), std::move(attention)));
   }
   add_module("norm", norm_);
@@ -203,20 +199,20 @@ Var Vit::forward(Context& ctx, const Var& images) const {
   return logits;
 }
 
-const std::map<std::string, std::string>& Vit::reference_names() const {
-  static const std::map<std::string, std::string> timm = {
+const std::map<std::string, ReferenceOutput>& Vit::reference_names() const {
+  static const std::map<std::string, ReferenceOutput> timm = {
       {"hidden.{i}", "blocks.{i}"},      {"attn.{i}", "blocks.{i}.attn.probs"}, {"pos_embed", "patch_embed.pos_embed"},
       {"features", "features"},          {"pre_logits", "head.pre_logits"},     {"output", "head.logits"},
       {"logits_cls", "head.logits_cls"}, {"logits_dist", "head.logits_dist"}};
-  static const std::map<std::string, std::string> hugging_face = {{"embeddings", "embeddings"},
-                                                                  {"hidden_states.0", "embeddings"},
-                                                                  {"hidden_states.{i+1}", "blocks.{i}"},
-                                                                  {"attentions.{i}", "blocks.{i}.attn.probs"},
-                                                                  {"last_hidden_state", "features"},
-                                                                  {"pooler_output", "head.logits"},
-                                                                  {"logits", "head.logits"},
-                                                                  {"cls_logits", "head.logits_cls"},
-                                                                  {"distillation_logits", "head.logits_dist"}};
+  static const std::map<std::string, ReferenceOutput> hugging_face = {{"embeddings", "embeddings"},
+                                                                      {"hidden_states.0", "embeddings"},
+                                                                      {"hidden_states.{i+1}", "blocks.{i}"},
+                                                                      {"attentions.{i}", "blocks.{i}.attn.probs"},
+                                                                      {"last_hidden_state", "features"},
+                                                                      {"pooler_output", "head.logits"},
+                                                                      {"logits", "head.logits"},
+                                                                      {"cls_logits", "head.logits_cls"},
+                                                                      {"distillation_logits", "head.logits_dist"}};
   return config_.dialect == Dialect::timm ? timm : hugging_face;
 }
 

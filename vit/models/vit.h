@@ -120,7 +120,7 @@ class Vit : public ImageModel {
   /// least one patch: the position table is resampled as the original does.
   Var forward_features(Context& ctx, const Var& images) const;
 
-  const std::map<std::string, std::string>& reference_names() const override;
+  const std::map<std::string, ReferenceOutput>& reference_names() const override;
   void set_input_size(int64_t height, int64_t width) override;
   Tensor adapt_parameter(const std::string& name, const Shape& expected, Tensor found) const override;
   const VitConfig& config() const { return config_; }
