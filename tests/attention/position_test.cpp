@@ -161,5 +161,67 @@ TEST(Alibi, FollowsTheGrid) {
     test::expect_near(check->mechanism().forward(ctx, native.x().clone(), native.input()).value(), native.run());
 }
 
+// ---- relative_position ----
+
+constexpr const char* kTable = "relative_position_bias_table";
+
+/// The bias that BEiT's table [(2h-1)(2w-1) + 3, H] stands for.
+Plain plain_relative_bias(const Plain& table, size_t heads) {
+  Plain bias = xt::zeros<double>({size_t{1}, heads, static_cast<size_t>(kTokens), static_cast<size_t>(kTokens)});
+  constexpr int64_t kRows = (2 * kHeight - 1) * (2 * kWidth - 1);
+  for (int64_t n = 0; n < kTokens; ++n)
+    for (int64_t m = 0; m < kTokens; ++m) {
+      const Place a = place_of(n), b = place_of(m);
+      int64_t row = (a.row - b.row + kHeight - 1) * (2 * kWidth - 1) + a.column - b.column + kWidth - 1;
+      if (n < kPrefix) row = kRows;
+      if (m < kPrefix) row = kRows + (n < kPrefix ? 2 : 1);
+      for (size_t h = 0; h < heads; ++h) bias(0, h, n, m) = table(row, h);
+    }
+  return bias;
+}
+
+TEST(RelativePosition, EqualsItsDefinition) {
+  MechanismCheck check("relative_position", shape());
+  test::expect_near(check.run(), plain_self(check, check.linear(check.plain_x(), "qkv"),
+                                            plain_relative_bias(check.parameter(kTable), 3), 3));
+  check.expect_slopes();
+  check.expect_prepared_equals_plain();
+}
+
+TEST(RelativePosition, WithATableOfZerosIsSelfAttention) {
+  AttentionShape patches_only = shape();
+  patches_only.prefix_tokens = 0;
+  for (const AttentionShape& at : {shape(), patches_only}) {
+    MechanismCheck check("relative_position", at);
+    check.set_parameter(kTable, Tensor::zeros({5 * 9 + (at.prefix_tokens > 0 ? 3 : 0), 3}));
+    expect_self(check, at);
+  }
+}
+
+TEST(RelativePosition, ResamplesItsTableForAnotherGrid) {
+  AttentionShape other = shape();
+  other.grid = {4, 3};
+  MechanismCheck in_pass("relative_position", shape()), at_once("relative_position", shape()), larger("self", other);
+  test::copy_parameters(in_pass, at_once);
+  at_once.mechanism().set_grid(other.grid);
+  EXPECT_EQ(at_once.parameter(kTable).shape(0), 7u * 5u + 3u);
+  const auto run_on_other = [&](MechanismCheck& check) {
+    Context ctx;
+    return check.mechanism().forward(ctx, larger.x().clone(), larger.input()).value().clone();
+  };
+  const Tensor resampled = run_on_other(in_pass);
+  test::expect_near(run_on_other(at_once), resampled);
+  // Prepared for one grid, and then told of the other.
+  MechanismCheck prepared("relative_position", shape());
+  test::copy_parameters(in_pass, prepared);
+  prepared.expect_prepared_equals_plain();
+  prepared.mechanism().set_grid(other.grid);
+  test::expect_near(run_on_other(prepared), resampled);
+  // A table that is the same everywhere has the same bias everywhere, which the softmax does not see.
+  in_pass.set_parameter(kTable, Tensor::full({5 * 9 + 3, 3}, 2.0f));
+  test::copy_parameters(in_pass, larger);
+  test::expect_near(run_on_other(in_pass), larger.run());
+}
+
 }  // namespace
 }  // namespace vit

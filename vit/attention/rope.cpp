@@ -63,7 +63,7 @@ class RopeAttention : public SelfAttention {
   RopeAttention(const AttentionShape& shape, const RopeOptions& options)
       : SelfAttention(shape, options), options_(options) {
     if (head_dim() % 4 != 0)
-      fail_usage("attention 'rope': heads of ", head_dim(), " channels (dim ", dim(), " / num_heads ", heads(),
+      fail_usage("heads of ", head_dim(), " channels (dim ", dim(), " / num_heads ", heads(),
                  ") must be divisible by 4: pairs for rows and for columns");
     RopeAttention::set_grid(shape.grid);
   }
