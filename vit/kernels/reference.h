@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "vit/kernels/kernels.h"
+#include "vit/kernels/tensor_kernels.h"
 
 namespace vit::kernels::reference {
 
@@ -53,5 +54,7 @@ void scatter_rows(float* images, const float* columns, const IndirectRows& a, in
 void conv_depthwise_grad(float* d_weight, float* d_images, const DepthwiseArgs& args, int64_t r0, int64_t r1);
 void adamw(float* p, float* m, float* v, const float* g, int64_t count, const AdamWStep& step);
 double sum_of_squares(const float* x, int64_t count);
+
+extern const TensorKernels kTensorKernels;
 
 }  // namespace vit::kernels::reference
