@@ -69,23 +69,36 @@ void PartitionAttention::set_grid(Grid grid) {
   if (partition_ == Partition::whole) rel_pos_.set_window({grid.height, grid.width});
 }
 
-Var PartitionAttention::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
+Var PartitionAttention::attend_whole(Context& ctx, const Var& qkv, const AttentionInput& input) const {
   const std::array<int64_t, 2>& window = rel_pos_.window();
-  if (partition_ == Partition::whole)
-    check(input.grid == Grid{window[0], window[1]}, "attention: the position bias is made for a map of ", window[0],
-          " x ", window[1], ", got ", input.grid.height, " x ", input.grid.width, "; set the model's input size");
+  check(input.grid == Grid{window[0], window[1]} && input.prefix_tokens == 0,
+        "attention: the position bias is made for a map of ", window[0], " x ", window[1], ", got ", input.grid.height,
+        " x ", input.grid.width, " and ", input.prefix_tokens, " prefix token(s); set the model's input size");
+  const int64_t inner = widths_.inner, head_dim = inner / heads_;
+  Var bias = rel_pos_.forward(ctx);
+  if (input.bias.defined()) bias = bias.defined() ? add(ctx, bias, input.bias) : input.bias;
+  const AttentionOptions options{.heads = heads_,
+                                 .head_dim = head_dim,
+                                 .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
+                                 .bias = bias};
+  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, {qkv, 0}, {qkv, inner}, options));
+  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, {qkv, 0}, {qkv, inner}, options));
+  const Var mixed = attention(ctx, {qkv, 0}, {qkv, inner}, {qkv, 2 * inner}, options);
+  return input.wanted_tokens > 0 ? slice_tokens(ctx, mixed, 0, input.wanted_tokens) : mixed;
+}
+
+Var PartitionAttention::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
   const Var qkv = qkv_ ? qkv_->forward(ctx, x) : head_first_qkv_->forward(ctx, x);
+  if (partition_ == Partition::whole) return proj_.forward(ctx, attend_whole(ctx, qkv, input), input.residual);
   const int64_t inner = widths_.inner;
-  const Var mixed = attend_in_groups(ctx,
-                                     {.q = {qkv, 0},
-                                      .k = {qkv, inner},
-                                      .v = {qkv, 2 * inner},
-                                      .heads = heads_,
-                                      .head_dim = inner / heads_,
-                                      .groups = partition_groups(input.grid, window, partition_),
-                                      .bias = rel_pos_.forward(ctx)},
-                                     input);
-  return proj_.forward(ctx, mixed, input.residual);
+  const GroupedHeads heads{.q = {qkv, 0},
+                           .k = {qkv, inner},
+                           .v = {qkv, 2 * inner},
+                           .heads = heads_,
+                           .head_dim = inner / heads_,
+                           .groups = partition_groups(input.grid, rel_pos_.window(), partition_),
+                           .bias = rel_pos_.forward(ctx)};
+  return proj_.forward(ctx, attend_in_groups(ctx, {heads}, input), input.residual);
 }
 
 TokenGroups partition_groups(const Grid& grid, const std::array<int64_t, 2>& window, Partition partition) {

@@ -84,6 +84,8 @@ class PartitionAttention : public Attention {
     PackedWeight packed_;
   };
 
+  Var attend_whole(Context& ctx, const Var& qkv, const AttentionInput& input) const;
+
   Partition partition_;
   AttentionWidths widths_;
   int64_t heads_;

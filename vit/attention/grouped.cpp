@@ -23,7 +23,7 @@ TokenGroups with_prefix(const TokenGroups& groups, int64_t prefix) {
   return {groups.queries, std::move(keys)};
 }
 
-/// Attention of the patches, P of which are prefix tokens that only are keys: [B, N, H * D].
+/// Attention of the patches; P tokens in front of them are prefix tokens that only are keys: [B, N, H * D].
 Var attend_patches(Context& ctx, const GroupedHeads& heads, int64_t prefix, float scale) {
   GroupedAttentionOptions options{
       .heads = heads.heads, .head_dim = heads.head_dim, .scale = scale, .bias = heads.bias};
@@ -34,6 +34,42 @@ Var attend_patches(Context& ctx, const GroupedHeads& heads, int64_t prefix, floa
   }
   const Var asking = slice_tokens(ctx, heads.q.tokens, prefix, heads.q.tokens.size(1));
   return grouped_attention(ctx, {asking, heads.q.first}, heads.k, heads.v, with_prefix(heads.groups, prefix), options);
+}
+
+AttentionOptions plain_options(const GroupedHeads& heads) {
+  return {.heads = heads.heads,
+          .head_dim = heads.head_dim,
+          .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
+}
+
+/// Some of the heads: [B, P + N, H * D], or the first wanted tokens of it.
+Var attend_part(Context& ctx, const GroupedHeads& heads, const AttentionInput& input) {
+  const int64_t prefix = input.prefix_tokens, wanted = input.wanted_tokens;
+  const AttentionOptions options = plain_options(heads);
+  Var mixed;
+  if (prefix > 0) {
+    const Var asking = slice_tokens(ctx, heads.q.tokens, 0, prefix);
+    mixed = attention(ctx, {asking, heads.q.first}, heads.k, heads.v, options);
+  }
+  if (wanted == 0 || wanted > prefix) {
+    const Var patches = attend_patches(ctx, heads, prefix, options.scale);
+    mixed = prefix > 0 ? concat_tokens(ctx, mixed, patches) : patches;
+  }
+  return wanted > 0 && wanted < mixed.size(1) ? slice_tokens(ctx, mixed, 0, wanted) : mixed;
+}
+
+/// Probabilities or scores of all heads, over all tokens: [B, sum of H, N, N].
+Tensor spread_over_tokens(Context& ctx, const std::vector<GroupedHeads>& parts, const AttentionInput& input,
+                          Tensor (*scores)(Context&, const HeadColumns&, const HeadColumns&,
+                                           const AttentionOptions&)) {
+  std::vector<Var> pieces;
+  for (const GroupedHeads& heads : parts) {
+    AttentionOptions options = plain_options(heads);
+    const int64_t patches = heads.q.tokens.size(1) - input.prefix_tokens;
+    options.bias = spread_group_bias(heads.groups, heads.bias, patches, input.prefix_tokens);
+    pieces.emplace_back(scores(ctx, heads.q, heads.k, options));
+  }
+  return pieces.size() == 1 ? pieces[0].value() : concat(ctx, pieces, 1).value();
 }
 
 }  // namespace
@@ -60,30 +96,14 @@ Tensor spread_group_bias(const TokenGroups& groups, const Var& bias, int64_t tok
   return spread;
 }
 
-Var attend_in_groups(Context& ctx, const GroupedHeads& heads, const AttentionInput& input) {
+Var attend_in_groups(Context& ctx, const std::vector<GroupedHeads>& parts, const AttentionInput& input) {
   if (input.bias.defined())
     fail_usage("attention within groups of tokens takes no bias between all tokens; use attention: self");
-  const int64_t tokens = heads.q.tokens.size(1), prefix = input.prefix_tokens;
-  const AttentionOptions plain{.heads = heads.heads,
-                               .head_dim = heads.head_dim,
-                               .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
-  if (ctx.wants("probs") || ctx.wants("scores")) {
-    AttentionOptions spread = plain;
-    spread.bias = spread_group_bias(heads.groups, heads.bias, tokens - prefix, prefix);
-    if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, heads.q, heads.k, spread));
-    if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, heads.q, heads.k, spread));
-  }
-  const int64_t wanted = input.wanted_tokens;
-  Var mixed;
-  if (prefix > 0) {
-    const Var asking = slice_tokens(ctx, heads.q.tokens, 0, prefix);
-    mixed = attention(ctx, {asking, heads.q.first}, heads.k, heads.v, plain);
-  }
-  if (wanted == 0 || wanted > prefix) {
-    const Var patches = attend_patches(ctx, heads, prefix, plain.scale);
-    mixed = prefix > 0 ? concat_tokens(ctx, mixed, patches) : patches;
-  }
-  return wanted > 0 && wanted < mixed.size(1) ? slice_tokens(ctx, mixed, 0, wanted) : mixed;
+  if (ctx.wants("probs")) ctx.observe("probs", spread_over_tokens(ctx, parts, input, attention_probs));
+  if (ctx.wants("scores")) ctx.observe("scores", spread_over_tokens(ctx, parts, input, attention_scores));
+  std::vector<Var> mixed;
+  for (const GroupedHeads& heads : parts) mixed.push_back(attend_part(ctx, heads, input));
+  return mixed.size() == 1 ? mixed[0] : concat(ctx, mixed, 2);
 }
 
 }  // namespace vit

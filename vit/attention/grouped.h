@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "vit/autograd/attention_ops.h"
 #include "vit/nn/attention.h"
@@ -18,9 +19,10 @@ struct GroupedHeads {
 };
 
 /// softmax(q k^T / sqrt(D) + bias) v within the groups; prefix tokens look at every token and are seen by every group.
-/// q, k, v [B, P + N, *] -> [B, P + N, H * D], or the first input.wanted_tokens of them. Offers "probs" and "scores".
-/// Errors (usage): input.bias is given, which has no place among groups.
-Var attend_in_groups(Context& ctx, const GroupedHeads& heads, const AttentionInput& input);
+/// Each entry of `parts` is some of the layer's heads: q, k, v [B, P + N, *] -> [B, P + N, sum of H * D], or the first
+/// input.wanted_tokens of them. Offers "probs" and "scores". Errors (usage): input.bias is given, which has no place
+/// among groups.
+Var attend_in_groups(Context& ctx, const std::vector<GroupedHeads>& parts, const AttentionInput& input);
 
 /// A group's bias where plain attention wants it: [H or 1, Nq, Nk], -inf where a token cannot look, with prefix tokens
 /// in front of both. For observers: memory O(N^2), not differentiable.
