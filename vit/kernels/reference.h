@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "vit/kernels/group_kernels.h"
 #include "vit/kernels/kernels.h"
 #include "vit/kernels/tensor_kernels.h"
 
@@ -55,6 +56,7 @@ void conv_depthwise_grad(float* d_weight, float* d_images, const DepthwiseArgs& 
 void adamw(float* p, float* m, float* v, const float* g, int64_t count, const AdamWStep& step);
 double sum_of_squares(const float* x, int64_t count);
 
+extern const GroupKernels kGroupKernels;  // reference_group.cpp
 extern const TensorKernels kTensorKernels;
 
 }  // namespace vit::kernels::reference
