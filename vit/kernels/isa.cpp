@@ -13,6 +13,7 @@
 #include "vit/kernels/elementwise.inl.h"
 #include "vit/kernels/gemm.inl.h"
 #include "vit/kernels/gemm_transposed.inl.h"
+#include "vit/kernels/group_attention.inl.h"
 #include "vit/kernels/kernels.h"
 #include "vit/kernels/norm.inl.h"
 #include "vit/kernels/norm_grad.inl.h"
@@ -73,7 +74,7 @@ constexpr KernelTable kTable = {
     .conv_depthwise_grad = conv_depthwise_grad<S>,
     .adamw = adamw<S>,
     .sum_of_squares = sum_of_squares<S>,
-    .groups = nullptr,
+    .groups = &kGroupKernels<S>,
     .tensors = nullptr,
     .fma_peak = fma_peak<S>,
 };

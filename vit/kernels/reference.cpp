@@ -315,7 +315,7 @@ constexpr KernelTable kTable = {
     .conv_depthwise_grad = reference::conv_depthwise_grad,
     .adamw = reference::adamw,
     .sum_of_squares = reference::sum_of_squares,
-    .groups = nullptr,
+    .groups = &reference::kGroupKernels,
     .tensors = nullptr,
     .fma_peak = fma_peak,
 };

@@ -6,20 +6,30 @@ namespace vit {
 
 Conv2d::Conv2d(const Options& options) : options_(options) {
   const Conv2dOptions& conv = options.conv;
-  const auto fan_out = static_cast<float>(options.out_channels * conv.kernel_h * conv.kernel_w);
-  add_parameter("weight", weight_, {options.out_channels, options.in_channels, conv.kernel_h, conv.kernel_w},
+  if (conv.groups < 1 || options.in_channels % conv.groups != 0 || options.out_channels % conv.groups != 0)
+    fail_usage("convolution: ", options.in_channels, " -> ", options.out_channels, " channels cannot be divided into ",
+               conv.groups, " groups");
+  const auto fan_out = static_cast<float>(options.out_channels / conv.groups * conv.kernel_h * conv.kernel_w);
+  add_parameter("weight", weight_,
+                {options.out_channels, options.in_channels / conv.groups, conv.kernel_h, conv.kernel_w},
                 Init::normal(std::sqrt(2.0f / fan_out)));
   if (options.bias) add_parameter("bias", bias_, {options.out_channels}, Init::zeros());
 }
 
 Var Conv2d::forward(Context& ctx, const Var& x, Activation activation) const {
+  return forward(ctx, x, LinearOptions{.activation = activation});
+}
+
+Var Conv2d::forward(Context& ctx, const Var& x, const LinearOptions& epilogue) const {
   if (pointwise()) {
     const Var rows =
         packed_.defined() ? Var() : reshape(ctx, weight_.value, {options_.out_channels, options_.in_channels});
-    return linear(ctx, x, {rows, packed_}, bias_.value, {.activation = activation});
+    return linear(ctx, x, {rows, packed_}, bias_.value, epilogue);
   }
   Conv2dOptions conv = options_.conv;
-  conv.activation = activation;
+  conv.activation = epilogue.activation;
+  conv.gamma = epilogue.gamma;
+  conv.residual = epilogue.residual;
   const Var taps = packed_.defined() ? Var() : taps_outermost(ctx, weight_.value);
   return conv2d(ctx, x, {taps, packed_}, bias_.value, conv);
 }
@@ -44,7 +54,9 @@ void Conv2d::fold(const Tensor& scale, const Tensor& shift) {
 
 void Conv2d::prepare() {
   Context ctx;
-  packed_ = PackedWeight::pack(taps_outermost(ctx, weight_.value.value()).value());
+  const Conv2dOptions& conv = options_.conv;
+  packed_ = PackedWeight::pack_convolution(taps_outermost(ctx, weight_.value.value()).value(), conv.groups,
+                                           conv.kernel_h * conv.kernel_w);
   weight_.value = {};
 }
 
