@@ -1,0 +1,109 @@
+#include "vit/attention/grouped.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "vit/autograd/tensor_ops.h"
+
+namespace vit {
+
+namespace {
+
+/// The same groups, whose keys are counted with the prefix tokens, which every group sees first.
+TokenGroups with_prefix(const TokenGroups& groups, int64_t prefix) {
+  const int64_t count = groups.keys.size(0), before = groups.keys.size(1), after = prefix + before;
+  Tensor keys = Tensor::empty({count, after}, DType::i64);
+  const int64_t* from = groups.keys.data<int64_t>();
+  int64_t* to = keys.data<int64_t>();
+  for (int64_t group = 0; group < count; ++group, from += before, to += after) {
+    for (int64_t i = 0; i < prefix; ++i) to[i] = i;
+    for (int64_t i = 0; i < before; ++i) to[prefix + i] = from[i] < 0 ? -1 : prefix + from[i];
+  }
+  return {groups.queries, std::move(keys)};
+}
+
+/// Attention of the patches; P tokens in front of them are prefix tokens that only are keys: [B, N, H * D].
+Var attend_patches(Context& ctx, const GroupedHeads& heads, int64_t prefix, float scale) {
+  GroupedAttentionOptions options{
+      .heads = heads.heads, .head_dim = heads.head_dim, .scale = scale, .bias = heads.bias};
+  if (prefix == 0) return grouped_attention(ctx, heads.q, heads.k, heads.v, heads.groups, options);
+  if (heads.bias.defined()) {
+    const Var none = Tensor::zeros({heads.bias.size(0), heads.bias.size(1), prefix});
+    options.bias = concat(ctx, {none, heads.bias}, 2);
+  }
+  const Var asking = slice_tokens(ctx, heads.q.tokens, prefix, heads.q.tokens.size(1));
+  return grouped_attention(ctx, {asking, heads.q.first}, heads.k, heads.v, with_prefix(heads.groups, prefix), options);
+}
+
+AttentionOptions plain_options(const GroupedHeads& heads) {
+  return {.heads = heads.heads,
+          .head_dim = heads.head_dim,
+          .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
+}
+
+/// Some of the heads: [B, P + N, H * D], or the first wanted tokens of it.
+Var attend_part(Context& ctx, const GroupedHeads& heads, const AttentionInput& input) {
+  const int64_t prefix = input.prefix_tokens, wanted = input.wanted_tokens;
+  const AttentionOptions options = plain_options(heads);
+  Var mixed;
+  if (prefix > 0) {
+    const Var asking = slice_tokens(ctx, heads.q.tokens, 0, prefix);
+    mixed = attention(ctx, {asking, heads.q.first}, heads.k, heads.v, options);
+  }
+  if (wanted == 0 || wanted > prefix) {
+    const Var patches = attend_patches(ctx, heads, prefix, options.scale);
+    mixed = prefix > 0 ? concat_tokens(ctx, mixed, patches) : patches;
+  }
+  return wanted > 0 && wanted < mixed.size(1) ? slice_tokens(ctx, mixed, 0, wanted) : mixed;
+}
+
+/// Probabilities or scores of all heads, over all tokens: [B, sum of H, N, N].
+Tensor spread_over_tokens(Context& ctx, const std::vector<GroupedHeads>& parts, const AttentionInput& input,
+                          Tensor (*scores)(Context&, const HeadColumns&, const HeadColumns&,
+                                           const AttentionOptions&)) {
+  std::vector<Var> pieces;
+  for (const GroupedHeads& heads : parts) {
+    AttentionOptions options = plain_options(heads);
+    const int64_t patches = heads.q.tokens.size(1) - input.prefix_tokens;
+    options.bias = spread_group_bias(heads.groups, heads.bias, patches, input.prefix_tokens);
+    pieces.emplace_back(scores(ctx, heads.q, heads.k, options));
+  }
+  return pieces.size() == 1 ? pieces[0].value() : concat(ctx, pieces, 1).value();
+}
+
+}  // namespace
+
+Tensor spread_group_bias(const TokenGroups& groups, const Var& bias, int64_t tokens, int64_t prefix_tokens) {
+  const int64_t heads = bias.defined() ? bias.size(0) : 1, all = prefix_tokens + tokens;
+  const int64_t count = groups.queries.size(0), asking = groups.queries.size(1), seen = groups.keys.size(1);
+  const Tensor spread = Tensor::full({heads, all, all}, -std::numeric_limits<float>::infinity());
+  for (int64_t head = 0; head < heads; ++head) {
+    float* of_head = spread.f32() + head * all * all;
+    const float* bias_h = bias.defined() ? bias.value().f32() + head * asking * seen : nullptr;
+    std::fill_n(of_head, prefix_tokens * all, 0.0f);
+    for (int64_t token = prefix_tokens; token < all; ++token) std::fill_n(of_head + token * all, prefix_tokens, 0.0f);
+    for (int64_t group = 0; group < count; ++group) {
+      const int64_t* queries = groups.queries.data<int64_t>() + group * asking;
+      const int64_t* keys = groups.keys.data<int64_t>() + group * seen;
+      for (int64_t q = 0; q < asking; ++q)
+        for (int64_t k = 0; k < seen; ++k)
+          if (queries[q] >= 0 && keys[k] >= 0)
+            of_head[(prefix_tokens + queries[q]) * all + prefix_tokens + keys[k]] =
+                bias_h ? bias_h[q * seen + k] : 0.0f;
+    }
+  }
+  return spread;
+}
+
+Var attend_in_groups(Context& ctx, const std::vector<GroupedHeads>& parts, const AttentionInput& input) {
+  if (input.bias.defined())
+    fail_usage("attention within groups of tokens takes no bias between all tokens; use attention: self");
+  if (ctx.wants("probs")) ctx.observe("probs", spread_over_tokens(ctx, parts, input, attention_probs));
+  if (ctx.wants("scores")) ctx.observe("scores", spread_over_tokens(ctx, parts, input, attention_scores));
+  std::vector<Var> mixed;
+  for (const GroupedHeads& heads : parts) mixed.push_back(attend_part(ctx, heads, input));
+  return mixed.size() == 1 ? mixed[0] : concat(ctx, mixed, 2);
+}
+
+}  // namespace vit
