@@ -29,8 +29,8 @@ std::vector<std::string> ClassifierHead::replace(int64_t num_classes) {
   };
   head_.reset();
   head_dist_.reset();
-  if (num_classes > 0) add(options_.name, head_);
-  if (num_classes > 0 && options_.distilled) add(options_.name + "_dist", head_dist_);
+  if (num_classes > 0) add("head", head_);
+  if (num_classes > 0 && options_.distilled) add("head_dist", head_dist_);
   return names;
 }
 

@@ -32,12 +32,11 @@ struct ClassifierHeadOptions {
   bool pool_prefix = false;            ///< include them after all (timm's pool_include_prefix)
   NormKind norm = NormKind::identity;  ///< after pooling (timm's fc_norm)
   float norm_eps = 1e-6f;
-  std::string name = "head";  ///< of the projection's parameters
-  bool distilled = false;     ///< a second head reads the second token; the logits are the mean of both (DeiT)
+  bool distilled = false;  ///< a second head reads the second token; the logits are the mean of both (DeiT)
 };
 
 /// Pooling, normalisation and projection. Observed as "pre_logits" and, for the distilled form, "logits_cls" and
-/// "logits_dist". Parameters: fc_norm.*, head.* (or the name given), head_dist.* (timm).
+/// "logits_dist". Parameters: fc_norm.*, head.*, head_dist.* (timm).
 class ClassifierHead : public Module {
  public:
   explicit ClassifierHead(const ClassifierHeadOptions& options);
