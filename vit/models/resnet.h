@@ -14,7 +14,7 @@
 
 #include "vit/autograd/names.h"
 #include "vit/core/config.h"
-#include "vit/heads/classifier.h"
+#include "vit/heads/norm_mlp.h"
 #include "vit/models/backbone.h"
 #include "vit/models/load.h"
 #include "vit/models/resnet_block.h"
@@ -144,7 +144,7 @@ class ResNet : public Backbone {
   std::deque<ConvNorm> stem_;
   std::optional<ConvNorm> stem_pool_;
   std::deque<Stage> stages_;
-  ClassifierHead head_;
+  NormMlpHead head_;
   TrainingOptions training_;
   std::map<std::string, ReferenceOutput> reference_names_;
 };
