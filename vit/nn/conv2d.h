@@ -17,14 +17,21 @@ class Conv2d : public Module {
   /// starts normal with std sqrt(2 / fan_out) (He et al. 2015). Errors (usage): groups does not divide the channels.
   explicit Conv2d(const Options& options);
 
-  /// x [B, height, width, in_channels] -> [B, height', width', out_channels]
+  /// x [B, height, width, in_channels] -> [B, height', width', out_channels]; where the convolution is a linear map of
+  /// each position (1 x 1, stride 1) any [..., in_channels] -> [..., out_channels].
   Var forward(Context& ctx, const Var& x, Activation activation = Activation::none) const;
   /// The same, with what follows fused where nothing is recorded: residual + gamma * activation(conv(x)).
   Var forward(Context& ctx, const Var& x, const LinearOptions& epilogue) const;
 
+  /// Makes y * scale + shift the convolution's result, a factor and a term per output channel: a batch norm after it.
+  /// Errors: the weight is not loaded, or packed already.
+  void fold(const Tensor& scale, const Tensor& shift);
+
   void prepare() override;
 
  private:
+  bool pointwise() const;
+
   Options options_;
   Parameter weight_, bias_;
   PackedWeight packed_;
