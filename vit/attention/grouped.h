@@ -16,6 +16,9 @@ struct GroupedHeads {
   int64_t heads = 1, head_dim = 0;
   TokenGroups groups;  ///< of the patch tokens, counted without the prefix; the same for every sample
   Var bias{};          ///< [H or 1, Mq, Mk], added to each group's scores; undefined: none
+  /// Masks of some groups and what keys of -1 hold, as GroupedAttentionOptions has them; undefined: none.
+  Tensor mask{}, mask_of{};
+  Var filler{};
 };
 
 /// softmax(q k^T / sqrt(D) + bias) v within the groups; prefix tokens look at every token and are seen by every group.

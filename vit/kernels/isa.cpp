@@ -19,6 +19,7 @@
 #include "vit/kernels/norm_grad.inl.h"
 #include "vit/kernels/optim.inl.h"
 #include "vit/kernels/simd.h"
+#include "vit/kernels/tensor.inl.h"
 
 #define VITKIT_CONCAT2(a, b) a##b
 #define VITKIT_CONCAT(a, b) VITKIT_CONCAT2(a, b)
@@ -75,7 +76,7 @@ constexpr KernelTable kTable = {
     .adamw = adamw<S>,
     .sum_of_squares = sum_of_squares<S>,
     .groups = &kGroupKernels<S>,
-    .tensors = nullptr,
+    .tensors = &kTensorKernels<S>,
     .fma_peak = fma_peak<S>,
 };
 

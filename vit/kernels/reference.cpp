@@ -316,7 +316,7 @@ constexpr KernelTable kTable = {
     .adamw = reference::adamw,
     .sum_of_squares = reference::sum_of_squares,
     .groups = &reference::kGroupKernels,
-    .tensors = nullptr,
+    .tensors = &reference::kTensorKernels,
     .fma_peak = fma_peak,
 };
 

@@ -7,6 +7,7 @@
 
 #include "vit/kernels/group_kernels.h"
 #include "vit/kernels/kernels.h"
+#include "vit/kernels/tensor_kernels.h"
 
 namespace vit::kernels::reference {
 
@@ -56,5 +57,6 @@ void adamw(float* p, float* m, float* v, const float* g, int64_t count, const Ad
 double sum_of_squares(const float* x, int64_t count);
 
 extern const GroupKernels kGroupKernels;  // reference_group.cpp
+extern const TensorKernels kTensorKernels;
 
 }  // namespace vit::kernels::reference
