@@ -38,7 +38,7 @@ Var SequenceConv::forward(Context& ctx, const Var& x, Activation activation) con
 
 void SequenceConv::prepare() {
   Context ctx;
-  packed_ = PackedWeight::pack(taps(ctx).value());
+  packed_ = PackedWeight::pack_convolution(taps(ctx).value(), 1, weight_.shape[2]);
   weight_.value = {};
 }
 
