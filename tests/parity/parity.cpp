@@ -106,6 +106,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"A2", run_model_case},
       {"A3", run_model_case},
       {"A6b", run_model_case},
+      {"A6c", run_model_case},
       {"A7", run_model_case},
       {"A9", run_model_case},
       {"B1", run_model_case},
