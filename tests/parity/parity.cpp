@@ -107,6 +107,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"A3", run_model_case},
       {"A6b", run_model_case},
       {"A4", run_model_case},
+      {"A6c", run_model_case},
       {"A7", run_model_case},
       {"A9", run_model_case},
       {"B1", run_model_case},
