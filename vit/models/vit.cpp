@@ -35,6 +35,19 @@ ClassifierHeadOptions head_options(const VitConfig& config) {
 
 NormKind when(bool condition, NormKind kind) { return condition ? kind : NormKind::identity; }
 
+/// The mechanism of one block, where a list has one for each.
+ConfigNode attention_of(const ConfigNode& attention, int64_t layer) {
+  return attention.is_list() ? attention.items()[static_cast<size_t>(layer)] : attention;
+}
+
+/// Errors (usage): a list of another length than the depth.
+void check_attention(const VitConfig& config) {
+  const auto listed = static_cast<int64_t>(config.attention.items().size());
+  if (config.attention.is_list() && listed != config.depth)
+    config.attention.refuse(str("a list of attention mechanisms has one for each block: expected depth = ",
+                                config.depth, ", got ", listed));
+}
+
 }  // namespace
 
 const std::vector<std::pair<PositionPrefix, std::string>>& enum_names(PositionPrefix) {
@@ -109,8 +122,9 @@ Vit::Vit(const VitConfig& config, const std::string& name)
                                                                        .bias = config.patch_bias}));
   }
   add_module("norm_pre", norm_pre_);
+  check_attention(config);
   for (int64_t i = 0; i < config.depth; ++i) {
-    auto attention = build_attention(config.attention, {.dim = dim,
+    auto attention = build_attention(attention_of(config.attention, i), {.dim = dim,
                                                         .num_heads = config.num_heads,
                                                         .grid = config.grid(),
                                                         .prefix_tokens = config.prefix_tokens(),
@@ -229,6 +243,7 @@ void Vit::set_input_size(int64_t height, int64_t width) {
     pos_embed_.shape = pos_embed_.value.shape();
   }
   config_.img_size = info_.input_size = resized.img_size;
+  for (Block& block : blocks_) block.set_grid(to);
 }
 
 Tensor Vit::adapt_parameter(const std::string& name, const Shape& expected, Tensor found) const {

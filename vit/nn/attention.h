@@ -88,15 +88,14 @@ using AttentionFactory = std::function<std::unique_ptr<Attention>(const Attentio
 struct AttentionEntry {
   AttentionTraits traits;
   AttentionFactory make;
-  std::function<std::string()> options_help;  ///< the options, explained
-  std::function<ConfigNode()> defaults;       ///< the options' names and defaults
+  std::function<std::vector<config_detail::FieldHelp>()> options;  ///< explained, with their defaults
 };
 
 Registry<AttentionEntry>& attention_registry();
 
 /// The mechanism of a configuration node, a name or a map with `type` and options; `fallback` where nothing is said.
 /// Errors (usage), at the node's place: an unknown name, options that do not fit, a mechanism that cannot work in such
-/// a place (no grid, prefix tokens, no memory), with what would help.
+/// a place (no grid, prefix tokens, no memory), with what would help, or one whose constructor refuses its shape.
 std::unique_ptr<Attention> build_attention(const ConfigNode& node, const AttentionShape& shape,
                                            const std::string& fallback = "self");
 
@@ -113,8 +112,13 @@ bool register_attention(const std::string& name, AttentionTraits traits) {
                                              [](const AttentionShape& shape, const ConfigNode& options) {
                                                return std::make_unique<Mechanism>(shape, read_config<Options>(options));
                                              },
-                                         .options_help = [] { return describe_config<Options>(); },
-                                         .defaults = [] { return write_config(Options{}); }});
+                                         .options =
+                                             [] {
+                                               config_detail::Describer describer;
+                                               Options defaults;
+                                               defaults.visit_fields(describer);
+                                               return describer.fields();
+                                             }});
 }
 
 }  // namespace vit

@@ -31,6 +31,9 @@ class Block : public Module {
   /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer.
   Var forward(Context& ctx, const Var& x, AttentionInput input) const;
 
+  /// Rebuilds what depends on the grid of the patch tokens, see Attention::set_grid.
+  void set_grid(Grid grid) { attention_->set_grid(grid); }
+
   /// Takes effect where Context::training is set.
   void set_dropout(const BlockDropout& dropout) { dropout_ = dropout; }
 
