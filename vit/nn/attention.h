@@ -33,6 +33,8 @@ struct AttentionInput {
   Var memory{};               ///< what queries look at, where that is not x itself: [B, M, Cm]
   Tensor memory_mask{};       ///< f32 [B, M], added to the scores of memory's entries (-inf hides); undefined: none
   std::vector<Grid> memory_grids{};  ///< layout of memory: maps one after the other; empty: unknown
+  /// Where not null, a mechanism with AttentionTraits::offers_keys leaves its keys here, for who merges tokens.
+  HeadColumns* keys = nullptr;
 };
 
 class Attention : public Module {
@@ -79,6 +81,8 @@ struct AttentionTraits {
   bool takes_prefix = true;   ///< accepts class or register tokens in front of the patches
   bool needs_prefix = false;  ///< has nothing to do without them
   bool needs_memory = false;  ///< queries look at AttentionInput::memory
+  /// Tokens may be merged between its layers: it leaves its keys in AttentionInput::keys, and takes a bias of one row.
+  bool offers_keys = false;
   Equivariance equivariance = Equivariance::none;
 };
 
