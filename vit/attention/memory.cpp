@@ -1,5 +1,7 @@
 #include "vit/attention/memory.h"
 
+#include "vit/autograd/tensor_ops.h"
+
 namespace vit {
 
 Var memory_of(const Var& x, const AttentionInput& input, int64_t memory_dim) {
@@ -19,6 +21,15 @@ Var memory_bias(Context& ctx, const AttentionInput& input, const Var& memory) {
         Shape({memory.size(0), memory.size(1)}), ", got ", mask.shape());
   const Var hidden = mask.view({mask.size(0), 1, 1, mask.size(1)});
   return input.bias.defined() ? add(ctx, hidden, input.bias) : hidden;
+}
+
+AttentionInput single_head(Context& ctx, const AttentionInput& input, int64_t queries) {
+  AttentionInput one = input;
+  if (!input.bias.defined()) return one;
+  if (input.bias.size(-3) != 1)
+    fail_usage("attention: a bias of ", input.bias.size(-3), " heads, and this mechanism has one");
+  if (input.bias.size(-2) > queries) one.bias = slice(ctx, input.bias, -2, 0, queries);
+  return one;
 }
 
 Var asking_tokens(Context& ctx, const Var& x, const AttentionInput& input) {

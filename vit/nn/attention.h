@@ -27,7 +27,7 @@ struct Grid {
 struct AttentionInput {
   Grid grid{};                ///< layout of the patch tokens, for mechanisms that are spatial
   int64_t prefix_tokens = 0;  ///< class, distillation and register tokens in front of the grid
-  Var bias{};                 ///< added to the scores: [H or 1, N, N]; undefined: none
+  Var bias{};                 ///< added to the scores: [H or 1, N, N], or one row [B, 1, 1, N]; undefined: none
   LinearOptions residual{};   ///< the block's skip connection and layer scale, fused into the last projection
   int64_t wanted_tokens = 0;  ///< when > 0, only the first so many output tokens are needed: [B, wanted_tokens, C]
   Var memory{};               ///< what queries look at, where that is not x itself: [B, M, Cm]
