@@ -56,8 +56,9 @@ class Translator {
     return names;
   }
 
+  /// torch's batch norms count their updates, for a momentum that nobody uses.
   bool ignores(const std::string& name) const {
-    return ignored_.count(name) || ignored_.count(generalised(name).first);
+    return name.ends_with(".num_batches_tracked") || ignored_.count(name) || ignored_.count(generalised(name).first);
   }
 
  private:

@@ -8,15 +8,15 @@ Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
       attention_(std::move(attention)),
       mlp_(options.mlp) {
   if (options.init_values) {
-    scale1_.emplace(options.dim, *options.init_values);
-    scale2_.emplace(options.dim, *options.init_values);
+    scale1_.emplace(options.scale_names[0], options.dim, *options.init_values);
+    scale2_.emplace(options.scale_names[1], options.dim, *options.init_values);
   }
   add_module("norm1", norm1_);
   add_module("attn", *attention_);
-  if (scale1_) add_module("ls1", *scale1_);
+  if (scale1_) add_module("", *scale1_);
   add_module("norm2", norm2_);
   add_module("mlp", mlp_);
-  if (scale2_) add_module("ls2", *scale2_);
+  if (scale2_) add_module("", *scale2_);
 }
 
 Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const {

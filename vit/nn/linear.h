@@ -27,6 +27,9 @@ class Linear : public Module {
   /// x [..., in_features] -> [..., out_features]
   Var forward(Context& ctx, const Var& x, const LinearOptions& options = {}) const;
 
+  /// The result for an input of zeros: [out_features], or undefined without a bias.
+  const Var& bias() const { return bias_.value; }
+
   /// Packs the weight, with the adapter merged into it, and drops the plain one.
   void prepare() override;
 

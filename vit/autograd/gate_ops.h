@@ -1,0 +1,13 @@
+// Gates on channels: what squeeze-and-excitation and its relatives end with.
+#pragma once
+
+#include "vit/autograd/ops.h"
+
+namespace vit {
+
+/// residual + x * gate, a factor per sample and channel (Hu et al. 2018, "Squeeze-and-excitation networks", eq. 4).
+/// x [B, N, C], gate [B, C], residual [B, N, C] or undefined -> [B, N, C]. In inference one pass over memory.
+/// Errors: shapes do not match.
+Var gate_channels(Context& ctx, const Var& x, const Var& gate, const Var& residual = {});
+
+}  // namespace vit
