@@ -6,6 +6,7 @@
 #include "vit/attention/memory.h"
 #include "vit/autograd/map_ops.h"
 #include "vit/autograd/tensor_ops.h"
+#include "vit/core/parallel.h"
 #include "vit/nn/conv2d.h"
 #include "vit/nn/linear.h"
 

@@ -23,13 +23,13 @@ Var memory_bias(Context& ctx, const AttentionInput& input, const Var& memory) {
   return input.bias.defined() ? add(ctx, hidden, input.bias) : hidden;
 }
 
-AttentionInput single_head(Context& ctx, const AttentionInput& input, int64_t queries) {
-  AttentionInput one = input;
-  if (!input.bias.defined()) return one;
-  if (input.bias.size(-3) != 1)
-    fail_usage("attention: a bias of ", input.bias.size(-3), " heads, and this mechanism has one");
-  if (input.bias.size(-2) > queries) one.bias = slice(ctx, input.bias, -2, 0, queries);
-  return one;
+Var with_memory_bias(Context& ctx, const Var& scores, const AttentionInput& input, const Var& memory) {
+  Var bias = memory_bias(ctx, input, memory);
+  if (!bias.defined()) return scores;
+  const int64_t heads = bias.size(-3), rows = bias.size(-2);
+  if (heads != 1) fail_usage("attention: a bias of ", heads, " heads, and this mechanism has one");
+  if (rows > scores.size(2)) bias = slice(ctx, bias, -2, 0, scores.size(2));
+  return add(ctx, scores, bias);
 }
 
 Var asking_tokens(Context& ctx, const Var& x, const AttentionInput& input) {

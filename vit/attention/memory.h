@@ -14,9 +14,12 @@ Var memory_of(const Var& x, const AttentionInput& input, int64_t memory_dim);
 /// or 1, T or 1, M]; undefined where there is neither. Errors: a mask of another shape than [B, M] of the memory.
 Var memory_bias(Context& ctx, const AttentionInput& input, const Var& memory);
 
-/// The same input for a mechanism that forms its scores itself, with one head: a bias of all tokens cut to the rows
-/// that ask. Errors (usage): a bias of several heads.
-AttentionInput single_head(Context& ctx, const AttentionInput& input, int64_t queries);
+/// Cm, or C where x is its own memory.
+inline int64_t source_dim(const AttentionShape& shape) { return shape.memory_dim > 0 ? shape.memory_dim : shape.dim; }
+
+/// For a mechanism that forms its scores itself, with one head: scores [B, 1, T, M] and what memory_bias() adds to
+/// them. Errors (usage): a bias of several heads.
+Var with_memory_bias(Context& ctx, const Var& scores, const AttentionInput& input, const Var& memory);
 
 /// The tokens that ask: the first AttentionInput::wanted_tokens of x, or all.
 Var asking_tokens(Context& ctx, const Var& x, const AttentionInput& input);
