@@ -112,7 +112,7 @@ Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::a
 }
 
 std::string checkpoint_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data,
-                        const std::string& data_dir) {
+                            const std::string& data_dir) {
   Json json = {
       {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", config_json(model.describe())}}},
       {"num_classes", model.info().num_classes},

@@ -1,5 +1,4 @@
 #include "tests/apps/verb_test.h"
-
 #include "tests/support/env.h"
 
 namespace vit::test {

@@ -73,7 +73,8 @@ struct ScatterPoint {
 
 struct ScatterPlot {
   std::string title = {}, x_label = {}, y_label = {};
-  std::vector<ScatterPoint> points = {};  ///< without finite numbers (or, on a logarithmic axis, a positive x): left out
+  std::vector<ScatterPoint> points =
+      {};  ///< without finite numbers (or, on a logarithmic axis, a positive x): left out
   bool log_x = false;
   int64_t height = 600, width = 900;
 };

@@ -36,8 +36,7 @@ Layout lay_out(const HeatMap& map) {
   layout.max = map.max.value_or(high > layout.min ? high : layout.min + 1.0);
   check(std::isfinite(layout.min) && std::isfinite(layout.max) && layout.min < layout.max,
         "plot_heat_map: limits from ", layout.min, " to ", layout.max, ", expected them in order");
-  const int64_t cell =
-      map.cell > 0 ? map.cell : std::max<int64_t>(1, kWantedExtent / std::max(map.rows, map.columns));
+  const int64_t cell = map.cell > 0 ? map.cell : std::max<int64_t>(1, kWantedExtent / std::max(map.rows, map.columns));
   layout.cell = static_cast<float>(cell);
   layout.left = kMargin + (map.y_label.empty() ? 0.0f : kLabelRoom);
   layout.top = kMargin + (map.title.empty() ? 0.0f : kLabelRoom);

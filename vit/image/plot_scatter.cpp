@@ -43,9 +43,12 @@ Box place_name(const Label& label, const std::vector<Box>& taken, const PlotArea
   const Box fallback = at(x + kGap, y);
   for (const float away : {0.0f, 1.0f, 2.0f, 3.0f, 4.0f}) {
     const float step = away * 2.0f * half;
-    const std::array<Box, 6> places = {at(x + kGap, y - step),          at(x - kGap - width, y - step),
-                                       at(x + kGap, y + step),          at(x - kGap - width, y + step),
-                                       at(x - 0.5f * width, y - step - 2.0f * half), at(x - 0.5f * width, y + step + 2.0f * half)};
+    const std::array<Box, 6> places = {at(x + kGap, y - step),
+                                       at(x - kGap - width, y - step),
+                                       at(x + kGap, y + step),
+                                       at(x - kGap - width, y + step),
+                                       at(x - 0.5f * width, y - step - 2.0f * half),
+                                       at(x - 0.5f * width, y + step + 2.0f * half)};
     for (const Box& place : places) {
       const bool inside = place.left >= area.left && place.right <= area.right && place.top >= area.top - half &&
                           place.bottom <= area.bottom;

@@ -44,8 +44,8 @@ ConfigNode attention_of(const ConfigNode& attention, int64_t layer) {
 void check_attention(const VitConfig& config) {
   const auto listed = static_cast<int64_t>(config.attention.items().size());
   if (config.attention.is_list() && listed != config.depth)
-    config.attention.refuse(str("a list of attention mechanisms has one for each block: expected depth = ",
-                                config.depth, ", got ", listed));
+    config.attention.refuse(str(
+        "a list of attention mechanisms has one for each block: expected depth = ", config.depth, ", got ", listed));
 }
 
 }  // namespace
@@ -125,10 +125,10 @@ Vit::Vit(const VitConfig& config, const std::string& name)
   check_attention(config);
   for (int64_t i = 0; i < config.depth; ++i) {
     auto attention = build_attention(attention_of(config.attention, i), {.dim = dim,
-                                                        .num_heads = config.num_heads,
-                                                        .grid = config.grid(),
-                                                        .prefix_tokens = config.prefix_tokens(),
-                                                        .layer = i});
+                                                                         .num_heads = config.num_heads,
+                                                                         .grid = config.grid(),
+                                                                         .prefix_tokens = config.prefix_tokens(),
+                                                                         .layer = i});
     add_module("blocks." + std::to_string(i), blocks_.emplace_back(block_options(config), std::move(attention)));
   }
   add_module("norm", norm_);

@@ -99,7 +99,8 @@ struct VitConfig {
     v("pool_prefix", pool_prefix, "Means and maxima include the prefix tokens.");
     v("pooler", pooler, "Without a head: the output is tanh(W x + b) of the class token (Hugging Face's ViTModel).");
     v("attention", attention,
-      "Attention mechanism of the blocks: a name, a map with `type` and its options, or a list of these, one per block.");
+      "Attention mechanism of the blocks: a name, a map with `type` and its options, or a list of these, one per "
+      "block.");
     v("dialect", dialect, "Which library's names reference outputs have.");
   }
   /// Errors (usage): combinations that make no model, such as num_heads that does not divide embed_dim.
