@@ -50,9 +50,8 @@ struct PatchQuestion {
 };
 
 AttentionOptions plain_options(const GroupedHeads& heads) {
-  return {.heads = heads.heads,
-          .head_dim = heads.head_dim,
-          .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
+  return {
+      .heads = heads.heads, .head_dim = heads.head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
 }
 
 /// Some of the heads: [B, P + N, H * D], or the first wanted tokens of it.
