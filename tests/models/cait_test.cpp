@@ -157,7 +157,8 @@ struct NamedConfig {
 };
 
 std::vector<NamedConfig> configs() {
-  std::vector<NamedConfig> all = {{"token", small()}, {"avg", small()}, {"no_head", small()}, {"no_class_blocks", small()}};
+  std::vector<NamedConfig> all = {
+      {"token", small()}, {"avg", small()}, {"no_head", small()}, {"no_class_blocks", small()}};
   all[1].config.global_pool = Pool::avg;
   all[1].config.depth_token_only = 0;
   all[2].config.num_classes = 0;

@@ -4,8 +4,8 @@
 namespace vit {
 
 Var gate_channels(Context& ctx, const Var& x, const Var& gate, const Var& residual) {
-  check(x.value().rank() == 3 && gate.shape() == Shape({x.size(0), x.size(2)}), "gate_channels: x [B, N, C] needs a gate [B, C], got ",
-        x.shape(), " and ", gate.shape());
+  check(x.value().rank() == 3 && gate.shape() == Shape({x.size(0), x.size(2)}),
+        "gate_channels: x [B, N, C] needs a gate [B, C], got ", x.shape(), " and ", gate.shape());
   check(!residual.defined() || residual.shape() == x.shape(), "gate_channels: x ", x.shape(), " and the residual ",
         residual.shape(), " differ");
   if (!residual.defined() || recording(ctx, {&x, &gate, &residual})) {
