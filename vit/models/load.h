@@ -12,7 +12,8 @@
 namespace vit {
 
 /// One line of a key map: our parameter, and the checkpoint's tensors that make it (several are stacked along the first
-/// axis). `{i}` stands for the name's first number, `{p}` for KeyMap::prefix; a rule without `{i}` goes before one with it.
+/// axis). `{i}` stands for the name's first number, `{p}` for KeyMap::prefix; a rule without `{i}` goes before one with
+/// it.
 struct KeyRule {
   std::string ours;
   std::vector<std::string> theirs;
