@@ -28,4 +28,16 @@ Var gate_channels(Context& ctx, const Var& x, const Var& gate, const Var& residu
   return y;
 }
 
+Var activate_in_place(Context& ctx, Var x, Activation activation) {
+  if (activation == Activation::none) return x;
+  if (recording(ctx, {&x}) || !x.value().unique()) return activate(ctx, x, activation);
+  StageTimer timer(ctx.profile, "activate");
+  float* values = x.value().f32();
+  parallel_for_range(x.value().numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+    kernels::kernels().activation(values + begin, values + begin, end - begin, activation);
+  });
+  report_traffic(ctx, "activate", 2.0 * static_cast<double>(x.value().numel()));
+  return x;
+}
+
 }  // namespace vit
