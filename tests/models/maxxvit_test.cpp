@@ -128,7 +128,7 @@ TEST(MaxxvitConfig, RefusesWhatMakesNoModel) {
     return test::usage_error([&] { build_model(ConfigNode::parse(text, "maxvit.yaml"), "maxvit"); });
   };
   EXPECT_THAT(yaml("{type: maxvit, attention: [self, self]}"), HasSubstr("stages = 4, got 2"));
-  EXPECT_THAT(yaml("{type: maxvit, img_size: [16, 16], block_type: [C, C, C, M], transformer: {rel_pos_type: none}}"),
+  EXPECT_THAT(yaml("{type: maxvit, img_size: [16, 16], embed_dim: [32], depths: [1], block_type: [M]}"),
               HasSubstr("partition_ratio"));
   EXPECT_THAT(yaml("{type: maxvit, block_type: [PM, PM, PM, PM], attention: self}"), HasSubstr("use type M"));
   EXPECT_THAT(yaml("{type: maxvit, attention: class_attention}"), HasSubstr("class_token"));
@@ -242,6 +242,9 @@ TEST(Maxxvit, AnotherHead) {
 struct NamedConfig {
   std::string name;
   MaxxvitConfig config;
+  /// Of differences: short where a layer norm over few channels bends, shorter where maxima change hands; the
+  /// differences come closer to the gradients the shorter it is.
+  double step = 0.01;
 };
 
 std::vector<NamedConfig> configs() {
@@ -265,6 +268,7 @@ std::vector<NamedConfig> configs() {
   add("max_pool_scaled", [](Base&, Conv& c, Transformer& t) {
     c.pool_type = t.pool_type = HalvingPool::max, c.attn_layer = "eca", t.init_values = 0.3f;
   });
+  all.back().step = 0.001;
   add("layer_norm_conv", [](Base&, Conv& c, Transformer&) {
     c.norm_layer = MapNormKind::layer_norm, c.group_size = 4, c.attn_layer = "none", c.pool_type = HalvingPool::avg;
   });
@@ -285,6 +289,7 @@ std::vector<NamedConfig> configs() {
   });
   add("maxxvit_v2", [&](Base& b, Conv& c, Transformer& t) {
     windows(b);
+    b.embed_dim = {8, 16};  // a depthwise convolution widens by a whole factor
     c.block_type = ConvBlockType::convnext, c.stride_mode = StrideMode::pool, c.norm_layer = MapNormKind::layer_norm;
     c.init_values = t.init_values = 0.3f, t.no_block_attn = true;
   });
@@ -337,7 +342,7 @@ TEST_P(MaxxvitTrainingTest, RecordingChangesNoNumbers) {
 }
 
 TEST_P(MaxxvitTrainingTest, GradientsAreTheSlopes) {
-  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
+  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); }, GetParam().step);
 }
 
 TEST_P(MaxxvitTrainingTest, CheckpointingGivesTheSameBits) {
