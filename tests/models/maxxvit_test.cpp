@@ -58,14 +58,35 @@ std::vector<std::string> parameters_of(ImageModel& model, const std::string& und
 // ---- timm's files ----
 
 TEST(MaxxvitConfig, EveryNameIsAModelOfItsWidths) {
-  // Published parameter counts in millions (timm's results tables), with 1000 classes.
+  // Parameters in millions, with 1000 classes, as the checkpoints' model cards at huggingface.co/timm have them.
   const std::map<std::string, double> millions = {
-      {"coatnet_nano_rw_224", 15.14}, {"coatnet_0_rw_224", 27.44},      {"coatnet_bn_0_rw_224", 27.44},
-      {"coatnet_1_rw_224", 41.72},    {"coatnet_rmlp_nano_rw_224", 15.15}, {"coatnet_rmlp_1_rw_224", 41.69},
-      {"coatnext_nano_rw_224", 14.70}, {"maxvit_rmlp_pico_rw_256", 7.52}, {"maxvit_nano_rw_256", 15.45},
-      {"maxvit_tiny_rw_224", 29.06},  {"maxvit_rmlp_tiny_rw_256", 29.15}, {"maxvit_rmlp_small_rw_224", 64.90},
-      {"maxxvit_rmlp_nano_rw_256", 16.78}, {"maxxvitv2_nano_rw_256", 23.70}, {"maxvit_tiny_tf_224", 30.92},
-      {"maxvit_small_tf_224", 68.93}};
+      {"coatnet_nano_rw_224", 15.14},
+      {"coatnet_0_rw_224", 27.44},
+      {"coatnet_bn_0_rw_224", 27.44},
+      {"coatnet_1_rw_224", 41.72},
+      {"coatnet_2_rw_224", 73.87},
+      {"coatnet_rmlp_nano_rw_224", 15.15},
+      {"coatnet_rmlp_1_rw_224", 41.69},
+      {"coatnet_rmlp_1_rw2_224", 41.72},
+      {"coatnet_rmlp_2_rw_384", 73.88},
+      {"coatnext_nano_rw_224", 14.70},
+      {"maxvit_rmlp_pico_rw_256", 7.52},
+      {"maxvit_nano_rw_256", 15.45},
+      {"maxvit_rmlp_nano_rw_256", 15.50},
+      {"maxvit_tiny_rw_224", 29.06},
+      {"maxvit_rmlp_tiny_rw_256", 29.15},
+      {"maxvit_rmlp_small_rw_224", 64.90},
+      {"maxvit_rmlp_base_rw_384", 116.14},
+      {"maxxvit_rmlp_nano_rw_256", 16.78},
+      {"maxxvit_rmlp_small_rw_256", 66.01},
+      {"maxxvitv2_nano_rw_256", 23.70},
+      {"maxxvitv2_rmlp_base_rw_384", 116.09},
+      {"maxvit_tiny_tf_224", 30.92},
+      {"maxvit_tiny_tf_512", 31.05},
+      {"maxvit_small_tf_384", 69.02},
+      {"maxvit_base_tf_224", 119.47},
+      {"maxvit_large_tf_224", 211.79},
+      {"maxvit_xlarge_tf_512", 475.77}};
   for (const auto& [name, count] : millions) {
     const ModelPlan plan = plan_model({{{"architecture", name}, {"num_classes", 1000}}, "config.json"});
     EXPECT_NEAR(static_cast<double>(plan.model->parameter_count()) / 1e6, count, 0.006) << name;
