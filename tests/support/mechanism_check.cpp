@@ -28,8 +28,13 @@ MechanismCheck::MechanismCheck(const std::string& options, const AttentionShape&
   const int64_t count = shape.grid.count() > 0 ? shape.grid.count() : tokens;
   add_parameter("x", x_, {batch, shape.prefix_tokens + count, shape.dim}, Init::normal(1.0f));
   add_module("attn", *attention_);
+  if (shape.memory_dim > 0) {
+    input_.memory_grids = {{3, 2}, {1, 3}};
+    add_parameter("memory", memory_, {batch, 9, shape.memory_dim}, Init::normal(1.0f));
+  }
   fill_leaves(*this);
   x_.value = Var::leaf(random_tensor(x_.shape, 77));
+  if (shape.memory_dim > 0) input_.memory = memory_.value = Var::leaf(random_tensor(memory_.shape, 78));
 }
 
 Plain MechanismCheck::parameter(const std::string& name) {

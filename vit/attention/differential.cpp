@@ -1,5 +1,5 @@
-// Differential attention (Ye et al. 2024, "Differential transformer", section 2.1; timm's DiffAttention): the difference
-// of two softmax maps, which cancels what both see everywhere.
+// Differential attention (Ye et al. 2024, "Differential transformer", section 2.1; timm's DiffAttention): the
+// difference of two softmax maps, which cancels what both see everywhere.
 //
 // The two maps of head h are those of the halves of its queries and keys. A query with zeros in one half has the other
 // half's scores, so both maps are plain attention with heads of the full width and values in one piece.
@@ -82,9 +82,9 @@ class DifferentialAttention : public Attention {
                                    .bias = input.bias};
     const Var weight = lambda(ctx);
     if (ctx.wants("probs"))
-      ctx.observe("probs", difference(ctx, attention_probs(ctx, q1, k, options), attention_probs(ctx, q2, k, options),
-                                      weight)
-                               .value());
+      ctx.observe(
+          "probs",
+          difference(ctx, attention_probs(ctx, q1, k, options), attention_probs(ctx, q2, k, options), weight).value());
     Var y = difference(ctx, attention(ctx, q1, k, v, options), attention(ctx, q2, k, v, options), weight);
     y = scale(ctx, sub_norm_.forward_heads(ctx, {y}, heads_), 1.0f - lambda_init_);
     return proj_.forward(ctx, norm_.forward(ctx, y), input.residual);

@@ -1,6 +1,6 @@
 // Self-attention whose output passes a gate (Qiu et al. 2025, "Gated attention for large language models", section 2.2:
-// position G1, after the heads and before the last projection): each channel, or each head, of a token is let through as
-// far as the token itself says.
+// position G1, after the heads and before the last projection): each channel, or each head, of a token is let through
+// as far as the token itself says.
 #include "vit/attention/self.h"
 
 namespace vit {

@@ -46,10 +46,8 @@ class GroupedQueryAttention : public Attention {
         q_norm_(options.qk_norm, head_dim_, options.norm_eps),
         k_norm_(options.qk_norm, head_dim_, options.norm_eps),
         proj_(shape.dim, shape.dim, options.proj_bias) {
-    if (heads_ <= 0 || dim_ % heads_ != 0)
-      fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
-    if (heads_ % kv_heads_ != 0)
-      fail_usage("num_kv_heads ", kv_heads_, " must divide num_heads ", heads_);
+    if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
+    if (heads_ % kv_heads_ != 0) fail_usage("num_kv_heads ", kv_heads_, " must divide num_heads ", heads_);
     add_module("qkv", qkv_);
     add_module("q_norm", q_norm_);
     add_module("k_norm", k_norm_);

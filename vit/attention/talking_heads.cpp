@@ -51,8 +51,7 @@ class TalkingHeadsAttention : public Attention {
         proj_l_(shape.num_heads),
         proj_w_(shape.num_heads),
         proj_(shape.dim, shape.dim) {
-    if (heads_ <= 0 || dim_ % heads_ != 0)
-      fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
+    if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
     add_module("qkv", qkv_);
     add_module("proj_l", proj_l_);
     add_module("proj_w", proj_w_);

@@ -145,9 +145,9 @@ void group_tile(const GroupedAttentionArgs& args, const GroupScratch<S>& scratch
   const TokenGroup& group = args.group;
   const KvLayout<S>& layout = scratch.layout;
   for (int64_t p = 0; p < layout.key_panels(); ++p)
-    Tiles<S>::dense(rows, Panel<S>(group.kv_rows, p).vectors)(
-        scratch.scores + p * kPanelWidth<S>, scratch.score_stride, scratch.q + row * scratch.q_width, scratch.q_width,
-        scratch.packed + layout.key_panel(p), group.qk_dim);
+    Tiles<S>::dense(rows, Panel<S>(group.kv_rows, p).vectors)(scratch.scores + p * kPanelWidth<S>, scratch.score_stride,
+                                                              scratch.q + row * scratch.q_width, scratch.q_width,
+                                                              scratch.packed + layout.key_panel(p), group.qk_dim);
   alignas(64) float inverse[S::kTileRows], lse[S::kTileRows];
   group_softmax<S>(group, scratch, row, rows, first_hidden, inverse, args.lse ? lse : nullptr);
   for (int64_t i = 0; args.lse && i < rows; ++i)

@@ -150,7 +150,7 @@ void row_sums(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t 
 /// The larger, or the NaN among them.
 template <class S>
 VITKIT_INLINE typename S::V larger_or_nan(typename S::V best, typename S::V v) {
-  return xsimd::select((best != best) | (v < best), best, v);
+  return xsimd::select(xsimd::isnan(best) | (v < best), best, v);
 }
 VITKIT_INLINE float larger_or_nan(float best, float v) { return best != best || v < best ? best : v; }
 
