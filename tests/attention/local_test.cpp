@@ -396,30 +396,27 @@ test::GradientCase bias_case(WindowBiasKind kind) {
 VITKIT_GRADIENT_TESTS(WindowBiasTest, (std::vector{bias_case(WindowBiasKind::bias), bias_case(WindowBiasKind::bias_tf),
                                                    bias_case(WindowBiasKind::mlp)}));
 
-/// torch's cubic kernel (a = -0.75) at a distance.
-double cubic(double distance) {
-  const double a = -0.75, d = std::abs(distance);
-  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
-  return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0.0;
-}
-
-TEST(WindowBias, AnotherWindowResamplesTheTable) {
-  // A table of a window of 3 x 3 that grows downwards, and the one of 5 x 4 made of it.
+TEST(WindowBias, AnotherWindowReadsBetweenTheOldWays) {
+  // A window of 3 x 3 has ways of up to 2, one of 5 x 4 ways of up to 4 and 3. Of the old ways 0, 1, 1 + q the last is
+  // put at 4 or 3 as far as q <= 1.5 allows: at 2.5 in both cases, so what is further reads the last.
   for (const WindowBiasKind kind : {WindowBiasKind::bias, WindowBiasKind::bias_tf}) {
-    const Tensor table = kind == WindowBiasKind::bias ? Tensor::empty({25, 1}) : Tensor::empty({1, 5, 5});
-    for (int64_t i = 0; i < 25; ++i) table.f32()[i] = static_cast<float>(i / 5 * i / 5);
+    const bool flat = kind == WindowBiasKind::bias;
+    const Tensor table = flat ? Tensor::empty({25, 1}) : Tensor::empty({1, 5, 5});
+    for (int64_t i = 0; i < 25; ++i) table.f32()[i] = static_cast<float>(i / 5 * (i / 5) + 10 * (i % 5));
     const Tensor larger = resample_window_bias(table, {5, 4});
-    EXPECT_EQ(larger.shape(), kind == WindowBiasKind::bias ? (Shape{63, 1}) : (Shape{1, 9, 7}));
-    for (int64_t row = 0; row < 9; ++row)
-      for (int64_t col = 0; col < 7; ++col) {
-        const double y = (static_cast<double>(row) + 0.5) * 5 / 9 - 0.5, x = (static_cast<double>(col) + 0.5) * 5 / 7 - 0.5;
-        double want = 0.0;
-        for (int64_t i = -2; i < 7; ++i)
-          for (int64_t j = -2; j < 7; ++j)
-            want += cubic(y - static_cast<double>(i)) * cubic(x - static_cast<double>(j)) *
-                    static_cast<double>(table.f32()[std::clamp<int64_t>(i, 0, 4) * 5 + std::clamp<int64_t>(j, 0, 4)]);
-        EXPECT_NEAR(larger.f32()[row * 7 + col], want, 1e-4) << row << ", " << col;
-      }
+    EXPECT_EQ(larger.shape(), flat ? (Shape{63, 1}) : (Shape{1, 9, 7}));
+    const double share = 1.0 / 1.5;  // of way 2 between the places 1 and 2.5
+    const std::vector<double> rows = {0, 0, 1 - share, 1, 4, 9, 9 + 7 * share, 16, 16};
+    const std::vector<double> columns = {0, 10 * (1 - share), 10, 20, 30, 30 + 10 * share, 40};
+    for (size_t i = 0; i < 9; ++i)
+      for (size_t j = 0; j < 7; ++j)
+        EXPECT_NEAR(larger.f32()[i * 7 + j], rows[i] + columns[j], 1e-4) << i << ", " << j;
+    EXPECT_TRUE(test::same_bits(resample_window_bias(table, {3, 3}), table));
+    // A smaller window has the middle of it, where places are 1 % further apart from step to step.
+    const Tensor smaller = resample_window_bias(table, {2, 2});
+    EXPECT_EQ(smaller.shape(), flat ? (Shape{9, 1}) : (Shape{1, 3, 3}));
+    EXPECT_NEAR(smaller.f32()[0], 11.0, 1e-4);
+    EXPECT_NEAR(smaller.f32()[8], 39.0, 1e-4);
     EXPECT_THAT(test::failure([&] { resample_window_bias(table, {2, 2}, std::array<int64_t, 2>{2, 3}); }),
                 HasSubstr("window"));
   }
