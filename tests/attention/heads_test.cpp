@@ -45,11 +45,11 @@ class GroupedQueryTest : public testing::TestWithParam<size_t> {
   Plain expected(const Plain& bias) {
     const size_t kv = GetParam(), width = kv * kHeadDim;
     const Plain qkv = check_.linear(check_.plain_x(), "qkv");
-    return check_.linear(plain::multihead_attention<double>(
-                             columns(qkv, 0, kDim), repeated(columns(qkv, kDim, kDim + width), kv),
-                             repeated(columns(qkv, kDim + width, kDim + 2 * width), kv), bias, kHeads,
-                             1.0 / std::sqrt(static_cast<double>(kHeadDim))),
-                         "proj");
+    return check_.linear(
+        plain::multihead_attention<double>(columns(qkv, 0, kDim), repeated(columns(qkv, kDim, kDim + width), kv),
+                                           repeated(columns(qkv, kDim + width, kDim + 2 * width), kv), bias, kHeads,
+                                           1.0 / std::sqrt(static_cast<double>(kHeadDim))),
+        "proj");
   }
 
   MechanismCheck check_ = make(str("{type: grouped_query, num_kv_heads: ", GetParam(), "}"));
@@ -79,9 +79,9 @@ TEST_P(GroupedQueryTest, ObserversSeeEveryHead) {
   Plain probs = xt::zeros<double>({size_t{2}, kHeads, kTokens, kTokens});
   for (size_t b = 0; b < 2; ++b)
     for (size_t h = 0; h < kHeads; ++h)
-      xt::view(probs, b, h) = plain_probs(columns(qkv, h * kHeadDim, (h + 1) * kHeadDim),
-                                          columns(k, h * kHeadDim, (h + 1) * kHeadDim), none, b,
-                                          1.0 / std::sqrt(static_cast<double>(kHeadDim)));
+      xt::view(probs, b, h) =
+          plain_probs(columns(qkv, h * kHeadDim, (h + 1) * kHeadDim), columns(k, h * kHeadDim, (h + 1) * kHeadDim),
+                      none, b, 1.0 / std::sqrt(static_cast<double>(kHeadDim)));
   const Tensor seen = check_.observed("probs");
   EXPECT_EQ(seen.shape(), (Shape{2, kHeads, kTokens, kTokens}));
   test::expect_near(seen, probs);
