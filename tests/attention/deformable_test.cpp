@@ -42,6 +42,15 @@ TEST(DeformableAttention, LooksAroundTheCellsOfItsGrid) {
   const Plain x = check.plain_x();
   const Plain want = plain_look(check, x, centres, check.linear(x, "value_proj"), {{3, 4}}, 3);
   test::expect_near(check.run(), want);
+  // What observers see are the rows that mix the values.
+  const Plain probs = test::wide(check.observed("probs")), value = check.linear(x, "value_proj");
+  Plain mixed = xt::zeros<double>({2, 12, 6});
+  for (size_t b = 0; b < 2; ++b)
+    for (size_t h = 0; h < kHeads; ++h) {
+      const Plain rows = xt::view(probs, b, h), of_head = xt::view(value, b, xt::all(), xt::range(h * 3, h * 3 + 3));
+      xt::view(mixed, b, xt::all(), xt::range(h * 3, h * 3 + 3)) = plain::matmul<double>(rows, of_head);
+    }
+  test::expect_near(check.run(), check.linear(mixed, "output_proj"));
   check.input().wanted_tokens = 5;
   test::expect_near(check.run(), plain::slice<double>(want, 1, 0, 5));
 }

@@ -204,12 +204,13 @@ Plain plain_hierarchical(MechanismCheck& check, const Plain& source,
   for (size_t b = 0; b < asked.shape(0); ++b)
     for (size_t t = 0; t < asked.shape(1); ++t)
       for (size_t h = 0; h < kHeads; ++h) {
-        const auto columns = xt::range(h * kHeadDim, (h + 1) * kHeadDim);
-        const auto second = xt::range(kDim + h * kHeadDim, kDim + (h + 1) * kHeadDim);
-        xt::view(y, b, t, columns) =
-            hierarchical_row(Plain(xt::view(asked, b, t, columns)), Plain(xt::view(asked, b, t, second)),
-                             Plain(xt::view(kv, b, xt::all(), columns)), Plain(xt::view(kv, b, xt::all(), second)),
-                             regions_of_sample[b]);
+        const size_t first = h * kHeadDim;
+        const auto query = [&](size_t from) { return Plain(xt::view(asked, b, t, xt::range(from, from + kHeadDim))); };
+        const auto entries = [&](size_t from) {
+          return Plain(xt::view(kv, b, xt::all(), xt::range(from, from + kHeadDim)));
+        };
+        xt::view(y, b, t, xt::range(first, first + kHeadDim)) = hierarchical_row(
+            query(first), query(kDim + first), entries(first), entries(kDim + first), regions_of_sample[b]);
       }
   return check.linear(y, "proj");
 }

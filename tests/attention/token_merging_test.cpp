@@ -42,6 +42,11 @@ std::vector<std::pair<int64_t, int64_t>> plain_edges(const Plain& metric, int64_
   return pairs;
 }
 
+/// Five columns of one sample.
+Plain plain_columns(const Plain& x, int64_t b, size_t first) {
+  return xt::view(x, b, xt::all(), xt::range(first, first + 5));
+}
+
 TEST(MatchTokens, MergesTheMostSimilarPairs) {
   constexpr int64_t kHeads = 2, kHeadDim = 5;
   for (const int64_t tokens : {1, 2, 3, 10, 13})
@@ -56,8 +61,7 @@ TEST(MatchTokens, MergesTheMostSimilarPairs) {
         const Plain wide = test::wide(keys);
         for (int64_t b = 0; b < 2; ++b) {
           const int64_t* place = matching.place.data<int64_t>() + b * tokens;
-          const Plain metric =
-              xt::view(wide, b, xt::all(), xt::range(4, 9)) + xt::view(wide, b, xt::all(), xt::range(9, 14));
+          const Plain metric = plain_columns(wide, b, 4) + plain_columns(wide, b, 9);
           std::set<int64_t> gone;
           for (const auto& [from, to] : plain_edges(metric, prefix, r)) {
             EXPECT_EQ(place[from], place[to]);
@@ -69,7 +73,9 @@ TEST(MatchTokens, MergesTheMostSimilarPairs) {
           if (static_cast<int64_t>(gone.size()) == 0) continue;
           for (const int64_t parity : {0, 1})
             for (int64_t n = parity; n < tokens; n += 2)
-              if (n >= prefix && !gone.count(n)) EXPECT_EQ(place[n], next++);
+              if (n >= prefix && !gone.count(n)) {
+                EXPECT_EQ(place[n], next++);
+              }
           EXPECT_EQ(next, matching.count);
         }
       }

@@ -36,10 +36,11 @@ TEST(PatchDropout, KeepsThePrefixAndSomePatches) {
       for (int64_t n = 0; n < 6; ++n) {
         const float number = y.f32()[(b * 6 + n) * 3];
         EXPECT_EQ(number, y.f32()[(b * 6 + n) * 3 + 2]);
-        if (n < 2)
+        if (n < 2) {
           EXPECT_EQ(number, static_cast<float>(n));
-        else
+        } else {
           patches.insert(number);
+        }
         (b == 0 ? first : second).push_back(number);
       }
       EXPECT_EQ(patches.size(), 4u) << "none twice";
