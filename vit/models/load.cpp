@@ -48,6 +48,7 @@ class Translator {
 
   std::vector<std::string> theirs(const std::string& ours) const {
     if (identity_) return {ours};
+    if (const auto exact = rules_.find(ours); exact != rules_.end()) return exact->second;
     const auto [pattern, number] = generalised(ours);
     const auto rule = rules_.find(pattern);
     if (rule == rules_.end()) return {ours};

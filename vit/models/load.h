@@ -12,7 +12,7 @@
 namespace vit {
 
 /// One line of a key map: our parameter, and the checkpoint's tensors that make it (several are stacked along the first
-/// axis). `{i}` stands for a number, `{p}` for KeyMap::prefix.
+/// axis). `{i}` stands for the name's first number, `{p}` for KeyMap::prefix; a rule without `{i}` goes before one with it.
 struct KeyRule {
   std::string ours;
   std::vector<std::string> theirs;

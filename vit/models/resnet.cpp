@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "vit/autograd/map_ops.h"
+#include "vit/models/attention_list.h"
 #include "vit/models/build.h"
 
 namespace vit {
@@ -25,8 +26,7 @@ void ResNetConfig::validate() const {
   if (down_kernel_size != 1 && down_kernel_size != 3) fail_usage("down_kernel_size must be 1 or 3");
   if (aa && replace_stem_pool) fail_usage("aa and replace_stem_pool do not go together");
   if (stem_type == ResNetStem::deep_tiered && stem_width < 4) fail_usage("a tiered stem needs a stem_width of 4 or more");
-  if (attention.is_list() && attention.items().size() != layers.size())
-    fail_usage("`attention` lists ", attention.items().size(), " mechanisms for ", layers.size(), " stages");
+  check_attention_list(attention, static_cast<int64_t>(layers.size()), "stages");
 }
 
 int64_t ResNetConfig::stem_outputs() const {
@@ -35,7 +35,7 @@ int64_t ResNetConfig::stem_outputs() const {
 }
 
 ConfigNode ResNetConfig::stage_attention(size_t stage) const {
-  const ConfigNode node = attention.is_list() ? attention.items()[stage] : attention;
+  const ConfigNode node = attention_of(attention, static_cast<int64_t>(stage));
   return node.is_scalar() && node.text() == "none" ? ConfigNode() : node;
 }
 

@@ -18,7 +18,7 @@
 #include "vit/models/backbone.h"
 #include "vit/models/load.h"
 #include "vit/models/resnet_block.h"
-#include "vit/models/vit.h"
+#include "vit/models/vit.h"  // Dialect
 
 namespace vit {
 
@@ -77,7 +77,7 @@ struct ResNetConfig {
     v("replace_stem_pool", replace_stem_pool, "A strided 3 x 3 convolution in place of the max pooling.");
     v("block_reduce_first", block_reduce_first, "Divisor of the first convolution's width (SENet: 2).",
       between(1, 64));
-    v("down_kernel_size", down_kernel_size, "Kernel of the shortcuts' convolutions (SENet: 3).", one_or_three());
+    v("down_kernel_size", down_kernel_size, "Kernel of the shortcuts' convolutions (SENet: 3).", between(1, 3));
     v("avg_down", avg_down, "Shortcuts pool by means before their convolution (models d and t).");
     v("aa", aa, "Strides are means over cells after an unstrided convolution.");
     v("output_stride", output_stride, "Stages dilate in place of striding once this many pixels make a cell.",
@@ -103,9 +103,6 @@ struct ResNetConfig {
   int64_t stage_outputs(size_t stage) const { return channels[stage] * expansion_of(block); }
   /// The mechanism of a stage's blocks; null: none.
   ConfigNode stage_attention(size_t stage) const;
-
- private:
-  static FieldRule one_or_three() { return between(1, 3); }
 };
 
 class ResNet : public Backbone {
@@ -149,9 +146,7 @@ class ResNet : public Backbone {
   std::map<std::string, ReferenceOutput> reference_names_;
 };
 
-/// Names of a ResNet's tensors in checkpoints whose prefix is not empty, such as a detector's: timm's (torchvision's,
-/// facebookresearch/detr's) and Hugging Face's. The head is not among them.
-KeyMap resnet_timm_keys(const ResNetConfig& config, const std::string& prefix);
+/// How Hugging Face names a ResNet's tensors ("{p}embedder.embedder.convolution.weight"), with rules for the head.
 KeyMap resnet_hugging_face_keys(const ResNetConfig& config, const std::string& prefix);
 
 }  // namespace vit
