@@ -109,7 +109,6 @@ TEST(AttentionPool, GivesEveryTokenThePooledVector) {
     const Plain first = plain::slice<double>(latents, 1, 0, 1), mean = xt::mean(latents, {1}, xt::keep_dims);
     const Plain pooled = pool == "token" ? first : mean;
     test::expect_near(check.run(), Plain(pooled + xt::zeros<double>({size_t{2}, kTokens, kDim})), pool);
-    check.expect_slopes();
   }
 }
 

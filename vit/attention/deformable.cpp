@@ -102,6 +102,6 @@ VITKIT_REGISTER_ATTENTION("deformable", DeformableAttention, .family = Attention
                           .summary = "each query looks at a few points around its place, and says which",
                           .formula = "sum_lp A_lp v_l(p_q + d_lp), A = softmax(W_A q), d = W_d q, per head",
                           .source = "Zhu et al. 2021, Deformable DETR, eq. 3", .complexity = "O(N C^2 + N L P C)",
-                          .needs_grid = true, .takes_prefix = false);
+                          .needs_grid = true, .takes_prefix = false, .smooth = false);
 
 }  // namespace vit
