@@ -199,8 +199,8 @@ Plain bilinear(MechanismCheck& check) {
         for (size_t g = 0; g < kGroups; ++g)
           for (size_t i = 0; i < kBlock; ++i) m.flat(o) += best(i, g) * weight(o, g, rows ? i : 0, rows ? 0 : i);
       }
-      const Plain s = sigmoid(m);
-      return Plain(s / xt::sum(s, {rows ? 2 : 1}, xt::keep_dims));
+      const Plain s = sigmoid(m), sums = xt::sum(s, std::vector<size_t>{rows ? size_t{2} : size_t{1}}, xt::keep_dims);
+      return Plain(s / sums);
     };
     const Plain p = matrices("ba.conv_p", maxima(true), true), q = matrices("ba.conv_q", maxima(false), false);
     for (size_t r = 0; r < kHeight; ++r)
