@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "apps/attention_info.h"
 #include "apps/lists.h"
 #include "apps/model_facts.h"
 #include "apps/model_tree.h"
@@ -27,17 +28,17 @@ namespace apps {
 namespace {
 
 struct InfoOptions {
-  std::string model, list;
+  std::string model, list, attention, scores;
   std::optional<int64_t> img_size;
 };
 
 int print_train_keys(Output& output) {
   if (output.format() == Format::text) output.write({}, train_keys_text());
   if (output.format() != Format::text)
-    for (const TrainKey& key : train_keys())
+    for (const auto& [group, key] : train_keys())
       output.write({{"kind", "train_keys"},
                     {"name", key.name},
-                    {"group", key.group},
+                    {"group", group},
                     {"type", key.type},
                     {"default", key.value},
                     {"doc", key.doc}},
@@ -48,6 +49,7 @@ int print_train_keys(Output& output) {
 
 int print_list(const std::string& kind, Output& output) {
   if (kind == "train_keys") return print_train_keys(output);
+  if (kind == "attentions") return print_attentions(output);
   const std::vector<ListedName> names = listed(kind);
   size_t width = 0;
   for (const ListedName& entry : names) width = std::max(width, entry.name.size());
@@ -139,7 +141,12 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
 
 int print_info(const InfoOptions& options, const CommonOptions& common) {
   if (!options.model.empty() && !options.list.empty()) vit::fail_usage("--model and --list cannot be used together");
+  if (!options.attention.empty() && !(options.model.empty() && options.list.empty()))
+    vit::fail_usage("--attention cannot be used together with --model or --list");
+  if (!options.scores.empty() && options.attention.empty())
+    vit::fail_usage("--scores draws a mechanism: give --attention NAME (vitkit info --list attentions)");
   Output output(common);
+  if (!options.attention.empty()) return print_attention({options.attention, options.scores, common.seed}, output);
   if (!options.list.empty()) return print_list(options.list, output);
   if (options.model.empty()) return print_build(output);
   return print_model(options, common, output);
@@ -156,11 +163,23 @@ Action add_info(CLI::App& command, const CommonOptions& common) {
                   with_example("What this build knows, one per line: " + vit::joined(list_names()), "--list models"))
       ->type_name("KIND")
       ->default_str("none");
+  command
+      .add_option("--attention", options->attention,
+                  with_example("All about one attention mechanism, a name or a map with its options",
+                               "--attention '{type: self, qk_norm: layer_norm}'"))
+      ->type_name("NAME")
+      ->default_str("none");
+  command
+      .add_option("--scores", options->scores,
+                  with_example("Draws what that mechanism looks at in a generated picture", "--scores self.png"))
+      ->type_name("FILE.png")
+      ->default_str("none");
   command.footer(
       "EXAMPLES\n"
       "  vitkit info --model path/to/checkpoint\n"
       "  vitkit info --model vit_base_patch16_224 --format json\n"
-      "  vitkit info --list attentions");
+      "  vitkit info --list attentions\n"
+      "  vitkit info --attention self --scores self.png");
   return [options, &common] { return print_info(*options, common); };
 }
 

@@ -55,7 +55,7 @@ const std::map<std::string, std::function<Names()>>& lists() {
       {"train_keys",
        [] {
          Names names;
-         for (const TrainKey& key : train_keys()) names.push_back(key.name);
+         for (const auto& [group, key] : train_keys()) names.push_back(key.name);
          return names;
        }},
   };

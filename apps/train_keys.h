@@ -4,14 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "apps/config_keys.h"
+
 namespace apps {
 
 struct TrainKey {
   std::string group;  ///< "Data", "Optimizer", ...
-  std::string name;
-  std::string type;   ///< "number from 0 to 1": with the rule that values obey
-  std::string value;  ///< the default, in one line
-  std::string doc;
+  ConfigKey key;
 };
 
 /// In the order of the groups, and of the configuration's fields within each.

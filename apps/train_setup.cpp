@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/config_keys.h"
 #include "datasets/class_descriptions.h"
 #include "datasets/fingerprint.h"
 #include "vit/io/checkpoint.h"
@@ -18,24 +19,6 @@ namespace apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// A ConfigNode as JSON, for config.json.
-Json to_json(const vit::ConfigNode& node) {
-  if (node.is_null()) return nullptr;
-  if (node.is_list()) {
-    Json list = Json::array();
-    for (const vit::ConfigNode& item : node.items()) list.push_back(to_json(item));
-    return list;
-  }
-  if (node.is_map()) {
-    Json map = Json::object();
-    for (const std::string& key : node.keys()) map[key] = to_json(node.get(key));
-    return map;
-  }
-  if (node.is_text()) return node.text();
-  const Json value = Json::parse(node.text(), nullptr, /*allow_exceptions=*/false);
-  return value.is_discarded() ? Json(node.text()) : value;
-}
 
 /// The model before its head is fitted, and where its pre-processing comes from.
 struct Start {
@@ -128,10 +111,10 @@ Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::a
   return pixels;
 }
 
-std::string config_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data,
-                        const std::string& data_dir) {
+std::string checkpoint_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data,
+                            const std::string& data_dir) {
   Json json = {
-      {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", to_json(model.describe())}}},
+      {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", config_json(model.describe())}}},
       {"num_classes", model.info().num_classes},
       {"label_names", data.class_names}};
   // "FORMAT:PATH" and what is no folder have no file of names.
@@ -185,12 +168,13 @@ TrainSetup prepare_training(TrainConfig& config) {
   Pixels pixels = choose_pixels(config, start, info.input_size);
   setup.preprocessor = pixels.preprocessor;
   setup.files = std::move(pixels.files);
-  setup.files["config.json"] = config_json(*start.model, pixels.config, setup.data, config.data.data_dir);
+  setup.files["config.json"] = checkpoint_json(*start.model, pixels.config, setup.data, config.data.data_dir);
   setup.facts = {{"training data", setup.data.train_fingerprint.text()}};
   if (setup.data.val) setup.facts["validation data"] = setup.data.val_fingerprint.text();
-  setup.facts["model"] = to_json(start.model->describe()).dump();
+  setup.facts["model"] = config_json(start.model->describe()).dump();
   start.model->set_training({.drop_rate = static_cast<float>(config.drop),
                              .pos_drop_rate = static_cast<float>(config.pos_drop),
+                             .patch_drop_rate = static_cast<float>(config.patch_drop),
                              .proj_drop_rate = static_cast<float>(config.proj_drop),
                              .drop_path_rate = static_cast<float>(config.drop_path),
                              .grad_checkpointing = config.grad_checkpointing});

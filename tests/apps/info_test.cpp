@@ -1,4 +1,5 @@
 #include "tests/apps/verb_test.h"
+#include "tests/support/env.h"
 
 namespace vit::test {
 namespace {
@@ -33,7 +34,6 @@ TEST_F(InfoVerb, ShowsTheTree) {
 
 TEST_F(InfoVerb, ListsWhatTheBuildKnows) {
   EXPECT_THAT(run_vitkit({"info", "--list", "models"}).lines(), Contains("vit_base_patch16_224"));
-  EXPECT_THAT(run_vitkit({"info", "--list", "attentions"}).lines(), Contains("self"));
   EXPECT_THAT(run_vitkit({"info", "--list", "precisions"}).lines(), testing::ElementsAre("f32"));
   EXPECT_EQ(records(run_vitkit({"info", "--list", "formats", "--format", "json"})).at(0)["kind"], "formats");
   const CommandResult formats = run_vitkit({"info", "--list", "datasets"});
@@ -42,6 +42,52 @@ TEST_F(InfoVerb, ListsWhatTheBuildKnows) {
     EXPECT_NE(record["summary"], "") << record["name"];
   expect_refused(run_vitkit({"info", "--list", "attention"}), "did you mean 'attentions'");
   expect_refused(run_vitkit({"info", "--list", "models", "--model", model()}), "together");
+}
+
+TEST_F(InfoVerb, TabulatesAttentionMechanisms) {
+  const ScopedEnv columns("COLUMNS", "100");
+  const CommandResult text = run_vitkit({"info", "--list", "attentions"});
+  ASSERT_EQ(text.status, 0) << text.err;
+  EXPECT_THAT(text.lines(), Contains(testing::MatchesRegex("NAME +FAMILY +COST +OPTIONS")));
+  EXPECT_THAT(text.lines(), Contains(testing::MatchesRegex("self +spatial +O\\(N\\^2 C\\) +qkv_bias, qk_norm.*")));
+  for (const std::string& line : text.lines()) EXPECT_LE(line.size(), 100u) << line;
+
+  for (const auto& record : records(run_vitkit({"info", "--list", "attentions", "--format", "json"}))) {
+    SCOPED_TRACE(record["name"]);
+    for (const char* key : {"name", "family", "summary", "formula", "source", "complexity"})
+      EXPECT_NE(record.at(key).get<std::string>(), "") << key;
+    EXPECT_TRUE(record.at("needs").is_array());
+    for (const auto& option : record.at("options")) {
+      EXPECT_TRUE(option.contains("default"));
+      for (const char* key : {"name", "type", "doc"}) EXPECT_NE(option.at(key).get<std::string>(), "") << key;
+    }
+  }
+}
+
+TEST_F(InfoVerb, DescribesOneMechanismAndDrawsItsScores) {
+  const CommandResult text = run_vitkit({"info", "--attention", "self", "--scores", path("self.png")});
+  ASSERT_EQ(text.status, 0) << text.err;
+  for (const char* words : {"self (spatial)", "softmax(q k^T / sqrt(D)) v", "Vaswani", "qkv_bias (bool; default true)"})
+    EXPECT_THAT(text.out, HasSubstr(words));
+  const std::string drawn = slurp(dir_ / "self.png");
+  EXPECT_EQ(drawn.substr(1, 3), "PNG");
+  run_vitkit({"info", "--attention", "{type: self, qk_norm: rmsnorm}", "--scores", path("normed.png")});
+  EXPECT_NE(slurp(dir_ / "normed.png"), drawn);
+  run_vitkit({"info", "--attention", "self", "--scores", path("again.png"), "--threads", "1"});
+  EXPECT_EQ(slurp(dir_ / "again.png"), drawn);
+
+  const CommandResult json = run_vitkit({"info", "--attention", "self", "--format", "json"});
+  EXPECT_EQ(records(json).at(0)["options"][0]["default"], true);
+}
+
+TEST_F(InfoVerb, RefusesWhatIsNoMechanism) {
+  expect_refused(run_vitkit({"info", "--attention", "slef"}), "did you mean 'self'");
+  expect_refused(run_vitkit({"info", "--attention", "{type: self, qk_nrom: none}"}), "did you mean 'qk_norm'");
+  expect_refused(run_vitkit({"info", "--attention", "[self]"}), "expected a name");
+  expect_refused(run_vitkit({"info", "--attention", "self", "--model", model()}), "together");
+  expect_refused(run_vitkit({"info", "--scores", path("a.png")}), "--attention");
+  expect_refused(run_vitkit({"info", "--attention", "self", "--scores", path("a.txt")}), "'.txt'");
+  EXPECT_EQ(run_vitkit({"info", "--attention", "self", "--scores", path("none/a.png")}).status, 1);
 }
 
 TEST_F(InfoVerb, DescribesTheBuild) {

@@ -138,22 +138,41 @@ std::vector<GradientCase> cases() {
     f.queries = {{0, 3, 4, -1}, {5, -1, 1, 2}};
     f.keys = {{{0, 3, 4, -1}, {5, -1, 1, 2}}};
   });
-  const Form overlapping =
-      changed(windows(), [](Form& f) { f.keys = {{{0, 3, 4, 1, 2}, {5, 1, 2, 2, 4}}}; });  // 2 twice in a group
+  const Form overlapping = changed(windows(), [](Form& f) {
+    f.keys = {{{0, 3, 4, 1, 2}, {5, 1, 2, 2, 4}}};
+  });  // 2 twice in a group
   return {
       make("windows", windows()),
       make("bias", changed(windows(), [](Form& f) { f.bias_heads = 2; })),
       make("bias_of_all_heads", changed(windows(), [](Form& f) { f.bias_heads = 1; })),
-      make("mask", changed(windows(), [](Form& f) { f.mask_of = {1, -1}; })),
-      make("bias_and_mask", changed(windows(), [](Form& f) { f.bias_heads = 2, f.mask_of = {1, 0}; })),
+      make("mask", changed(windows(),
+                           [](Form& f) {
+                             f.mask_of = {1, -1};
+                           })),
+      make("bias_and_mask", changed(windows(),
+                                    [](Form& f) {
+                                      f.bias_heads = 2, f.mask_of = {1, 0};
+                                    })),
       make("absent_keys", padded),
-      make("absent_keys_bias_mask", changed(padded, [](Form& f) { f.bias_heads = 2, f.mask_of = {1, 0}; })),
+      make("absent_keys_bias_mask", changed(padded,
+                                            [](Form& f) {
+                                              f.bias_heads = 2, f.mask_of = {1, 0};
+                                            })),
       make("filler", changed(padded, [](Form& f) { f.filler = true; })),
-      make("filler_bias_mask", changed(padded, [](Form& f) { f.filler = true, f.bias_heads = 1, f.mask_of = {0, 1}; })),
+      make("filler_bias_mask", changed(padded,
+                                       [](Form& f) {
+                                         f.filler = true, f.bias_heads = 1, f.mask_of = {0, 1};
+                                       })),
       make("overlapping", overlapping),
       make("overlapping_bias", changed(overlapping, [](Form& f) { f.bias_heads = 2; })),
-      make("some_keys_unused", changed(windows(), [](Form& f) { f.keys = {{{0, 3}, {5, 2}}}; })),
-      make("keys_of_samples", changed(windows(), [](Form& f) { f.keys = {{{0, 1}, {2, 3}}, {{5, 0}, {4, 4}}}; })),
+      make("some_keys_unused", changed(windows(),
+                                       [](Form& f) {
+                                         f.keys = {{{0, 3}, {5, 2}}};
+                                       })),
+      make("keys_of_samples", changed(windows(),
+                                      [](Form& f) {
+                                        f.keys = {{{0, 1}, {2, 3}}, {{5, 0}, {4, 4}}};
+                                      })),
       make("one_token", {.batch = 1, .heads = 1, .dim = 1, .tokens = 1, .queries = {{0}}, .keys = {{{0}}}}),
       make("large", large()),
       make("large_overlapping", changed(large(), [](Form& f) { f.keys[0][1] = f.keys[0][0]; })),
@@ -206,12 +225,22 @@ TEST(GroupedAttention, SaysWhatIsWrong) {
   };
   const std::vector<int64_t> all = {0, 1, 2, 3};
   EXPECT_NO_THROW(run(all, all, {}));
-  EXPECT_THAT(test::failure([&] { run({0, 1, 2, 2}, all, {}); }), HasSubstr("token 2 must be a query of one group, is of 2"));
-  EXPECT_THAT(test::failure([&] { run({0, 1, 2, -1}, all, {}); }), HasSubstr("token 3 must be a query of one group, is of 0"));
+  EXPECT_THAT(test::failure([&] {
+                run({0, 1, 2, 2}, all, {});
+              }),
+              HasSubstr("token 2 must be a query of one group, is of 2"));
+  EXPECT_THAT(test::failure([&] {
+                run({0, 1, 2, -1}, all, {});
+              }),
+              HasSubstr("token 3 must be a query of one group, is of 0"));
   EXPECT_THAT(test::failure([&] { run(all, {0, 1, 2, 4}, {}); }), HasSubstr("key is token 4 of 4"));
-  EXPECT_THAT(test::failure([&] { run(all, all, {.bias = random_tensor({2, 2, 2}, 1)}); }), HasSubstr("bias must be [1 or 1, 2, 2]"));
+  EXPECT_THAT(test::failure([&] {
+                run(all, all, {.bias = random_tensor({2, 2, 2}, 1)});
+              }),
+              HasSubstr("bias must be [1 or 1, 2, 2]"));
   EXPECT_THAT(test::failure([&] { run(all, all, {.mask = random_tensor({1, 2, 2}, 1)}); }), HasSubstr("mask_of"));
-  EXPECT_THAT(test::failure([&] { run(all, all, {.filler = random_tensor({3}, 1)}); }), HasSubstr("filler must be [9]"));
+  EXPECT_THAT(test::failure([&] { run(all, all, {.filler = random_tensor({3}, 1)}); }),
+              HasSubstr("filler must be [9]"));
 }
 
 }  // namespace

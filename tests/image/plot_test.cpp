@@ -10,11 +10,13 @@
 
 #include "tests/support/errors.h"
 #include "tests/support/image_encode.h"
+#include "vit/image/color_map.h"
 #include "vit/image/plot_axes.h"
 
 namespace vit {
 namespace {
 
+using test::pixels_of;
 using testing::HasSubstr;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = std::numeric_limits<double>::infinity();
@@ -127,6 +129,59 @@ TEST(PlotConfusion, DrawsFromOneClassToThousands) {
   EXPECT_FALSE(rect_of(image, {12, 52, 130}).empty());
 }
 
+TEST(ColorMap, ViridisGoesFromDarkToBright) {
+  double before = -1.0;
+  for (int i = 0; i <= 64; ++i) {
+    const Color color = viridis(i / 64.0);
+    const double brightness = 0.2126 * color.r + 0.7152 * color.g + 0.0722 * color.b;
+    EXPECT_GT(brightness, before) << i;
+    before = brightness;
+  }
+  EXPECT_EQ(viridis(-1.0), viridis(0.0));
+  EXPECT_EQ(viridis(kInf), viridis(1.0));
+  EXPECT_NE(viridis(kNan), viridis(0.0));
+  // Matplotlib's table has (68, 1, 84), (33, 145, 140), (253, 231, 37).
+  const auto near = [](Color a, Color b) {
+    return std::abs(a.r - b.r) <= 5 && std::abs(a.g - b.g) <= 5 && std::abs(a.b - b.b) <= 5;
+  };
+  EXPECT_TRUE(near(viridis(0.0), {68, 1, 84}));
+  EXPECT_TRUE(near(viridis(0.5), {33, 145, 140}));
+  EXPECT_TRUE(near(viridis(1.0), {253, 231, 37}));
+}
+
+TEST(PlotHeatMap, CellsHaveTheirColours) {
+  HeatMap map{.title = "t", .x_label = "x", .y_label = "y", .rows = 2, .columns = 3};
+  map.values = {0.0f, 0.5f, 1.0f, 0.25f, static_cast<float>(kNan), 0.75f};
+  map.cell = 20;
+  const Image image = plot_heat_map(map);
+  for (const float value : {0.25f, 0.5f, 0.75f}) {
+    const PixelRect rect = rect_of(image, viridis(value));
+    EXPECT_GE(rect.width() * rect.height(), 380) << value;
+  }
+  EXPECT_EQ(rect_of(image, viridis(kNan)).width(), 20);
+  // A column apart, and a row.
+  EXPECT_EQ(rect_of(image, viridis(kNan)).y0, rect_of(image, viridis(kNan)).y1 - 20);
+  map.marked = {{1, 1}};
+  EXPECT_FALSE(pixels_of(plot_heat_map(map)) == pixels_of(image));
+  EXPECT_NO_THROW(plot_heat_map({.rows = 1, .columns = 1, .values = {0.0f}}));
+  EXPECT_NO_THROW(plot_heat_map({.rows = 2000, .columns = 1, .values = std::vector<float>(2000, 3.0f)}));
+}
+
+TEST(PlotScatter, PointsAndNamesAreDrawn) {
+  ScatterPlot plot{.title = "t", .x_label = "images/s", .y_label = "top1", .log_x = true};
+  for (int i = 0; i < 30; ++i) plot.points.push_back({"name" + std::to_string(i), 100.0 + i % 5, 50.0 + 0.1 * i});
+  const Image all = plot_scatter(plot);
+  const std::vector<uint8_t> before = pixels_of(all);
+  plot.points.push_back({"nowhere", kNan, 3.0});
+  plot.points.push_back({"left", -1.0, 3.0});
+  EXPECT_EQ(pixels_of(plot_scatter(plot)), before) << "what has no place is left out";
+  plot.points = {{"one", 5.0, 5.0}};
+  const PixelRect point = rect_of(plot_scatter(plot), palette_color(0));
+  EXPECT_NEAR(static_cast<double>(point.width()), 8.0, 2.0);
+  plot.points.clear();
+  EXPECT_NO_THROW(plot_scatter(plot));
+}
+
 TEST(PlotSheet, PicturesLieInTheirCells) {
   Canvas red(40, 20, {250, 0, 0}), blue(8, 8, {0, 0, 250});
   ContactSheet sheet{
@@ -159,6 +214,11 @@ TEST(Plot, NonsenseIsRefused) {
               HasSubstr("1 x 1 counts, got 2"));
   EXPECT_THAT(test::failure([] { plot_confusion({.names = {"a"}, .counts = {-1}}); }), HasSubstr("negative"));
   EXPECT_THAT(test::failure([] { plot_confusion({}); }), HasSubstr("classes"));
+  EXPECT_THAT(test::failure([] { plot_heat_map({}); }), HasSubstr("got 0 x 0"));
+  EXPECT_THAT(test::failure([] { plot_heat_map({.rows = 1, .columns = 2, .values = {1}}); }), HasSubstr("got 1"));
+  EXPECT_THAT(test::failure([] { plot_heat_map({.rows = 1, .columns = 1, .values = {1}, .min = 2.0, .max = 1.0}); }),
+              HasSubstr("limits"));
+  EXPECT_THAT(test::failure([] { plot_scatter({.width = 10}); }), HasSubstr("10"));
   EXPECT_THAT(test::failure([] { contact_sheet({}); }), HasSubstr("no pictures"));
   EXPECT_THAT(test::failure([] { contact_sheet({.items = {{Image(), "x"}}}); }), HasSubstr("item 0"));
   EXPECT_THAT(test::failure([] {

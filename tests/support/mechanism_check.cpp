@@ -24,12 +24,19 @@ struct OneValue : Observer {
 
 MechanismCheck::MechanismCheck(const std::string& options, const AttentionShape& shape, int64_t batch, int64_t tokens)
     : input_{.grid = shape.grid, .prefix_tokens = shape.prefix_tokens},
-      attention_(build_attention(ConfigNode::parse(options, "test"), shape)) {
+      attention_(build_attention(ConfigNode::parse(options, "test"), shape)),
+      step_(attention_registry().find(split_type(ConfigNode::parse(options, "test")).type).traits.smooth ? 0.02
+                                                                                                         : 1e-3) {
   const int64_t count = shape.grid.count() > 0 ? shape.grid.count() : tokens;
   add_parameter("x", x_, {batch, shape.prefix_tokens + count, shape.dim}, Init::normal(1.0f));
   add_module("attn", *attention_);
+  if (shape.memory_dim > 0) {
+    input_.memory_grids = {{3, 2}, {1, 3}};
+    add_parameter("memory", memory_, {batch, 9, shape.memory_dim}, Init::normal(1.0f));
+  }
   fill_leaves(*this);
   x_.value = Var::leaf(random_tensor(x_.shape, 77));
+  if (shape.memory_dim > 0) input_.memory = memory_.value = Var::leaf(random_tensor(memory_.shape, 78));
 }
 
 Plain MechanismCheck::parameter(const std::string& name) {
@@ -81,7 +88,8 @@ Tensor MechanismCheck::observed(const std::string& name) const {
 }
 
 void MechanismCheck::expect_slopes() {
-  expect_directional_derivatives(*this, [&](Context& ctx) { return forward(ctx); });
+  expect_directional_derivatives(
+      *this, [&](Context& ctx) { return forward(ctx); }, step_);
 }
 
 void MechanismCheck::expect_prepared_equals_plain() {

@@ -14,7 +14,7 @@ namespace vit::test {
 class MechanismCheck : public Module {
  public:
   /// `options` is the mechanism's YAML node, "{type: rope, temperature: 100}". The input has shape.grid and
-  /// shape.prefix_tokens; without a grid, `tokens` tokens.
+  /// shape.prefix_tokens; without a grid, `tokens` tokens; with a memory_dim, a memory of two maps.
   MechanismCheck(const std::string& options, const AttentionShape& shape, int64_t batch = 2, int64_t tokens = 0);
 
   const AttentionInput& input() const { return input_; }
@@ -43,9 +43,10 @@ class MechanismCheck : public Module {
   void expect_prepared_equals_plain();
 
  private:
-  Parameter x_;
+  Parameter x_, memory_;
   AttentionInput input_;
   std::unique_ptr<Attention> attention_;
+  double step_;  // of differences: short where the mechanism has corners
 };
 
 /// Both numbers equal up to the rounding of some hundred operations.

@@ -12,9 +12,8 @@ namespace {
 
 enum class Distance { euclidean, manhattan, chebyshev };
 [[maybe_unused]] const EnumNames<Distance>& enum_names(Distance) {
-  static const EnumNames<Distance> names = {{Distance::euclidean, "euclidean"},
-                                            {Distance::manhattan, "manhattan"},
-                                            {Distance::chebyshev, "chebyshev"}};
+  static const EnumNames<Distance> names = {
+      {Distance::euclidean, "euclidean"}, {Distance::manhattan, "manhattan"}, {Distance::chebyshev, "chebyshev"}};
   return names;
 }
 
@@ -106,8 +105,8 @@ class AlibiAttention : public SelfAttention {
 VITKIT_REGISTER_ATTENTION("alibi", AlibiAttention, .family = AttentionFamily::spatial,
                           .summary = "self-attention whose scores fall with the distance of the patches",
                           .formula = "softmax(q k^T / sqrt(D) - slope_h * distance(n, m)) v",
-                          .source = "Press et al. 2022 (ALiBi), section 3; in two dimensions",
-                          .complexity = "O(N^2 C)", .needs_grid = true);
+                          .source = "Press et al. 2022 (ALiBi), section 3; in two dimensions", .complexity = "O(N^2 C)",
+                          .needs_grid = true);
 
 }  // namespace
 

@@ -77,10 +77,8 @@ Var PartitionAttention::attend_whole(Context& ctx, const Var& qkv, const Attenti
   const int64_t inner = widths_.inner, head_dim = inner / heads_;
   Var bias = rel_pos_.forward(ctx);
   if (input.bias.defined()) bias = bias.defined() ? add(ctx, bias, input.bias) : input.bias;
-  const AttentionOptions options{.heads = heads_,
-                                 .head_dim = head_dim,
-                                 .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
-                                 .bias = bias};
+  const AttentionOptions options{
+      .heads = heads_, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)), .bias = bias};
   if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, {qkv, 0}, {qkv, inner}, options));
   if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, {qkv, 0}, {qkv, inner}, options));
   const Var mixed = attention(ctx, {qkv, 0}, {qkv, inner}, {qkv, 2 * inner}, options);

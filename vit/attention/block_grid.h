@@ -68,6 +68,8 @@ class PartitionAttention : public Attention {
   void set_grid(Grid grid) override;
   /// For another window, the biases are resampled.
   void set_window(const std::array<int64_t, 2>& window) { rel_pos_.set_window(window); }
+  /// The whole map is the window.
+  bool whole() const { return partition_ == Partition::whole; }
 
  private:
   /// A Linear whose outputs come as [H, 3, D], read as if they came as [3, H, D].

@@ -1,5 +1,5 @@
-// Differential attention (Ye et al. 2024, "Differential transformer", section 2.1; timm's DiffAttention): the difference
-// of two softmax maps, which cancels what both see everywhere.
+// Differential attention (Ye et al. 2024, "Differential transformer", section 2.1; timm's DiffAttention): the
+// difference of two softmax maps, which cancels what both see everywhere.
 //
 // The two maps of head h are those of the halves of its queries and keys. A query with zeros in one half has the other
 // half's scores, so both maps are plain attention with heads of the full width and values in one piece.
@@ -76,15 +76,16 @@ class DifferentialAttention : public Attention {
     const Var q = slice_features(ctx, asking < x.size(1) ? slice_tokens(ctx, qkv, 0, asking) : qkv, 0, dim_);
     const HeadColumns q1{scale_channels(ctx, q, masks_[0])}, q2{scale_channels(ctx, q, masks_[1])};
     const HeadColumns k{qkv, dim_}, v{qkv, 2 * dim_};
+    if (input.keys) *input.keys = k;
     const AttentionOptions options{.heads = heads_,
                                    .head_dim = head_dim_,
                                    .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_ / 2)),
                                    .bias = input.bias};
     const Var weight = lambda(ctx);
     if (ctx.wants("probs"))
-      ctx.observe("probs", difference(ctx, attention_probs(ctx, q1, k, options), attention_probs(ctx, q2, k, options),
-                                      weight)
-                               .value());
+      ctx.observe(
+          "probs",
+          difference(ctx, attention_probs(ctx, q1, k, options), attention_probs(ctx, q2, k, options), weight).value());
     Var y = difference(ctx, attention(ctx, q1, k, v, options), attention(ctx, q2, k, v, options), weight);
     y = scale(ctx, sub_norm_.forward_heads(ctx, {y}, heads_), 1.0f - lambda_init_);
     return proj_.forward(ctx, norm_.forward(ctx, y), input.residual);
@@ -124,7 +125,7 @@ class DifferentialAttention : public Attention {
 VITKIT_REGISTER_ATTENTION("differential", DifferentialAttention, .family = AttentionFamily::spatial,
                           .summary = "the difference of two self-attentions, which cancels what both see everywhere",
                           .formula = "(softmax(q1 k1^T / sqrt(D/2)) - lambda softmax(q2 k2^T / sqrt(D/2))) v",
-                          .source = "Ye et al. 2024, section 2.1", .complexity = "O(N^2 C)",
+                          .source = "Ye et al. 2024, section 2.1", .complexity = "O(N^2 C)", .offers_keys = true,
                           .equivariance = Equivariance::tokens);
 
 }  // namespace

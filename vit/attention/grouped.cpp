@@ -12,8 +12,11 @@ namespace {
 
 /// The same groups, whose keys are counted with the prefix tokens, which every group sees first.
 TokenGroups with_prefix(const TokenGroups& groups, int64_t prefix) {
-  const int64_t count = groups.keys.size(0), before = groups.keys.size(1), after = prefix + before;
-  Tensor keys = Tensor::empty({count, after}, DType::i64);
+  // [G, Mk], or [B, G, Mk] where samples differ.
+  const int64_t before = groups.keys.size(-1), count = groups.keys.shape().rows(), after = prefix + before;
+  std::vector<int64_t> extents(groups.keys.shape().begin(), groups.keys.shape().end());
+  extents.back() = after;
+  Tensor keys = Tensor::empty(Shape(extents), DType::i64);
   const int64_t* from = groups.keys.data<int64_t>();
   int64_t* to = keys.data<int64_t>();
   for (int64_t group = 0; group < count; ++group, from += before, to += after) {
@@ -50,9 +53,8 @@ struct PatchQuestion {
 };
 
 AttentionOptions plain_options(const GroupedHeads& heads) {
-  return {.heads = heads.heads,
-          .head_dim = heads.head_dim,
-          .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
+  return {
+      .heads = heads.heads, .head_dim = heads.head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(heads.head_dim))};
 }
 
 /// Some of the heads: [B, P + N, H * D], or the first wanted tokens of it.
@@ -100,11 +102,24 @@ Tensor probs_of(Context& ctx, const GroupedHeads& heads, const AttentionInput& i
       .value();
 }
 
+/// spread_group_bias() of groups that may differ between samples: [H or 1, N, N], or [B, H or 1, N, N].
+Var spread_bias(Context& ctx, const GroupedHeads& heads, int64_t patches, int64_t prefix) {
+  const Tensor& keys = heads.groups.keys;
+  if (keys.rank() == 2) return spread_group_bias(heads.groups, heads.bias, patches, prefix);
+  std::vector<Var> samples;
+  for (int64_t b = 0; b < keys.size(0); ++b) {
+    const TokenGroups of_sample{heads.groups.queries, keys.slice(b, b + 1).view({keys.size(1), keys.size(2)})};
+    const Tensor spread = spread_group_bias(of_sample, heads.bias, patches, prefix);
+    samples.emplace_back(spread.view({1, spread.size(0), spread.size(1), spread.size(2)}));
+  }
+  return concat(ctx, samples, 0);
+}
+
 /// Scores of some of the heads, likewise.
 Tensor scores_of(Context& ctx, const GroupedHeads& heads, const AttentionInput& input) {
   AttentionOptions options = plain_options(heads);
   const int64_t patches = heads.q.tokens.size(1) - input.prefix_tokens;
-  options.bias = spread_group_bias(heads.groups, heads.bias, patches, input.prefix_tokens);
+  options.bias = spread_bias(ctx, heads, patches, input.prefix_tokens);
   if (heads.mask.defined())
     options.bias = add(ctx, options.bias, spread_group_mask(heads, patches, input.prefix_tokens));
   return attention_scores(ctx, heads.q, heads.k, options);

@@ -14,7 +14,7 @@ namespace vit {
 struct GroupedHeads {
   HeadColumns q, k, v;  ///< of all tokens, prefix tokens first
   int64_t heads = 1, head_dim = 0;
-  TokenGroups groups;  ///< of the patch tokens, counted without the prefix; the same for every sample
+  TokenGroups groups;  ///< of the patch tokens, counted without the prefix; keys may differ between samples
   Var bias{};          ///< [H or 1, Mq, Mk], added to each group's scores; undefined: none
   /// Masks of some groups and what keys of -1 hold, as GroupedAttentionOptions has them; undefined: none.
   Tensor mask{}, mask_of{};

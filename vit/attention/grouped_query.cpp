@@ -46,10 +46,8 @@ class GroupedQueryAttention : public Attention {
         q_norm_(options.qk_norm, head_dim_, options.norm_eps),
         k_norm_(options.qk_norm, head_dim_, options.norm_eps),
         proj_(shape.dim, shape.dim, options.proj_bias) {
-    if (heads_ <= 0 || dim_ % heads_ != 0)
-      fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
-    if (heads_ % kv_heads_ != 0)
-      fail_usage("num_kv_heads ", kv_heads_, " must divide num_heads ", heads_);
+    if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
+    if (heads_ % kv_heads_ != 0) fail_usage("num_kv_heads ", kv_heads_, " must divide num_heads ", heads_);
     add_module("qkv", qkv_);
     add_module("q_norm", q_norm_);
     add_module("k_norm", k_norm_);
@@ -92,9 +90,10 @@ class GroupedQueryAttention : public Attention {
     return reshape(ctx, y, {batch, asking, dim_});
   }
 
-  /// A bias [H or 1, n or more, Nk] for the gathered queries: [kv_heads or 1, n * sharing, Nk].
+  /// A bias [H or 1, n or more, Nk] for the gathered queries: [kv_heads or 1, n * sharing, Nk]. One row for all of
+  /// them, [B, 1, 1, Nk], stays.
   Var gather_bias(Context& ctx, const Var& bias, int64_t asking) const {
-    if (!bias.defined()) return bias;
+    if (!bias.defined() || bias.shape().rank() == 4) return bias;
     const int64_t keys = bias.size(-1), biased = bias.size(0) == 1 ? 1 : kv_heads_;
     Var rows = reshape(ctx, slice(ctx, bias, 1, 0, asking), {biased, bias.size(0) / biased, asking, keys});
     if (rows.size(1) < sharing()) rows = concat(ctx, std::vector<Var>(static_cast<size_t>(sharing()), rows), 1);

@@ -50,7 +50,8 @@ TokenGroups neighborhoods(const Grid& grid, int64_t kernel, bool by_way) {
   for (int64_t token = 0; token < tokens; ++token) {
     const int64_t y = token / grid.width, x = token % grid.width;
     const Span rows = window_at(y, grid.height, kernel), cols = window_at(x, grid.width, kernel);
-    const int64_t first_y = by_way ? rows.first - y + kernel - 1 : 0, first_x = by_way ? cols.first - x + kernel - 1 : 0;
+    const int64_t first_y = by_way ? rows.first - y + kernel - 1 : 0,
+                  first_x = by_way ? cols.first - x + kernel - 1 : 0;
     queries.data<int64_t>()[token] = token;
     int64_t* list = keys.data<int64_t>() + token * side * side;
     for (int64_t i = 0; i < rows.count; ++i)
@@ -85,13 +86,14 @@ class NeighborhoodAttention : public Attention {
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override {
     const Var qkv = qkv_.forward(ctx, x);
     const int64_t side = 2 * options_.kernel_size - 1;
-    const GroupedHeads heads{.q = {qkv, 0},
-                             .k = {qkv, dim_},
-                             .v = {qkv, 2 * dim_},
-                             .heads = heads_,
-                             .head_dim = dim_ / heads_,
-                             .groups = neighborhoods(input.grid, options_.kernel_size, options_.rel_pos_bias),
-                             .bias = options_.rel_pos_bias ? reshape(ctx, rpb_.value, {heads_, 1, side * side}) : Var()};
+    const GroupedHeads heads{
+        .q = {qkv, 0},
+        .k = {qkv, dim_},
+        .v = {qkv, 2 * dim_},
+        .heads = heads_,
+        .head_dim = dim_ / heads_,
+        .groups = neighborhoods(input.grid, options_.kernel_size, options_.rel_pos_bias),
+        .bias = options_.rel_pos_bias ? reshape(ctx, rpb_.value, {heads_, 1, side * side}) : Var()};
     return proj_.forward(ctx, attend_in_groups(ctx, {heads}, input), input.residual);
   }
 

@@ -24,8 +24,8 @@ Tensor relative_index(const Grid& grid, int64_t prefix) {
     for (int64_t m = 0; m < tokens; ++m, ++at) {
       const int64_t query = n - prefix, key = m - prefix;
       if (query >= 0 && key >= 0)
-        *at = (query / grid.width - key / grid.width + grid.height - 1) * differences(grid).width +
-              query % grid.width - key % grid.width + grid.width - 1;
+        *at = (query / grid.width - key / grid.width + grid.height - 1) * differences(grid).width + query % grid.width -
+              key % grid.width + grid.width - 1;
       else if (key >= 0)
         *at = patch_rows;  // a prefix token asks a patch
       else
@@ -81,8 +81,8 @@ class RelativePositionAttention : public SelfAttention {
     if (grid == grid_) return table;
     const Grid from = differences(grid_), to = differences(grid);
     const Var patches = reshape(ctx, slice_rows(ctx, table, 0, from.count()), {1, from.count(), heads()});
-    const Var resampled = resample_grid(ctx, patches, 0, from.height, from.width, to.height, to.width,
-                                        Interpolation::bicubic);
+    const Var resampled =
+        resample_grid(ctx, patches, 0, from.height, from.width, to.height, to.width, Interpolation::bicubic);
     const Var rows = reshape(ctx, resampled, {to.count(), heads()});
     if (prefix_ == 0) return rows;
     return concat(ctx, {rows, slice_rows(ctx, table, from.count(), from.count() + kPrefixRows)}, 0);

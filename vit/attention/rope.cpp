@@ -25,7 +25,8 @@ struct RopeOptions : SelfAttentionOptions {
     v("temperature", temperature, "Base of the frequencies; the slowest pair turns by nearly 1 / temperature a patch.",
       above(0));
     v("reference", reference,
-      "Grid whose rows and columns any other grid is stretched to (timm's ref_feat_shape); [0, 0]: patches are counted.",
+      "Grid whose rows and columns any other grid is stretched to (timm's ref_feat_shape); [0, 0]: patches are "
+      "counted.",
       between(0, 1 << 16));
   }
   void validate() const {

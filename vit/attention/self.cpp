@@ -40,6 +40,7 @@ SelfAttention::Heads SelfAttention::project(Context& ctx, const Var& x, const At
 
 Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
   const Heads heads = project(ctx, x, input);
+  if (input.keys) *input.keys = heads.k;
   const AttentionOptions options{.heads = heads_,
                                  .head_dim = head_dim_,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
@@ -53,7 +54,7 @@ Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& inp
 VITKIT_REGISTER_ATTENTION("self", SelfAttention, .family = AttentionFamily::spatial,
                           .summary = "multi-head self-attention: every token looks at every other",
                           .formula = "softmax(q k^T / sqrt(D)) v, per head",
-                          .source = "Vaswani et al. 2017, section 3.2.2", .complexity = "O(N^2 C)",
+                          .source = "Vaswani et al. 2017, section 3.2.2", .complexity = "O(N^2 C)", .offers_keys = true,
                           .equivariance = Equivariance::tokens);
 
 }  // namespace vit

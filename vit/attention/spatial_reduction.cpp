@@ -107,7 +107,8 @@ class SpatialReductionAttention : public Attention {
                                    .bias = input.bias};
     check(!sr_ || !input.bias.defined(),
           "attention 'spatial_reduction' takes no bias between all tokens, because its keys are others");
-    if (ctx.wants("probs")) ctx.observe("probs", over_tokens(ctx, attention_probs(ctx, {q, 0}, {kv, 0}, options), input));
+    if (ctx.wants("probs"))
+      ctx.observe("probs", over_tokens(ctx, attention_probs(ctx, {q, 0}, {kv, 0}, options), input));
     if (ctx.wants("scores"))
       ctx.observe("scores", over_tokens(ctx, attention_scores(ctx, {q, 0}, {kv, 0}, options), input));
     return proj_.forward(ctx, attention(ctx, {q, 0}, {kv, 0}, {kv, dim_}, options), input.residual);

@@ -79,8 +79,8 @@ WindowLayout window_layout(const Grid& grid, const std::array<int64_t, 2>& windo
   check(grid.count() > 0, "window attention: the tokens form no grid");
   const Axis down(grid.height, window[0], shift[0], rule), across(grid.width, window[1], shift[1], rule);
   WindowLayout layout;
-  Tensor tokens = Tensor::empty({down.padded / window[0] * (across.padded / window[1]), window[0] * window[1]},
-                                DType::i64);
+  Tensor tokens =
+      Tensor::empty({down.padded / window[0] * (across.padded / window[1]), window[0] * window[1]}, DType::i64);
   int64_t* at = tokens.data<int64_t>();
   for (int64_t top = 0; top < down.padded; top += window[0])
     for (int64_t left = 0; left < across.padded; left += window[1])

@@ -2,9 +2,9 @@
 // vision transformer using shifted windows", section 3.2), with a relative position bias.
 //
 // Maps that the window does not divide are padded at the bottom and on the right with tokens of zeros, which are keys
-// like others: their projection is its bias. A shifted layer moves the map round by half a window; what only that brings
-// together is masked (by -100, as the references do it, not by -inf). Nothing is moved or copied for any of this: tables
-// say which tokens form a window.
+// like others: their projection is its bias. A shifted layer moves the map round by half a window; what only that
+// brings together is masked (by -100, as the references do it, not by -inf). Nothing is moved or copied for any of
+// this: tables say which tokens form a window.
 #pragma once
 
 #include <array>

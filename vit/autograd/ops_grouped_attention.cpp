@@ -99,9 +99,10 @@ struct GroupedProblem {
     std::vector<int32_t> uses(static_cast<size_t>(queries));
     count_uses(asking.span<int64_t>(), queries, "query", uses);
     const auto wrong = std::find_if(uses.begin(), uses.end(), [](int32_t n) { return n != 1; });
-    check(wrong == uses.end(), "grouped_attention: token ", wrong - uses.begin(), " must be a query of one group, is of ",
-          wrong == uses.end() ? 1 : *wrong);
-    const size_t tables = seen.rank() == 3 ? static_cast<size_t>(batch) : 1, each = static_cast<size_t>(count * kv_rows);
+    check(wrong == uses.end(), "grouped_attention: token ", wrong - uses.begin(),
+          " must be a query of one group, is of ", wrong == uses.end() ? 1 : *wrong);
+    const size_t tables = seen.rank() == 3 ? static_cast<size_t>(batch) : 1,
+                 each = static_cast<size_t>(count * kv_rows);
     for (size_t table = 0; table < tables; ++table) {
       uses.assign(static_cast<size_t>(keys), 0);
       count_uses(seen.span<int64_t>().subspan(table * each, each), keys, "key", uses);
@@ -123,9 +124,9 @@ struct GroupedProblem {
 
   void check_bias_and_mask() const {
     const Var& bias_var = options.bias;
-    check(!bias_var.defined() || (bias_var.value().rank() == 3 &&
-                                  (bias_var.size(0) == 1 || bias_var.size(0) == options.heads) &&
-                                  bias_var.size(1) == q_rows && bias_var.size(2) == kv_rows),
+    check(!bias_var.defined() ||
+              (bias_var.value().rank() == 3 && (bias_var.size(0) == 1 || bias_var.size(0) == options.heads) &&
+               bias_var.size(1) == q_rows && bias_var.size(2) == kv_rows),
           "grouped_attention: the bias must be [1 or ", options.heads, ", ", q_rows, ", ", kv_rows, "], got ",
           bias_var.shape());
     if (!options.mask.defined()) return;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vit/image/canvas.h"
@@ -51,6 +52,36 @@ struct ConfusionPlot {
 /// where cells are too small, as are names). The picture's size follows from K.
 /// Errors: counts that are not [K, K] or negative; K outside 1 to 2000.
 Image plot_confusion(const ConfusionPlot& plot);
+
+struct HeatMap {
+  std::string title = {}, x_label = {}, y_label = {};
+  int64_t rows = 0, columns = 0;
+  std::vector<float> values = {};          ///< [rows, columns]; not finite: grey
+  std::optional<double> min = 0.0, max{};  ///< the ends of the colours; from the data when absent
+  int64_t cell = 0;                        ///< side of a value's square in pixels; 0: about 320 for the longer side
+  std::optional<std::pair<int64_t, int64_t>> marked = std::nullopt;  ///< row and column of a framed cell
+};
+
+/// A matrix in colours (viridis, color_map.h), with the scale beside it. The picture's size follows from the matrix.
+/// Errors: values that are not [rows, columns]; extents outside 1 to 2000; limits that are not in order.
+Image plot_heat_map(const HeatMap& map);
+
+struct ScatterPoint {
+  std::string name = {};
+  double x = 0.0, y = 0.0;
+};
+
+struct ScatterPlot {
+  std::string title = {}, x_label = {}, y_label = {};
+  std::vector<ScatterPoint> points =
+      {};  ///< without finite numbers (or, on a logarithmic axis, a positive x): left out
+  bool log_x = false;
+  int64_t height = 600, width = 900;
+};
+
+/// Points with their names beside them, placed so that names do not cover one another as far as there is room.
+/// Errors: a picture below 200 x 150.
+Image plot_scatter(const ScatterPlot& plot);
 
 enum class SheetMark { none, right, wrong };
 

@@ -45,11 +45,11 @@ struct GroupedAttentionGradArgs {
   int64_t d_k_stride = 0;
   float* d_v = nullptr;  ///< [tokens, v_dim]; the rows of `keys`
   int64_t d_v_stride = 0;
-  bool accumulate_kv = false;     ///< add to the rows of d_k and d_v; else no key may be there twice
-  float* d_filler_k = nullptr;    ///< optional [qk_dim], added to
-  float* d_filler_v = nullptr;    ///< optional [v_dim], added to; null with d_filler_k
-  float* d_bias = nullptr;        ///< optional [q_rows, kv_rows], added to
-  const float* d_out = nullptr;   ///< [tokens, v_dim]
+  bool accumulate_kv = false;    ///< add to the rows of d_k and d_v; else no key may be there twice
+  float* d_filler_k = nullptr;   ///< optional [qk_dim], added to
+  float* d_filler_v = nullptr;   ///< optional [v_dim], added to; null with d_filler_k
+  float* d_bias = nullptr;       ///< optional [q_rows, kv_rows], added to
+  const float* d_out = nullptr;  ///< [tokens, v_dim]
   int64_t d_out_stride = 0;
   const float* out = nullptr;  ///< [tokens, v_dim], of the forward pass
   int64_t out_stride = 0;

@@ -93,7 +93,7 @@ class Maxxvit : public Backbone {
   MaxxvitConfig config_;
   MapStem stem_;
   std::deque<Stage> stages_;
-  MapNorm norm_;
+  std::optional<MapNorm> norm_;  // in the head, where that has a hidden layer
   NormMlpHead head_;
   TrainingOptions training_;
 };

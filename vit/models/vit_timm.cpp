@@ -146,8 +146,15 @@ ModelPlan plan_timm_vit(const CheckpointConfig& config) {
   return {std::make_unique<Vit>(vit, JsonObject(config.json, config.where).require_string("architecture")), {}};
 }
 
+/// `dim` is another name of `embed_dim`.
+ConfigNode with_full_names(const ConfigNode& options) {
+  if (!options.has("dim")) return options;
+  if (options.has("embed_dim")) options.get("dim").refuse("`dim` and `embed_dim` are the same; give one of them");
+  return options.with("embed_dim", options.get("dim")).without("dim");
+}
+
 std::unique_ptr<ImageModel> build_vit(const ConfigNode& options, const std::string& name) {
-  return std::make_unique<Vit>(read_config<VitConfig>(options), name);
+  return std::make_unique<Vit>(read_config<VitConfig>(with_full_names(options)), name);
 }
 
 [[maybe_unused]] const bool kRegistered = [] {

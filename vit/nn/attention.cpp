@@ -42,7 +42,14 @@ std::unique_ptr<Attention> build_attention(const ConfigNode& node, const Attenti
   if (!attention_registry().contains(mechanism.type)) node.refuse(attention_registry().unknown(mechanism.type));
   const AttentionEntry& entry = attention_registry().find(mechanism.type);
   check_place(node, mechanism.type, entry.traits, shape);
-  return entry.make(shape, mechanism.options);
+  try {
+    return entry.make(shape, mechanism.options);
+  } catch (const Error& error) {
+    // Options are refused with their place; what a mechanism says of its shape (heads, extents) has none.
+    const bool placed = std::string(error.what()).starts_with(node.place());
+    if (placed || error.kind() != ErrorKind::kUsage) throw;
+    node.refuse("attention '" + mechanism.type + "': " + error.what());
+  }
 }
 
 Var with_residual(Context& ctx, const Var& y, const LinearOptions& residual) {

@@ -27,12 +27,14 @@ struct Grid {
 struct AttentionInput {
   Grid grid{};                ///< layout of the patch tokens, for mechanisms that are spatial
   int64_t prefix_tokens = 0;  ///< class, distillation and register tokens in front of the grid
-  Var bias{};                 ///< added to the scores: [H or 1, N, N]; undefined: none
+  Var bias{};                 ///< added to the scores: [H or 1, N, N], or one row [B, 1, 1, N]; undefined: none
   LinearOptions residual{};   ///< the block's skip connection and layer scale, fused into the last projection
   int64_t wanted_tokens = 0;  ///< when > 0, only the first so many output tokens are needed: [B, wanted_tokens, C]
   Var memory{};               ///< what queries look at, where that is not x itself: [B, M, Cm]
   Tensor memory_mask{};       ///< f32 [B, M], added to the scores of memory's entries (-inf hides); undefined: none
   std::vector<Grid> memory_grids{};  ///< layout of memory: maps one after the other; empty: unknown
+  /// Where not null, a mechanism with AttentionTraits::offers_keys leaves its keys here, for who merges tokens.
+  HeadColumns* keys = nullptr;
 };
 
 class Attention : public Module {
@@ -79,7 +81,10 @@ struct AttentionTraits {
   bool takes_prefix = true;   ///< accepts class or register tokens in front of the patches
   bool needs_prefix = false;  ///< has nothing to do without them
   bool needs_memory = false;  ///< queries look at AttentionInput::memory
+  /// Tokens may be merged between its layers: it leaves its keys in AttentionInput::keys, and takes a bias of one row.
+  bool offers_keys = false;
   Equivariance equivariance = Equivariance::none;
+  bool smooth = true;  ///< false: ReLUs, maxima, interpolation or choices make corners, near which differences mislead
 };
 
 /// Builds a mechanism from its shape and its own options node.
@@ -88,15 +93,14 @@ using AttentionFactory = std::function<std::unique_ptr<Attention>(const Attentio
 struct AttentionEntry {
   AttentionTraits traits;
   AttentionFactory make;
-  std::function<std::string()> options_help;  ///< the options, explained
-  std::function<ConfigNode()> defaults;       ///< the options' names and defaults
+  std::function<std::vector<config_detail::FieldHelp>()> options;  ///< explained, with their defaults
 };
 
 Registry<AttentionEntry>& attention_registry();
 
 /// The mechanism of a configuration node, a name or a map with `type` and options; `fallback` where nothing is said.
 /// Errors (usage), at the node's place: an unknown name, options that do not fit, a mechanism that cannot work in such
-/// a place (no grid, prefix tokens, no memory), with what would help.
+/// a place (no grid, prefix tokens, no memory), with what would help, or one whose constructor refuses its shape.
 std::unique_ptr<Attention> build_attention(const ConfigNode& node, const AttentionShape& shape,
                                            const std::string& fallback = "self");
 
@@ -113,8 +117,13 @@ bool register_attention(const std::string& name, AttentionTraits traits) {
                                              [](const AttentionShape& shape, const ConfigNode& options) {
                                                return std::make_unique<Mechanism>(shape, read_config<Options>(options));
                                              },
-                                         .options_help = [] { return describe_config<Options>(); },
-                                         .defaults = [] { return write_config(Options{}); }});
+                                         .options =
+                                             [] {
+                                               config_detail::Describer describer;
+                                               Options defaults;
+                                               defaults.visit_fields(describer);
+                                               return describer.fields();
+                                             }});
 }
 
 }  // namespace vit

@@ -30,18 +30,22 @@ Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const Linear
   return attention_->forward(ctx, norm1_.forward(ctx, x), input);
 }
 
-Var Block::forward(Context& ctx, const Var& x, AttentionInput input) const {
+Var Block::forward(Context& ctx, const Var& x, AttentionInput input, const Between& between) const {
+  HeadColumns keys;
+  if (between) input.keys = &keys;
   const auto gamma = [](const std::optional<LayerScale>& scale) { return scale ? scale->gamma.value : Var(); };
   const Var kept = input.wanted_tokens > 0 ? slice_tokens(ctx, x, 0, input.wanted_tokens) : x;
   const float drop = dropout_.proj_drop, path = dropout_.drop_path;
   if (!ctx.training || (drop == 0.0f && path == 0.0f)) {
-    const Var y = attend(ctx, x, input, {.gamma = gamma(scale1_), .residual = kept});
+    Var y = attend(ctx, x, input, {.gamma = gamma(scale1_), .residual = kept});
+    if (between) y = between(ctx, y, keys);
     Scope scope(ctx, "mlp");
     return mlp_.forward(ctx, norm2_.forward(ctx, y), {.gamma = gamma(scale2_), .residual = y});
   }
   // What is dropped is the branch, so the skip connection is added afterwards.
   const Var attended = dropout(ctx, attend(ctx, x, input, {.gamma = gamma(scale1_)}), drop);
-  const Var y = drop_path(ctx, kept, attended, path);
+  Var y = drop_path(ctx, kept, attended, path);
+  if (between) y = between(ctx, y, keys);
   Scope scope(ctx, "mlp");
   const Var mixed = mlp_.forward(ctx, norm2_.forward(ctx, y), {.gamma = gamma(scale2_)}, drop);
   return drop_path(ctx, y, dropout(ctx, mixed, drop), path);

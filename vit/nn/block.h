@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -31,8 +32,11 @@ class Block : public Module {
  public:
   Block(const BlockOptions& options, std::unique_ptr<Attention> attention);
 
-  /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer.
-  Var forward(Context& ctx, const Var& x, AttentionInput input) const;
+  /// What a model does to the tokens [B, N, C] between attention and MLP, told the attention's keys: token merging.
+  using Between = std::function<Var(Context&, const Var& x, const HeadColumns& keys)>;
+
+  /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer, or as many as `between` leaves.
+  Var forward(Context& ctx, const Var& x, AttentionInput input, const Between& between = {}) const;
 
   /// Rebuilds what depends on the grid of the patch tokens, see Attention::set_grid.
   void set_grid(Grid grid) { attention_->set_grid(grid); }

@@ -21,7 +21,8 @@ struct LoraOptions {
 class Linear : public Module {
  public:
   /// weight [out_features, in_features], bias [out_features].
-  Linear(int64_t in_features, int64_t out_features, bool bias = true, Init weight_init = Init::truncated_normal(0.02f));
+  Linear(int64_t in_features, int64_t out_features, bool bias = true, Init weight_init = Init::truncated_normal(0.02f),
+         Init bias_init = Init::zeros());
 
   /// x [..., in_features] -> [..., out_features]
   Var forward(Context& ctx, const Var& x, const LinearOptions& options = {}) const;
