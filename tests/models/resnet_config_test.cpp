@@ -4,6 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/errors.h"
+#include "tests/support/temp_dir.h"
+#include "vit/io/safetensors.h"
+#include "vit/io/weights.h"
 #include "vit/models/build.h"
 #include "vit/models/resnet.h"
 #include "vit/models/resnet_timm_architectures.h"
@@ -85,6 +88,39 @@ TEST(ResNetConfig, RefusesWhatItCannotRead) {
   EXPECT_THAT(refused({{"block_args", {{"attn_layer", "halo"}}}}), HasSubstr("'halo' is not supported"));
   EXPECT_THAT(refused({{"block_args", {{"attn_layr", "se"}}}}), HasSubstr("did you mean 'attn_layer'"));
   EXPECT_THAT(refused({{"layers", {1, 1}}}), HasSubstr("`channels`"));
+}
+
+TEST(ResNetConfig, DimensionsOfWeights) {
+  const auto variant = [](const auto& change) {
+    ResNetConfig config;
+    config.layers = {1, 3};
+    config.channels = {8, 12};
+    config.stem_channels = 64;
+    config.num_classes = 0;
+    change(config);
+    return config;
+  };
+  const std::vector<ResNetConfig> configs = {
+      variant([](ResNetConfig&) {}),
+      variant([](ResNetConfig& c) { c.block = ResNetBlockKind::basic, c.num_classes = 4, c.in_chans = 1; }),
+      variant([](ResNetConfig& c) { c.stem_type = ResNetStem::deep, c.stem_width = 32, c.avg_down = true; }),
+      variant([](ResNetConfig& c) {
+        c.stem_type = ResNetStem::deep_tiered, c.stem_width = 32, c.replace_stem_pool = true;
+      }),
+      variant([](ResNetConfig& c) { c.cardinality = 4, c.base_width = 16; })};
+  for (const ResNetConfig& config : configs) {
+    test::TempDir dir;
+    std::vector<SafetensorsEntry> entries;
+    ResNet(config, "resnet").visit_parameters([&](const std::string& name, Parameter& parameter) {
+      entries.push_back({"body." + name, Tensor::zeros(parameter.shape)});
+    });
+    write_safetensors(dir.path() / "model.safetensors", entries);
+    const Weights weights = Weights::open(dir.path() / "model.safetensors");
+    const ResNetConfig read = resnet_config_from_weights(weights, "body.");
+    EXPECT_EQ(write_config(read).to_yaml(), write_config(config).to_yaml());
+    EXPECT_THAT(test::usage_error([&] { resnet_config_from_weights(weights, "head."); }),
+                HasSubstr("head.layer1.0.conv1.weight"));
+  }
 }
 
 TEST(ResNetConfig, HuggingFacesDefaultsAndVariants) {
