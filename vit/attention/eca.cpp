@@ -65,9 +65,9 @@ Var Eca::with_borders(Context& ctx, const Var& x) const {
 Var Eca::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
   // The channels' means are a sequence of single features.
   const Var means = reshape(ctx, squeeze_tokens(ctx, x, false), {x.size(0), x.size(2), 1});
-  const Var gate =
-      conv2_ ? conv2_->forward(ctx, with_borders(ctx, conv_.forward(ctx, means, options_.act_layer)), options_.gate_layer)
-             : conv_.forward(ctx, with_borders(ctx, means), options_.gate_layer);
+  const Var gate = conv2_ ? conv2_->forward(ctx, with_borders(ctx, conv_.forward(ctx, means, options_.act_layer)),
+                                            options_.gate_layer)
+                          : conv_.forward(ctx, with_borders(ctx, means), options_.gate_layer);
   return gate_tokens(ctx, x, reshape(ctx, gate, {x.size(0), x.size(2)}), input);
 }
 

@@ -36,8 +36,7 @@ VITKIT_REGISTER_ATTENTION("squeeze_excite", SqueezeExcite, .family = AttentionFa
 
 VITKIT_REGISTER_ATTENTION("effective_se", EffectiveSqueezeExcite, .family = AttentionFamily::channel,
                           .summary = "effective squeeze-and-excitation: one layer, so no channel is squeezed away",
-                          .formula = "x * hard_sigmoid(W mean(x))",
-                          .source = "Lee, Park 2020, CenterMask, section 3.3", .complexity = "O(N C + C^2)",
-                          .equivariance = Equivariance::tokens);
+                          .formula = "x * hard_sigmoid(W mean(x))", .source = "Lee, Park 2020, CenterMask, section 3.3",
+                          .complexity = "O(N C + C^2)", .equivariance = Equivariance::tokens);
 
 }  // namespace vit

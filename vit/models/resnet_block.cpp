@@ -35,10 +35,10 @@ void ResNetBlock::add_convs() {
     convs = {unbiased(o.inputs, o.first_planes, three_by_three(stride, o.first_dilation)),
              unbiased(o.first_planes, o.outputs, three_by_three(1, o.dilation))};
   else
-    convs = {unbiased(o.inputs, o.first_planes, {.stride = o.stride_first ? stride : 1}),
-             unbiased(o.first_planes, o.width,
-                      three_by_three(o.stride_first ? 1 : stride, o.first_dilation, o.cardinality)),
-             unbiased(o.width, o.outputs)};
+    convs = {
+        unbiased(o.inputs, o.first_planes, {.stride = o.stride_first ? stride : 1}),
+        unbiased(o.first_planes, o.width, three_by_three(o.stride_first ? 1 : stride, o.first_dilation, o.cardinality)),
+        unbiased(o.width, o.outputs)};
   for (size_t i = 0; i < convs.size(); ++i)
     add_module("", convs_.emplace_back(ConvNormOptions{.conv = convs[i],
                                                        .conv_name = str("conv", i + 1),
@@ -68,9 +68,8 @@ void ResNetBlock::add_downsample() {
 Var ResNetBlock::branch(Context& ctx, const Var& x) const {
   Var y = x;
   for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i].forward(ctx, y, options_.act);
-  return options_.aa && options_.stride > 1
-             ? avg_pool2d(ctx, y, {.kernel = options_.stride, .stride = options_.stride})
-             : y;
+  return options_.aa && options_.stride > 1 ? avg_pool2d(ctx, y, {.kernel = options_.stride, .stride = options_.stride})
+                                            : y;
 }
 
 Var ResNetBlock::shortcut(Context& ctx, const Var& x) const {
@@ -79,8 +78,8 @@ Var ResNetBlock::shortcut(Context& ctx, const Var& x) const {
   if (options_.avg_down && options_.dilation > 1)  // timm's AvgPool2dSame: the border's zeros count
     pooled = avg_pool2d(ctx, pad_map(ctx, x, {.bottom = 1, .right = 1}), {.kernel = 2, .stride = 1});
   else if (options_.avg_down && options_.stride > 1)
-    pooled = avg_pool2d(ctx, x,
-                        {.kernel = 2, .stride = options_.stride, .ceil_mode = true, .count_include_pad = false});
+    pooled =
+        avg_pool2d(ctx, x, {.kernel = 2, .stride = options_.stride, .ceil_mode = true, .count_include_pad = false});
   return downsample_->forward(ctx, pooled);
 }
 

@@ -32,8 +32,7 @@ void read_stem(const Tensors& tensors, ResNetConfig& config) {
   config.stem_type = ResNetStem::plain;
   if (deep) {
     config.stem_width = tensors.outputs("conv1.3");
-    config.stem_type =
-        tensors.outputs("conv1.0") == config.stem_width ? ResNetStem::deep : ResNetStem::deep_tiered;
+    config.stem_type = tensors.outputs("conv1.0") == config.stem_width ? ResNetStem::deep : ResNetStem::deep_tiered;
   }
   config.replace_stem_pool = tensors.has("maxpool.0.weight");
 }

@@ -4,7 +4,8 @@
 
 namespace vit {
 
-ConvNorm::ConvNorm(const ConvNormOptions& options) : conv_(options.conv), norm_(options.conv.out_channels, options.norm) {
+ConvNorm::ConvNorm(const ConvNormOptions& options)
+    : conv_(options.conv), norm_(options.conv.out_channels, options.norm) {
   if (options.frozen) norm_.freeze();
   if (options.zero_init) norm_.start_at_zero();
   // Both are this module's own and not children: folding needs them loaded together.
