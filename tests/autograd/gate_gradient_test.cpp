@@ -39,7 +39,9 @@ TEST(GateChannels, RefusesShapesThatDoNotMatch) {
   Context ctx;
   const Tensor x = Tensor::zeros({2, 5, 7});
   EXPECT_THAT(test::failure([&] { gate_channels(ctx, x, Tensor::zeros({2, 5})); }), testing::HasSubstr("[2, 5, 7]"));
-  EXPECT_THAT(test::failure([&] { gate_channels(ctx, x, Tensor::zeros({2, 7}), Tensor::zeros({2, 5})); }),
+  EXPECT_THAT(test::failure([&] {
+                gate_channels(ctx, x, Tensor::zeros({2, 7}), Tensor::zeros({2, 5}));
+              }),
               testing::HasSubstr("residual"));
 }
 
