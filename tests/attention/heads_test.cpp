@@ -45,11 +45,11 @@ class GroupedQueryTest : public testing::TestWithParam<size_t> {
   Plain expected(const Plain& bias) {
     const size_t kv = GetParam(), width = kv * kHeadDim;
     const Plain qkv = check_.linear(check_.plain_x(), "qkv");
-    return check_.linear(plain::multihead_attention<double>(
-                             columns(qkv, 0, kDim), repeated(columns(qkv, kDim, kDim + width), kv),
-                             repeated(columns(qkv, kDim + width, kDim + 2 * width), kv), bias, kHeads,
-                             1.0 / std::sqrt(static_cast<double>(kHeadDim))),
-                         "proj");
+    return check_.linear(
+        plain::multihead_attention<double>(columns(qkv, 0, kDim), repeated(columns(qkv, kDim, kDim + width), kv),
+                                           repeated(columns(qkv, kDim + width, kDim + 2 * width), kv), bias, kHeads,
+                                           1.0 / std::sqrt(static_cast<double>(kHeadDim))),
+        "proj");
   }
 
   MechanismCheck check_ = make(str("{type: grouped_query, num_kv_heads: ", GetParam(), "}"));
@@ -79,9 +79,9 @@ TEST_P(GroupedQueryTest, ObserversSeeEveryHead) {
   Plain probs = xt::zeros<double>({size_t{2}, kHeads, kTokens, kTokens});
   for (size_t b = 0; b < 2; ++b)
     for (size_t h = 0; h < kHeads; ++h)
-      xt::view(probs, b, h) = plain_probs(columns(qkv, h * kHeadDim, (h + 1) * kHeadDim),
-                                          columns(k, h * kHeadDim, (h + 1) * kHeadDim), none, b,
-                                          1.0 / std::sqrt(static_cast<double>(kHeadDim)));
+      xt::view(probs, b, h) =
+          plain_probs(columns(qkv, h * kHeadDim, (h + 1) * kHeadDim), columns(k, h * kHeadDim, (h + 1) * kHeadDim),
+                      none, b, 1.0 / std::sqrt(static_cast<double>(kHeadDim)));
   const Tensor seen = check_.observed("probs");
   EXPECT_EQ(seen.shape(), (Shape{2, kHeads, kTokens, kTokens}));
   test::expect_near(seen, probs);
@@ -239,6 +239,39 @@ TEST(Differential, NormsOfTheHalvesHaveGradients) {
 TEST(Differential, HeadsNeedTwoHalves) {
   EXPECT_THAT(test::usage_error([] { MechanismCheck("differential", {.dim = 12, .num_heads = 4}, 1, 3); }),
               testing::HasSubstr("2 * num_heads = 8"));
+}
+
+// ---- what those who merge tokens need ----
+
+class OneRowOfBiasTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(OneRowOfBiasTest, IsThatRowForEveryQuery) {
+  MechanismCheck check(GetParam(), kShape, 1, kTokens);
+  const Tensor row = random_tensor({1, 1, 1, kTokens}, 8);
+  Tensor rows = Tensor::empty({1, kTokens, kTokens});
+  for (int64_t i = 0; i < rows.numel(); ++i) rows.f32()[i] = row.f32()[i % row.numel()];
+  check.input().bias = row;
+  const Tensor with_row = check.run();
+  check.input().bias = rows;
+  test::expect_near(with_row, check.run());
+}
+
+INSTANTIATE_TEST_SUITE_P(Mechanisms, OneRowOfBiasTest,
+                         testing::Values("self", "gated", "talking_heads", "differential", "grouped_query"),
+                         [](const auto& item) { return item.param; });
+
+TEST(OfferedKeys, AreThoseOfTheProjection) {
+  for (const std::string name : {"self", "gated", "talking_heads", "differential"}) {
+    EXPECT_TRUE(attention_registry().find(name).traits.offers_keys) << name;
+    MechanismCheck check = make(name);
+    HeadColumns keys;
+    check.input().keys = &keys;
+    Context ctx;
+    check.forward(ctx);
+    const Plain qkv = check.linear(check.plain_x(), "qkv");
+    test::expect_near(slice_features(ctx, keys.tokens, keys.first, keys.first + static_cast<int64_t>(kDim)).value(),
+                      columns(qkv, kDim, 2 * kDim), name);
+  }
 }
 
 // ---- gated ----

@@ -25,8 +25,8 @@ AttentionShape shape(int64_t heads = 3) {
 /// Self-attention from the projection on, with a bias [1, H, N, N].
 Plain plain_self(MechanismCheck& check, const Plain& qkv, const Plain& bias, size_t heads) {
   const auto part = [&](size_t i) { return plain::slice<double>(qkv, 2, i * 8 * heads, (i + 1) * 8 * heads); };
-  return check.linear(
-      plain::multihead_attention<double>(part(0), part(1), part(2), bias, heads, 1.0 / std::sqrt(8.0)), "proj");
+  return check.linear(plain::multihead_attention<double>(part(0), part(1), part(2), bias, heads, 1.0 / std::sqrt(8.0)),
+                      "proj");
 }
 
 Plain zero_bias() { return xt::zeros<double>({1, 1, static_cast<int>(kTokens), static_cast<int>(kTokens)}); }
@@ -51,8 +51,8 @@ Plain rope_angles(double temperature, double stretch_rows, double stretch_column
   for (int64_t n = 0; n < kHeight * kWidth; ++n)
     for (size_t i = 0; i < 4; ++i) {
       const Place place = place_of(n + kPrefix);
-      const double at = i < 2 ? static_cast<double>(place.row) * stretch_rows
-                              : static_cast<double>(place.column) * stretch_columns;
+      const double at =
+          i < 2 ? static_cast<double>(place.row) * stretch_rows : static_cast<double>(place.column) * stretch_columns;
       angles(static_cast<size_t>(n), i) = at * std::pow(temperature, -static_cast<double>(i % 2) / 2.0);
     }
   return angles;
@@ -60,8 +60,8 @@ Plain rope_angles(double temperature, double stretch_rows, double stretch_column
 
 TEST(Rope, EqualsItsDefinition) {
   for (const bool stretched : {false, true}) {
-    MechanismCheck check(stretched ? "{type: rope, temperature: 20, reference: [6, 4]}" : "{type: rope, temperature: 20}",
-                         shape());
+    MechanismCheck check(
+        stretched ? "{type: rope, temperature: 20, reference: [6, 4]}" : "{type: rope, temperature: 20}", shape());
     const Plain angles = stretched ? rope_angles(20.0, 6.0 / 3.0, 4.0 / 5.0) : rope_angles(20.0, 1.0, 1.0);
     const Plain qkv = plain::rotate_heads<double>(check.linear(check.plain_x(), "qkv"), 0, 6, Plain(xt::sin(angles)),
                                                   Plain(xt::cos(angles)));
@@ -107,7 +107,9 @@ TEST(Rope, ScoresDependOnDifferences) {
 }
 
 TEST(Rope, NeedsHeadsOfFourths) {
-  EXPECT_THAT(test::usage_error([] { MechanismCheck("rope", {.dim = 12, .num_heads = 2, .grid = {2, 2}}); }),
+  EXPECT_THAT(test::usage_error([] {
+                MechanismCheck("rope", {.dim = 12, .num_heads = 2, .grid = {2, 2}});
+              }),
               testing::HasSubstr("divisible by 4"));
 }
 

@@ -1,11 +1,10 @@
 // Gradients of rotate_heads against its plain definition: packed columns, tokens in front that do not turn.
-#include "vit/autograd/rotary.h"
-
 #include <gtest/gtest.h>
 
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
 #include "vit/autograd/plain_rotary.h"
+#include "vit/autograd/rotary.h"
 
 namespace vit {
 namespace {

@@ -1,10 +1,9 @@
 // The kernels of the ops on tensors of any rank against the oracle: ragged, broadcast, in place, over all magnitudes.
-#include "vit/kernels/tensor_kernels.h"
-
 #include <cfloat>
 #include <limits>
 
 #include "tests/kernels/guarded.h"
+#include "vit/kernels/tensor_kernels.h"
 
 namespace vit::kernels::test {
 namespace {
@@ -13,8 +12,7 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 const int64_t kCols[] = {0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 65, 100, 771};
 constexpr int64_t kRows = 5;
 const Binary kBinaries[] = {Binary::add, Binary::subtract, Binary::multiply, Binary::divide, Binary::equal};
-const Unary kUnaries[] = {Unary::exp,  Unary::log,        Unary::square,
-                          Unary::sqrt, Unary::reciprocal, Unary::elu_plus_one};
+const Unary kUnaries[] = {Unary::exp, Unary::log, Unary::square, Unary::sqrt, Unary::reciprocal, Unary::elu_plus_one};
 
 class TensorTest : public KernelTest {
  protected:
@@ -139,6 +137,34 @@ TEST_P(TensorTest, ShiftsAndFunctionsInPlace) {
   }
 }
 
+TEST_P(TensorTest, CopiesRows) {
+  for (const int64_t cols : kCols) {
+    Guarded x(kRows, cols, 3), got(kRows, cols, 1), expected(kRows, cols, 1);
+    x.randomize(1);
+    tensors().copy(got.data(), got.stride(), x.data(), x.stride(), kRows, cols);
+    oracle().tensors->copy(expected.data(), expected.stride(), x.data(), x.stride(), kRows, cols);
+    expect_near(got, expected, kExact);
+  }
+}
+
+TEST_P(TensorTest, ProductsOfRowsMatchTheOracle) {
+  for (const int64_t cols : kCols)
+    for (const int64_t rows : {0, 1, 3, 4, 5, 9}) {
+      Guarded x(rows, cols, 3), b(cols), got(rows), expected(rows);
+      x.randomize(1);
+      b.randomize(2);
+      tensors().row_dots(got.data(), x.data(), x.stride(), b.data(), rows, cols, 0.7f);
+      oracle().tensors->row_dots(expected.data(), x.data(), x.stride(), b.data(), rows, cols, 0.7f);
+      expect_near(got, expected,
+                  [&](int64_t, int64_t i) { return dot_tolerance(cols, norm(x.row(i), cols), norm(b.data(), cols)); });
+      for (int64_t i = 0; i < rows; ++i) {  // the same bits in any part
+        float alone = 0.0f;
+        tensors().row_dots(&alone, x.row(i), x.stride(), b.data(), 1, cols, 0.7f);
+        EXPECT_EQ(alone, got.at(0, i));
+      }
+    }
+}
+
 TEST_P(TensorTest, SumsAndMaximaMatchTheOracle) {
   for (const int64_t cols : kCols) {
     Guarded x(kRows, cols, 3), got(kRows), expected(kRows), got_cols(cols), expected_cols(cols);
@@ -159,7 +185,7 @@ TEST_P(TensorTest, SumsAndMaximaMatchTheOracle) {
 }
 
 TEST_P(TensorTest, ANanIsTheMaximumWhereverItStands) {
-  for (const int64_t count : {1, 5, 16, 40})
+  for (const int64_t count : {1, 5, 16, 40, 130})
     for (int64_t place = 0; place < count; ++place) {
       Guarded x(count);
       x.randomize(1);

@@ -1,5 +1,5 @@
-// A module of a reference case with gradients: its tensors by name ("NAME/input", "NAME/w.fc1.weight", "NAME/grad.input"),
-// the tolerances of each, and what came out.
+// A module of a reference case with gradients: its tensors by name ("NAME/input", "NAME/w.fc1.weight",
+// "NAME/grad.input"), the tolerances of each, and what came out.
 #pragma once
 
 #include <filesystem>

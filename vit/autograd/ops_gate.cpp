@@ -4,8 +4,8 @@
 namespace vit {
 
 Var gate_channels(Context& ctx, const Var& x, const Var& gate, const Var& residual) {
-  check(x.value().rank() == 3 && gate.shape() == Shape({x.size(0), x.size(2)}), "gate_channels: x [B, N, C] needs a gate [B, C], got ",
-        x.shape(), " and ", gate.shape());
+  check(x.value().rank() == 3 && gate.shape() == Shape({x.size(0), x.size(2)}),
+        "gate_channels: x [B, N, C] needs a gate [B, C], got ", x.shape(), " and ", gate.shape());
   check(!residual.defined() || residual.shape() == x.shape(), "gate_channels: x ", x.shape(), " and the residual ",
         residual.shape(), " differ");
   if (!residual.defined() || recording(ctx, {&x, &gate, &residual})) {
@@ -26,6 +26,18 @@ Var gate_channels(Context& ctx, const Var& x, const Var& gate, const Var& residu
   });
   report_traffic(ctx, "gate_channels", 3.0 * static_cast<double>(y.numel()));
   return y;
+}
+
+Var activate_in_place(Context& ctx, Var x, Activation activation) {
+  if (activation == Activation::none) return x;
+  if (recording(ctx, {&x}) || !x.value().unique()) return activate(ctx, x, activation);
+  StageTimer timer(ctx.profile, "activate");
+  float* values = x.value().f32();
+  parallel_for_range(x.value().numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+    kernels::kernels().activation(values + begin, values + begin, end - begin, activation);
+  });
+  report_traffic(ctx, "activate", 2.0 * static_cast<double>(x.value().numel()));
+  return x;
 }
 
 }  // namespace vit

@@ -93,9 +93,8 @@ void copy_runs(float* y, const float* x, CopyLoops outer, int64_t run) {
   const auto rows = outer.take_last();
   for_row_blocks(outer.count(), rows.extent, run, [&](int64_t block, int64_t begin, int64_t end) {
     const auto at = outer.offsets(block);
-    for (int64_t row = begin; row < end; ++row)
-      std::memcpy(y + at[0] + row * rows.strides[0], x + at[1] + row * rows.strides[1],
-                  static_cast<size_t>(run) * sizeof(float));
+    kernels::kernels().tensors->copy(y + at[0] + begin * rows.strides[0], rows.strides[0],
+                                     x + at[1] + begin * rows.strides[1], rows.strides[1], end - begin, run);
   });
 }
 

@@ -79,6 +79,11 @@ void unary_grad(Unary f, float* d_x, const float* d_y, const float* x, const flo
   for (int64_t i = 0; i < count; ++i) d_x[i] = static_cast<float>(d_y[i] * slope(f, x[i]));
 }
 
+void copy(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c) y[r * y_stride + c] = x[r * x_stride + c];
+}
+
 void shift(float* y, const float* x, float value, int64_t count) {
   for (int64_t i = 0; i < count; ++i) y[i] = x[i] + value;
 }
@@ -89,6 +94,10 @@ void row_sums(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t 
     for (int64_t c = 0; c < cols; ++c) sum += x[r * x_stride + c];
     y[r] = static_cast<float>(sum);
   }
+}
+
+void row_dots(float* y, const float* x, int64_t x_stride, const float* b, int64_t rows, int64_t cols, float scale) {
+  for (int64_t r = 0; r < rows; ++r) y[r] = static_cast<float>(scale * reference::dot(x + r * x_stride, b, cols));
 }
 
 /// The largest of `count` floats `step` apart, or the NaN among them.
@@ -113,8 +122,10 @@ const TensorKernels reference::kTensorKernels = {
     .binary = binary,
     .unary = unary,
     .unary_grad = unary_grad,
+    .copy = copy,
     .shift = shift,
     .row_sums = row_sums,
+    .row_dots = row_dots,
     .row_maxima = row_maxima,
     .column_maxima = column_maxima,
 };

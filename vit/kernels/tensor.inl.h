@@ -136,6 +136,12 @@ void unary_grad(Unary f, float* d_x, const float* d_y, const float* x, const flo
 }
 
 template <class S>
+void copy(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    map_row<S>(y + r * y_stride, x + r * x_stride, cols, [](auto v, int64_t, int64_t) { return v; });
+}
+
+template <class S>
 void shift(float* y, const float* x, float value, int64_t count) {
   const typename S::V term(value);
   map_row<S>(y, x, count, [&](auto v, int64_t, int64_t) { return v + term; });
@@ -147,6 +153,38 @@ void row_sums(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t 
   for (int64_t r = 0; r < rows; ++r) y[r] = sum_row<S>(x + r * x_stride, cols, V(0.0f), [](V v) { return v; });
 }
 
+/// Products of M rows with b, two sums each: the additions' latency is hidden by the rows.
+template <class S, int M>
+VITKIT_INLINE void row_dots_of(float* y, const float* x, int64_t x_stride, const float* b, int64_t cols, float scale) {
+  using V = typename S::V;
+  V even[M], odd[M];
+  VITKIT_UNROLL
+  for (int i = 0; i < M; ++i) even[i] = odd[i] = V(0.0f);
+  int64_t c = 0;
+  for (; c + 2 * S::kWidth <= cols; c += 2 * S::kWidth) {
+    const V b_even = S::load(b + c), b_odd = S::load(b + c + S::kWidth);
+    VITKIT_UNROLL
+    for (int i = 0; i < M; ++i) {
+      even[i] = S::fma(S::load(x + i * x_stride + c), b_even, even[i]);
+      odd[i] = S::fma(S::load(x + i * x_stride + c + S::kWidth), b_odd, odd[i]);
+    }
+  }
+  for (; c < cols; c += S::kWidth) {
+    const V b_c = load_some<S>(b + c, cols - c);
+    VITKIT_UNROLL
+    for (int i = 0; i < M; ++i) even[i] = S::fma(load_some<S>(x + i * x_stride + c, cols - c), b_c, even[i]);
+  }
+  VITKIT_UNROLL
+  for (int i = 0; i < M; ++i) y[i] = scale * S::reduce_add(even[i] + odd[i]);
+}
+
+template <class S>
+void row_dots(float* y, const float* x, int64_t x_stride, const float* b, int64_t rows, int64_t cols, float scale) {
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4) row_dots_of<S, 4>(y + r, x + r * x_stride, x_stride, b, cols, scale);
+  for (; r < rows; ++r) row_dots_of<S, 1>(y + r, x + r * x_stride, x_stride, b, cols, scale);
+}
+
 /// The larger, or the NaN among them.
 template <class S>
 VITKIT_INLINE typename S::V larger_or_nan(typename S::V best, typename S::V v) {
@@ -154,17 +192,25 @@ VITKIT_INLINE typename S::V larger_or_nan(typename S::V best, typename S::V v) {
 }
 VITKIT_INLINE float larger_or_nan(float best, float v) { return best != best || v < best ? best : v; }
 
+/// Vectors side by side, so that one comparison does not wait for the other.
+inline constexpr int kMaxima = 4;
+
 template <class S>
 void row_maxima(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
+  constexpr int64_t kStep = kMaxima * S::kWidth;
   for (int64_t r = 0; r < rows; ++r) {
     const float* x_r = x + r * x_stride;
     float best = x_r[0];
     int64_t i = 0;
-    if (cols >= S::kWidth) {
-      auto best_v = S::load(x_r);
-      for (i = S::kWidth; i + S::kWidth <= cols; i += S::kWidth) best_v = larger_or_nan<S>(best_v, S::load(x_r + i));
+    if (cols >= kStep) {
+      typename S::V best_v[kMaxima];
+      VITKIT_UNROLL
+      for (int j = 0; j < kMaxima; ++j) best_v[j] = S::load(x_r + j * S::kWidth);
+      for (i = kStep; i + kStep <= cols; i += kStep) VITKIT_UNROLL
+      for (int j = 0; j < kMaxima; ++j) best_v[j] = larger_or_nan<S>(best_v[j], S::load(x_r + i + j * S::kWidth));
       alignas(64) float lanes[S::kWidth];
-      S::store_aligned(lanes, best_v);
+      S::store_aligned(
+          lanes, larger_or_nan<S>(larger_or_nan<S>(best_v[0], best_v[1]), larger_or_nan<S>(best_v[2], best_v[3])));
       for (int64_t j = 0; j < S::kWidth; ++j) best = larger_or_nan(best, lanes[j]);
     }
     for (; i < cols; ++i) best = larger_or_nan(best, x_r[i]);
@@ -174,7 +220,19 @@ void row_maxima(float* y, const float* x, int64_t x_stride, int64_t rows, int64_
 
 template <class S>
 void column_maxima(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols) {
-  for (int64_t c = 0; c < cols; c += S::kWidth) {
+  constexpr int64_t kStep = kMaxima * S::kWidth;
+  int64_t c = 0;
+  for (; c + kStep <= cols; c += kStep) {
+    typename S::V best[kMaxima];
+    VITKIT_UNROLL
+    for (int j = 0; j < kMaxima; ++j) best[j] = S::load(x + c + j * S::kWidth);
+    for (int64_t r = 1; r < rows; ++r) VITKIT_UNROLL
+    for (int j = 0; j < kMaxima; ++j)
+      best[j] = larger_or_nan<S>(best[j], S::load(x + r * x_stride + c + j * S::kWidth));
+    VITKIT_UNROLL
+    for (int j = 0; j < kMaxima; ++j) S::store(y + c + j * S::kWidth, best[j]);
+  }
+  for (; c < cols; c += S::kWidth) {
     const int64_t rest = cols - c;
     auto best = load_some<S>(x + c, rest);
     for (int64_t r = 1; r < rows; ++r) best = larger_or_nan<S>(best, load_some<S>(x + r * x_stride + c, rest));
@@ -187,8 +245,10 @@ constexpr TensorKernels kTensorKernels = {
     .binary = binary<S>,
     .unary = unary<S>,
     .unary_grad = unary_grad<S>,
+    .copy = copy<S>,
     .shift = shift<S>,
     .row_sums = row_sums<S>,
+    .row_dots = row_dots<S>,
     .row_maxima = row_maxima<S>,
     .column_maxima = column_maxima<S>,
 };

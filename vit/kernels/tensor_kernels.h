@@ -34,10 +34,14 @@ struct TensorKernels {
   void (*unary)(Unary f, float* y, const float* x, int64_t count);
   /// d_x = d_y * f'(x), from the argument x and the value y = f(x). d_x may be d_y.
   void (*unary_grad)(Unary f, float* d_x, const float* d_y, const float* x, const float* y, int64_t count);
+  /// y [rows, cols] = x.
+  void (*copy)(float* y, int64_t y_stride, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
   /// y = x + value. y may be x.
   void (*shift)(float* y, const float* x, float value, int64_t count);
   /// y [rows] = sum of each row of x [rows, cols]. (Sums of columns: KernelTable::sum_rows.)
   void (*row_sums)(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
+  /// y [rows] = scale * the product of each row of x [rows, cols] with b [cols].
+  void (*row_dots)(float* y, const float* x, int64_t x_stride, const float* b, int64_t rows, int64_t cols, float scale);
   /// y [rows] = maximum of each row of x [rows, cols], cols > 0. A NaN is the maximum.
   void (*row_maxima)(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
   /// y [cols] = maximum of each column of x [rows, cols], rows > 0. A NaN is the maximum.

@@ -52,16 +52,16 @@ Cait::Cait(const CaitConfig& config, const std::string& name)
   add_module("patch_embed", patch_embed_);
   AttentionShape shape{.dim = dim, .num_heads = config.num_heads, .grid = config.grid()};
   for (shape.layer = 0; shape.layer < config.depth; ++shape.layer)
-    add_module("blocks." + std::to_string(shape.layer),
-               blocks_.emplace_back(block_options(config, config.mlp_ratio),
-                                    build_attention(attention_of(config.attention, shape.layer), shape,
-                                                    "talking_heads")));
+    add_module(
+        "blocks." + std::to_string(shape.layer),
+        blocks_.emplace_back(block_options(config, config.mlp_ratio),
+                             build_attention(attention_of(config.attention, shape.layer), shape, "talking_heads")));
   shape.prefix_tokens = 1;
   for (shape.layer = 0; shape.layer < config.depth_token_only; ++shape.layer)
     add_module("blocks_token_only." + std::to_string(shape.layer),
-               blocks_token_only_.emplace_back(block_options(config, config.mlp_ratio_token_only),
-                                               build_attention(attention_of(config.attention_token_only, shape.layer),
-                                                               shape, "class_attention")));
+               blocks_token_only_.emplace_back(
+                   block_options(config, config.mlp_ratio_token_only),
+                   build_attention(attention_of(config.attention_token_only, shape.layer), shape, "class_attention")));
   add_module("norm", norm_);
   add_module("", head_);
 }

@@ -37,10 +37,11 @@ nlohmann::json entry_arguments(const Architecture& architecture) {
 }
 
 void check_arguments(const JsonObject& args) {
-  check_timm_arguments(args,
-                       {"img_size", "patch_size", "in_chans", "num_classes", "global_pool", "embed_dim", "depth",
-                        "num_heads", "mlp_ratio", "qkv_bias", "init_values", "depth_token_only", "mlp_ratio_token_only"},
-                       {"drop_rate", "pos_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate"});
+  check_timm_arguments(
+      args,
+      {"img_size", "patch_size", "in_chans", "num_classes", "global_pool", "embed_dim", "depth", "num_heads",
+       "mlp_ratio", "qkv_bias", "init_values", "depth_token_only", "mlp_ratio_token_only"},
+      {"drop_rate", "pos_drop_rate", "proj_drop_rate", "attn_drop_rate", "drop_path_rate"});
 }
 
 CaitConfig read_arguments(const JsonObject& args) {

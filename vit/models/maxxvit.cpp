@@ -54,8 +54,8 @@ std::array<int64_t, 2> MaxxvitConfig::grid_size() const {
 void MaxxvitConfig::validate() const {
   const size_t stages = embed_dim.size();
   if (stages == 0 || depths.size() != stages || block_type.size() != stages)
-    fail_usage("each stage needs an entry of embed_dim, depths and block_type; there are ", stages, ", ",
-               depths.size(), " and ", block_type.size());
+    fail_usage("each stage needs an entry of embed_dim, depths and block_type; there are ", stages, ", ", depths.size(),
+               " and ", block_type.size());
   if (map_of(0).count() > kMostCells)
     fail_usage("img_size ", img_size[0], " x ", img_size[1], " makes a map of ", map_of(0).count(), " cells; at most ",
                kMostCells, " are supported");
@@ -92,13 +92,12 @@ Maxxvit::Maxxvit(const MaxxvitConfig& config, const std::string& name)
   for (size_t stage = 0; stage < config.embed_dim.size(); ++stage) {
     const std::vector<std::string> types = config.stage_blocks(stage);
     stages_.emplace_back();
-    for (size_t i = 0; i < types.size(); ++i)
-      stages_.back().add(make_block(types[i], stage, static_cast<int64_t>(i)));
+    for (size_t i = 0; i < types.size(); ++i) stages_.back().add(make_block(types[i], stage, static_cast<int64_t>(i)));
     add_module("stages." + std::to_string(stage), stages_.back());
   }
   if (!config.head_hidden_size)
-    add_module("norm", norm_.emplace(config.transformer.norm_layer, config.embed_dim.back(),
-                                     config.transformer.norm_eps));
+    add_module("norm",
+               norm_.emplace(config.transformer.norm_layer, config.embed_dim.back(), config.transformer.norm_eps));
   add_module("head", head_);
 }
 

@@ -21,10 +21,8 @@ const std::vector<std::pair<StrideMode, std::string>>& enum_names(StrideMode) {
 }
 
 const std::vector<std::pair<HalvingPool, std::string>>& enum_names(HalvingPool) {
-  static const std::vector<std::pair<HalvingPool, std::string>> names = {{HalvingPool::max, "max"},
-                                                                         {HalvingPool::max2, "max2"},
-                                                                         {HalvingPool::avg, "avg"},
-                                                                         {HalvingPool::avg2, "avg2"}};
+  static const std::vector<std::pair<HalvingPool, std::string>> names = {
+      {HalvingPool::max, "max"}, {HalvingPool::max2, "max2"}, {HalvingPool::avg, "avg"}, {HalvingPool::avg2, "avg2"}};
   return names;
 }
 
@@ -54,8 +52,7 @@ int64_t pool_kernel(HalvingPool pool) { return pool == HalvingPool::max || pool 
 
 int64_t groups_of(int64_t group_size, int64_t channels) {
   if (group_size == 0) return 1;
-  if (channels % group_size != 0)
-    fail_usage("group_size ", group_size, " does not divide a width of ", channels);
+  if (channels % group_size != 0) fail_usage("group_size ", group_size, " does not divide a width of ", channels);
   return channels / group_size;
 }
 
@@ -63,7 +60,8 @@ int64_t groups_of(int64_t group_size, int64_t channels) {
 std::unique_ptr<Attention> channel_attention_of(const MaxxvitConvConfig& config, int64_t width, int64_t base) {
   const AttentionShape shape{.dim = width};
   if (config.attn_layer == "none") return nullptr;
-  if (config.attn_layer == "ese") return std::make_unique<EffectiveSqueezeExcite>(shape, EffectiveSqueezeExciteOptions{});
+  if (config.attn_layer == "ese")
+    return std::make_unique<EffectiveSqueezeExcite>(shape, EffectiveSqueezeExciteOptions{});
   if (config.attn_layer == "eca") return std::make_unique<Eca>(shape, EcaOptions{});
   SqueezeExciteOptions options;
   options.act_layer = config.attn_act_layer;

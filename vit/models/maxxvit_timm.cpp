@@ -12,28 +12,64 @@ namespace vit {
 namespace {
 
 void check_arguments(const JsonObject& args) {
-  static const std::set<std::string> known = {
-      "img_size",         "in_chans",       "num_classes",  "global_pool",       "embed_dim",
-      "depths",           "block_type",     "stem_width",   "stem_bias",         "head_hidden_size",
-      "conv_block_type",  "conv_expand_ratio", "conv_expand_output", "conv_kernel_size", "conv_group_size",
-      "conv_pre_norm_act", "conv_output_bias", "conv_stride_mode", "conv_pool_type", "conv_downsample_pool_type",
-      "conv_padding",     "conv_attn_early", "conv_attn_layer", "conv_attn_act_layer", "conv_attn_ratio",
-      "conv_init_values", "conv_act_layer", "conv_norm_layer", "conv_norm_eps", "transformer_dim_head",
-      "transformer_head_first", "transformer_expand_ratio", "transformer_expand_first", "transformer_shortcut_bias",
-      "transformer_attn_bias", "transformer_pool_type", "transformer_rel_pos_type", "transformer_rel_pos_dim",
-      "transformer_partition_ratio", "transformer_window_size", "transformer_grid_size", "transformer_no_block_attn",
-      "transformer_init_values", "transformer_act_layer", "transformer_norm_layer", "transformer_norm_layer_cl",
-      "transformer_norm_eps"};
+  static const std::set<std::string> known = {"img_size",
+                                              "in_chans",
+                                              "num_classes",
+                                              "global_pool",
+                                              "embed_dim",
+                                              "depths",
+                                              "block_type",
+                                              "stem_width",
+                                              "stem_bias",
+                                              "head_hidden_size",
+                                              "conv_block_type",
+                                              "conv_expand_ratio",
+                                              "conv_expand_output",
+                                              "conv_kernel_size",
+                                              "conv_group_size",
+                                              "conv_pre_norm_act",
+                                              "conv_output_bias",
+                                              "conv_stride_mode",
+                                              "conv_pool_type",
+                                              "conv_downsample_pool_type",
+                                              "conv_padding",
+                                              "conv_attn_early",
+                                              "conv_attn_layer",
+                                              "conv_attn_act_layer",
+                                              "conv_attn_ratio",
+                                              "conv_init_values",
+                                              "conv_act_layer",
+                                              "conv_norm_layer",
+                                              "conv_norm_eps",
+                                              "transformer_dim_head",
+                                              "transformer_head_first",
+                                              "transformer_expand_ratio",
+                                              "transformer_expand_first",
+                                              "transformer_shortcut_bias",
+                                              "transformer_attn_bias",
+                                              "transformer_pool_type",
+                                              "transformer_rel_pos_type",
+                                              "transformer_rel_pos_dim",
+                                              "transformer_partition_ratio",
+                                              "transformer_window_size",
+                                              "transformer_grid_size",
+                                              "transformer_no_block_attn",
+                                              "transformer_init_values",
+                                              "transformer_act_layer",
+                                              "transformer_norm_layer",
+                                              "transformer_norm_layer_cl",
+                                              "transformer_norm_eps"};
   // The last four are about how the original computes or starts, not about what.
   static const std::set<std::string> without_effect = {
-      "drop_rate", "drop_path_rate", "transformer_attn_drop", "transformer_proj_drop",
+      "drop_rate",   "drop_path_rate",     "transformer_attn_drop",    "transformer_proj_drop",
       "weight_init", "conv_norm_layer_cl", "transformer_use_nchw_attn"};
   check_timm_arguments(args, known, without_effect);
 }
 
 /// timm's name of a choice -> ours; `names` are the ones that are supported.
 template <class E>
-E choice(const JsonObject& args, const std::string& key, E fallback, const std::vector<std::pair<std::string, E>>& names) {
+E choice(const JsonObject& args, const std::string& key, E fallback,
+         const std::vector<std::pair<std::string, E>>& names) {
   if (!args.has(key)) return fallback;
   const std::string wanted = args.require_string(key);
   std::string known;
@@ -114,9 +150,9 @@ MaxxvitConvConfig read_conv(const JsonObject& args) {
   conv.downsample_pool_type = choice(args, "conv_downsample_pool_type", conv.downsample_pool_type);
   conv.padding = choice(args, "conv_padding", conv.padding);
   conv.attn_early = args.get_bool("conv_attn_early", conv.attn_early);
-  conv.attn_layer = choice<std::string>(
-      args, "conv_attn_layer", args.raw().contains("conv_attn_layer") ? "none" : conv.attn_layer,
-      {{"se", "se"}, {"eca", "eca"}, {"ese", "ese"}, {"", "none"}});
+  conv.attn_layer =
+      choice<std::string>(args, "conv_attn_layer", args.raw().contains("conv_attn_layer") ? "none" : conv.attn_layer,
+                          {{"se", "se"}, {"eca", "eca"}, {"ese", "ese"}, {"", "none"}});
   conv.attn_act_layer = act_of(args, "conv_attn_act_layer", conv.attn_act_layer);
   conv.attn_ratio = args.get_double("conv_attn_ratio", conv.attn_ratio, {0.0, 64.0});
   conv.init_values = scale_of(args, "conv_init_values", conv.init_values);
@@ -181,8 +217,7 @@ MaxxvitConfig read_arguments(const JsonObject& args) {
 ModelPlan plan_timm_maxxvit(const CheckpointConfig& config) {
   const JsonObject file(config.json, config.where);
   const std::string name = file.require_string("architecture");
-  const nlohmann::json args =
-      timm_arguments(file, parse_json(timm_maxxvit_architectures().at(name), name));
+  const nlohmann::json args = timm_arguments(file, parse_json(timm_maxxvit_architectures().at(name), name));
   return {std::make_unique<Maxxvit>(read_arguments(JsonObject(args, config.where + ": model_args")), name), {}};
 }
 

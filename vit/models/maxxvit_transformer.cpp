@@ -17,8 +17,7 @@ PartitionAttentionOptions attention_options(const MaxxvitTransformerConfig& conf
 }
 
 int64_t heads_of(const MaxxvitTransformerConfig& config, int64_t width) {
-  if (width % config.dim_head != 0)
-    fail_usage("a width of ", width, " is not divisible by dim_head ", config.dim_head);
+  if (width % config.dim_head != 0) fail_usage("a width of ", width, " is not divisible by dim_head ", config.dim_head);
   return width / config.dim_head;
 }
 
@@ -31,10 +30,8 @@ struct MapAttention {
   static MapAttention make(const MapBlockOptions& options, Partition partition, int64_t dim,
                            const AttentionWidths& widths) {
     const MaxxvitTransformerConfig& config = options.transformer;
-    AttentionShape shape{.dim = dim,
-                         .num_heads = heads_of(config, widths.inner),
-                         .grid = options.map,
-                         .layer = options.layer};
+    AttentionShape shape{
+        .dim = dim, .num_heads = heads_of(config, widths.inner), .grid = options.map, .layer = options.layer};
     if (!options.attention.is_null()) return {build_attention(options.attention, shape), nullptr};
     const bool head_first = partition == Partition::whole || config.head_first;
     auto own = std::make_unique<PartitionAttention>(
@@ -54,9 +51,9 @@ struct MapAttention {
     Scope scope(ctx, name);
     const AttentionInput input{.grid = {map.size(1), map.size(2)}, .residual = skip};
     if (ctx.wants("layout"))
-      ctx.observe("layout", Tensor::from<float>({0.0f, static_cast<float>(input.grid.height),
-                                                 static_cast<float>(input.grid.width)},
-                                                {3}));
+      ctx.observe("layout",
+                  Tensor::from<float>(
+                      {0.0f, static_cast<float>(input.grid.height), static_cast<float>(input.grid.width)}, {3}));
     return attention->forward(ctx, reshape(ctx, map, {map.size(0), input.grid.count(), map.size(3)}), input);
   }
 };
@@ -98,8 +95,9 @@ class TransformerBlock : public MapBlock {
     if (!halves && dim != dim_out)
       fail_usage("a transformer block that keeps the map must keep its width, got ", dim, " and ", dim_out);
     if (halves) {
-      add_module("shortcut", shortcut_.emplace(Downsample::Options{
-                                 .dim = dim, .dim_out = dim_out, .pool = config.pool_type, .bias = config.shortcut_bias}));
+      add_module("shortcut",
+                 shortcut_.emplace(Downsample::Options{
+                     .dim = dim, .dim_out = dim_out, .pool = config.pool_type, .bias = config.shortcut_bias}));
       down_.emplace(Downsample::Options{.dim = dim, .dim_out = dim, .pool = config.pool_type});
     }
     add_module(halves ? "norm1.norm" : "norm1", norm1_);
@@ -157,10 +155,9 @@ class PartitionBlock : public MapBlock {
   Var forward(Context& ctx, const Var& x) const override {
     const Shape map = x.shape();
     const Var kept = reshape(ctx, x, {map[0], map[1] * map[2], map[3]});
-    const Var attended =
-        branch_.add(ctx, kept, scale_ ? scale_->gamma.value : Var(), [&](const LinearOptions& skip) {
-          return attention_.forward(ctx, norm1_.forward(ctx, x), "attn", skip);
-        });
+    const Var attended = branch_.add(ctx, kept, scale_ ? scale_->gamma.value : Var(), [&](const LinearOptions& skip) {
+      return attention_.forward(ctx, norm1_.forward(ctx, x), "attn", skip);
+    });
     return reshape(ctx, mlp_.forward(ctx, attended, branch_), map);
   }
 
@@ -200,12 +197,11 @@ class ParallelPartitionBlock : public MapBlock {
   Var forward(Context& ctx, const Var& x) const override {
     const Shape map = x.shape();
     const Var kept = reshape(ctx, x, {map[0], map[1] * map[2], map[3]}), y = norm1_.forward(ctx, x);
-    const Var attended =
-        branch_.add(ctx, kept, scale_ ? scale_->gamma.value : Var(), [&](const LinearOptions& skip) {
-          const Var both =
-              concat(ctx, {block_.forward(ctx, y, "attn_block", {}), grid_.forward(ctx, y, "attn_grid", {})}, 2);
-          return with_residual(ctx, both, skip);
-        });
+    const Var attended = branch_.add(ctx, kept, scale_ ? scale_->gamma.value : Var(), [&](const LinearOptions& skip) {
+      const Var both =
+          concat(ctx, {block_.forward(ctx, y, "attn_block", {}), grid_.forward(ctx, y, "attn_grid", {})}, 2);
+      return with_residual(ctx, both, skip);
+    });
     return reshape(ctx, mlp_.forward(ctx, attended, branch_), map);
   }
 

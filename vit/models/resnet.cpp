@@ -17,15 +17,15 @@ const std::vector<std::pair<ResNetStem, std::string>>& enum_names(ResNetStem) {
 
 void ResNetConfig::validate() const {
   if (layers.empty() || layers.size() != channels.size())
-    fail_usage("`layers` has ", layers.size(), " entries and `channels` ", channels.size(),
-               "; each stage needs both");
+    fail_usage("`layers` has ", layers.size(), " entries and `channels` ", channels.size(), "; each stage needs both");
   if (block == ResNetBlockKind::basic && (cardinality != 1 || base_width != 64))
     fail_usage("cardinality and base_width belong to bottlenecks; a basic block has none");
   if (block == ResNetBlockKind::basic && downsample_in_bottleneck)
     fail_usage("downsample_in_bottleneck needs bottlenecks");
   if (down_kernel_size != 1 && down_kernel_size != 3) fail_usage("down_kernel_size must be 1 or 3");
   if (aa && replace_stem_pool) fail_usage("aa and replace_stem_pool do not go together");
-  if (stem_type == ResNetStem::deep_tiered && stem_width < 4) fail_usage("a tiered stem needs a stem_width of 4 or more");
+  if (stem_type == ResNetStem::deep_tiered && stem_width < 4)
+    fail_usage("a tiered stem needs a stem_width of 4 or more");
   check_attention_list(attention, static_cast<int64_t>(layers.size()), "stages");
 }
 
@@ -55,7 +55,8 @@ Grid strided(const Grid& grid, int64_t stride, bool whole_cells) {
 
 ResNet::ResNet(const ResNetConfig& config, const std::string& name)
     : config_(config),
-      head_({.dim = config.layers.empty() || config.channels.empty() ? 0 : config.stage_outputs(config.channels.size() - 1),
+      head_({.dim = config.layers.empty() || config.channels.empty() ? 0
+                                                                     : config.stage_outputs(config.channels.size() - 1),
              .num_classes = config.num_classes,
              .pool = config.global_pool}) {
   config.validate();
@@ -121,9 +122,8 @@ void ResNet::measure_grids() {
 void ResNet::add_stage(size_t index, int64_t inputs) {
   Stage& stage = stages_[index];
   const int64_t planes = config_.channels[index], outputs = config_.stage_outputs(index);
-  const int64_t width = config_.block == ResNetBlockKind::basic
-                            ? planes
-                            : planes * config_.base_width / 64 * config_.cardinality;
+  const int64_t width =
+      config_.block == ResNetBlockKind::basic ? planes : planes * config_.base_width / 64 * config_.cardinality;
   const ConfigNode mechanism = config_.stage_attention(index);
   for (int64_t i = 0; i < config_.layers[index]; ++i) {
     const ResNetBlockOptions options{.kind = config_.block,
@@ -230,7 +230,8 @@ Var ResNet::run_stage(Context& ctx, size_t index, Var x) const {
     Scope scope(ctx, name, static_cast<int64_t>(i));
     const ResNetBlock& block = stage.blocks[i];
     if (training_.grad_checkpointing && ctx.tape)
-      x = checkpoint(ctx, [&block](Context& inner, const Var& map) { return block.forward(inner, map); }, x);
+      x = checkpoint(
+          ctx, [&block](Context& inner, const Var& map) { return block.forward(inner, map); }, x);
     else
       x = block.forward(ctx, std::move(x));
     ctx.observe("", x.value());
@@ -263,7 +264,8 @@ Var ResNet::forward(Context& ctx, const Var& images) const {
   ctx.observe("features", x.value());
   if (ctx.wants("pooler_output")) {
     const Var tokens = reshape(ctx, x, {x.size(0), x.size(1) * x.size(2), x.size(3)});
-    ctx.observe("pooler_output", reduce_tokens(ctx, tokens, 0, Reduction::mean).value().view({x.size(0), 1, 1, x.size(3)}));
+    ctx.observe("pooler_output",
+                reduce_tokens(ctx, tokens, 0, Reduction::mean).value().view({x.size(0), 1, 1, x.size(3)}));
   }
   const Var logits = head_.forward(ctx, x);
   ctx.observe("logits", logits.value());

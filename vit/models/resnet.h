@@ -66,8 +66,7 @@ struct ResNetConfig {
     v("num_classes", num_classes, "Classes of the head; 0: no head, the output is features.", between(0, 1 << 24));
     v("block", block, "Kind of the residual blocks.");
     v("layers", layers, "Blocks of each stage.", between(1, 1024));
-    v("channels", channels, "Planes of each stage; a bottleneck's output is four times as wide.",
-      between(1, 1 << 16));
+    v("channels", channels, "Planes of each stage; a bottleneck's output is four times as wide.", between(1, 1 << 16));
     v("cardinality", cardinality, "Groups of the bottleneck's 3 x 3 convolution (ResNeXt).", between(1, 1 << 12));
     v("base_width", base_width, "Width of a bottleneck: planes * base_width / 64 * cardinality.", between(1, 1 << 12));
     v("stem_type", stem_type, "The convolutions in front of the first pooling.");
@@ -75,8 +74,7 @@ struct ResNetConfig {
     v("stem_channels", stem_channels, "Outputs of the stem; none: 64, or twice stem_width of a deep one.",
       between(1, 1 << 16));
     v("replace_stem_pool", replace_stem_pool, "A strided 3 x 3 convolution in place of the max pooling.");
-    v("block_reduce_first", block_reduce_first, "Divisor of the first convolution's width (SENet: 2).",
-      between(1, 64));
+    v("block_reduce_first", block_reduce_first, "Divisor of the first convolution's width (SENet: 2).", between(1, 64));
     v("down_kernel_size", down_kernel_size, "Kernel of the shortcuts' convolutions (SENet: 3).", between(1, 3));
     v("avg_down", avg_down, "Shortcuts pool by means before their convolution (models d and t).");
     v("aa", aa, "Strides are means over cells after an unstrided convolution.");

@@ -69,8 +69,7 @@ KeyMap resnet_hugging_face_keys(const ResNetConfig& config, const std::string& p
       add_conv_norm(keys, str(ours, "conv", i + 1), str(ours, "bn", i + 1), str(theirs, "layer.", i));
     add_conv_norm(keys, ours + "downsample.0", ours + "downsample.1", theirs + "shortcut");
   }
-  for (const char* kind : {".weight", ".bias"})
-    keys.rules.push_back({str("fc", kind), {str("classifier.1", kind)}});
+  for (const char* kind : {".weight", ".bias"}) keys.rules.push_back({str("fc", kind), {str("classifier.1", kind)}});
   return keys;
 }
 

@@ -53,8 +53,7 @@ void read_stem(const JsonObject& args, ResNetConfig& config) {
   config.stem_type = type.empty() ? ResNetStem::plain : type == "deep" ? ResNetStem::deep : ResNetStem::deep_tiered;
   config.replace_stem_pool = args.get_bool("replace_stem_pool", false);
   const std::string aa = args.get_string("aa_layer", "");
-  if (!aa.empty() && aa != "avg" && aa != "avgpool")
-    args.refuse("aa_layer", "'avg' (blur pooling is not supported)");
+  if (!aa.empty() && aa != "avg" && aa != "avgpool") args.refuse("aa_layer", "'avg' (blur pooling is not supported)");
   config.aa = !aa.empty();
 }
 
@@ -65,12 +64,12 @@ void read_pool(const JsonObject& args, ResNetConfig& config) {
 }
 
 ResNetConfig read_arguments(const JsonObject& args) {
-  check_timm_arguments(args,
-                       {"block", "layers", "channels", "num_classes", "in_chans", "output_stride", "global_pool",
-                        "cardinality", "base_width", "stem_width", "stem_type", "replace_stem_pool",
-                        "block_reduce_first", "down_kernel_size", "avg_down", "act_layer", "norm_layer", "aa_layer",
-                        "block_args"},
-                       {"img_size", "drop_rate", "drop_path_rate", "drop_block_rate", "zero_init_last"});
+  check_timm_arguments(
+      args,
+      {"block", "layers", "channels", "num_classes", "in_chans", "output_stride", "global_pool", "cardinality",
+       "base_width", "stem_width", "stem_type", "replace_stem_pool", "block_reduce_first", "down_kernel_size",
+       "avg_down", "act_layer", "norm_layer", "aa_layer", "block_args"},
+      {"img_size", "drop_rate", "drop_path_rate", "drop_block_rate", "zero_init_last"});
   ResNetConfig config;
   const std::string block = args.get_string("block", "bottleneck");
   if (block != "basic" && block != "bottleneck") args.refuse("block", "'basic' or 'bottleneck'");

@@ -27,8 +27,8 @@ ConfigNode window_of(const SwinConfig& config, int64_t stage) {
   const std::vector<ConfigNode> items = node.items();
   if (items.size() == 2 && !items[0].is_list() && !items[1].is_list()) return node;
   if (items.size() != config.depths.size())
-    node.refuse(str("expected a window for each of ", config.stages(), " stages, or [height, width]; got ",
-                    items.size()));
+    node.refuse(
+        str("expected a window for each of ", config.stages(), " stages, or [height, width]; got ", items.size()));
   return items[static_cast<size_t>(stage)];
 }
 
@@ -98,13 +98,12 @@ SwinStage::SwinStage(const SwinConfig& config, int64_t stage) {
   if (stage > 0)
     add_module("downsample", downsample_.emplace(config.dim(stage - 1), config.dim(stage), config.norm_eps));
   for (int64_t i = 0; i < config.depths[static_cast<size_t>(stage)]; ++i) {
-    auto attention = build_attention(config.attention_of_stage(stage),
-                                     {.dim = config.dim(stage),
-                                      .num_heads = config.num_heads[static_cast<size_t>(stage)],
-                                      .grid = config.grid(stage),
-                                      .layer = i});
-    add_module("blocks." + std::to_string(i),
-               blocks_.emplace_back(block_options(config, stage), std::move(attention)));
+    auto attention =
+        build_attention(config.attention_of_stage(stage), {.dim = config.dim(stage),
+                                                           .num_heads = config.num_heads[static_cast<size_t>(stage)],
+                                                           .grid = config.grid(stage),
+                                                           .layer = i});
+    add_module("blocks." + std::to_string(i), blocks_.emplace_back(block_options(config, stage), std::move(attention)));
   }
 }
 
@@ -163,8 +162,8 @@ void Swin::set_training(const TrainingOptions& options) {
   const auto last = static_cast<float>(std::max<int64_t>(1, blocks - 1));
   for (SwinStage& stage : layers_)
     for (Block& block : stage.blocks())
-      block.set_dropout({.proj_drop = options.proj_drop_rate,
-                         .drop_path = options.drop_path_rate * static_cast<float>(at++) / last});
+      block.set_dropout(
+          {.proj_drop = options.proj_drop_rate, .drop_path = options.drop_path_rate * static_cast<float>(at++) / last});
 }
 
 std::vector<std::string> Swin::replace_head(int64_t num_classes) {

@@ -66,9 +66,7 @@ struct SwinConfig {
   int64_t stages() const { return static_cast<int64_t>(depths.size()); }
   int64_t dim(int64_t stage) const { return embed_dim << stage; }
   /// Of a stage's map at img_size, as timm counts it: halves are rounded down.
-  Grid grid(int64_t stage) const {
-    return {(img_size[0] / patch_size) >> stage, (img_size[1] / patch_size) >> stage};
-  }
+  Grid grid(int64_t stage) const { return {(img_size[0] / patch_size) >> stage, (img_size[1] / patch_size) >> stage}; }
   /// The mechanism of a stage, with the model's own options where it is the window.
   ConfigNode attention_of_stage(int64_t stage) const;
 };

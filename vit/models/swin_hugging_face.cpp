@@ -1,5 +1,5 @@
-// Hugging Face's `swin` -> SwinConfig, and the table of its tensor names. Defaults are those of SwinConfig there, because
-// config.json omits what equals them.
+// Hugging Face's `swin` -> SwinConfig, and the table of its tensor names. Defaults are those of SwinConfig there,
+// because config.json omits what equals them.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -24,8 +24,7 @@ SwinConfig read_arguments(const JsonObject& json) {
   config.embed_dim = json.get_int("embed_dim", config.embed_dim, {1, kWidest});
   config.depths = json.get_ints("depths", config.depths, {0, 1024});
   config.num_heads = json.get_ints("num_heads", config.num_heads, {1, 1024});
-  config.window_size =
-      ConfigNode::make_scalar(std::to_string(json.get_int("window_size", 7, {1, 1 << 10})), false);
+  config.window_size = ConfigNode::make_scalar(std::to_string(json.get_int("window_size", 7, {1, 1 << 10})), false);
   config.mlp_ratio = json.get_double("mlp_ratio", config.mlp_ratio, {0.0, 64.0});
   config.qkv_bias = json.get_bool("qkv_bias", config.qkv_bias);
   config.act = activation_of(json.get_string("hidden_act", "gelu"), json.where("hidden_act"));

@@ -86,8 +86,8 @@ SwinConfig read_arguments(const JsonObject& args) {
   return config;
 }
 
-/// Buffers that older versions saved; and, where the head has the old name, patch merging at the end of the stage before
-/// (timm's checkpoint_filter_fn).
+/// Buffers that older versions saved; and, where the head has the old name, patch merging at the end of the stage
+/// before (timm's checkpoint_filter_fn).
 KeyMap key_map(const SwinConfig& config, const Weights* weights) {
   KeyMap keys;
   for (int64_t j = 0; j < *std::max_element(config.depths.begin(), config.depths.end()); ++j)

@@ -13,14 +13,12 @@ int64_t make_divisible(double value, int64_t divisor, double round_limit) {
 }
 
 int64_t SqueezeWidth::of(int64_t channels) const {
-  return rd_channels ? *rd_channels
-                     : make_divisible(static_cast<double>(channels) * rd_ratio, rd_divisor, round_limit);
+  return rd_channels ? *rd_channels : make_divisible(static_cast<double>(channels) * rd_ratio, rd_divisor, round_limit);
 }
 
 const std::vector<std::pair<SqueezeNorm, std::string>>& enum_names(SqueezeNorm) {
-  static const std::vector<std::pair<SqueezeNorm, std::string>> names = {{SqueezeNorm::none, "none"},
-                                                                         {SqueezeNorm::layer_norm, "layernorm"},
-                                                                         {SqueezeNorm::batch_norm, "batchnorm"}};
+  static const std::vector<std::pair<SqueezeNorm, std::string>> names = {
+      {SqueezeNorm::none, "none"}, {SqueezeNorm::layer_norm, "layernorm"}, {SqueezeNorm::batch_norm, "batchnorm"}};
   return names;
 }
 

@@ -107,8 +107,7 @@ void WindowBias::prepare() {
 
 void WindowBias::set_window(const std::array<int64_t, 2>& window) {
   if (window == options_.window) return;
-  if (table_.value.defined())
-    table_.value = Var(resample_window_bias(table_.value.value(), window, options_.window));
+  if (table_.value.defined()) table_.value = Var(resample_window_bias(table_.value.value(), window, options_.window));
   options_.window = window;
   if (options_.kind == WindowBiasKind::bias || options_.kind == WindowBiasKind::bias_tf) table_.shape = table_shape();
   if (ready_.defined()) prepare();
