@@ -227,7 +227,7 @@ TEST(Partition, RefusesWhatCannotWork) {
   };
   EXPECT_THAT(refused("{type: block, window: [0, 3]}"), HasSubstr("window"));
   EXPECT_THAT(refused("{type: neighborhood, kernel_size: 4}"), HasSubstr("must be odd"));
-  EXPECT_THAT(refused("{type: spatial_reduction, sr_ratio: 5}"), HasSubstr("choose a smaller one"));
+  EXPECT_THAT(refused("{type: spatial_reduction, sr_ratio: 0}"), HasSubstr("sr_ratio"));
   MechanismCheck check("block", site.shape());
   check.input().bias = Tensor::zeros({1, 24, 24});
   EXPECT_THAT(test::usage_error([&] { check.run(); }), HasSubstr("takes no bias"));
@@ -290,7 +290,8 @@ TEST(Neighborhood, EveryTokenSeesTheWindowAroundIt) {
 Plain reduced_map(MechanismCheck& check, const Site& site, int64_t ratio, bool linear) {
   const Plain x = check.plain_x();
   const size_t batch = x.shape(0), channels = x.shape(2);
-  const int64_t rows = linear ? 7 : site.grid.height / ratio, cols = linear ? 7 : site.grid.width / ratio;
+  const int64_t rows = linear ? 7 : std::max<int64_t>(1, site.grid.height / ratio);
+  const int64_t cols = linear ? 7 : std::max<int64_t>(1, site.grid.width / ratio);
   const Plain weight = check.parameter("sr.weight"), bias = check.parameter("sr.bias");
   const Plain gamma = check.parameter("norm.weight"), beta = check.parameter("norm.bias");
   Plain y = xt::zeros<double>({batch, static_cast<size_t>(site.prefix + rows * cols), channels});
@@ -302,8 +303,10 @@ Plain reduced_map(MechanismCheck& check, const Site& site, int64_t ratio, bool l
       // The tokens of a cell, and what each counts: taps of the convolution, or the same share for all and one tap.
       const auto from = [&](int64_t i, int64_t length) { return linear ? i * length / 7 : i * ratio; };
       const auto to = [&](int64_t i, int64_t length) { return linear ? ((i + 1) * length + 6) / 7 : (i + 1) * ratio; };
-      const int64_t top = from(cell / cols, site.grid.height), bottom = to(cell / cols, site.grid.height);
-      const int64_t left = from(cell % cols, site.grid.width), right = to(cell % cols, site.grid.width);
+      // What is beyond a small map is zeros.
+      const int64_t top = from(cell / cols, site.grid.height), left = from(cell % cols, site.grid.width);
+      const int64_t bottom = std::min(to(cell / cols, site.grid.height), site.grid.height);
+      const int64_t right = std::min(to(cell % cols, site.grid.width), site.grid.width);
       const double share = linear ? 1.0 / static_cast<double>((bottom - top) * (right - left)) : 1.0;
       for (int64_t r = top; r < bottom; ++r)
         for (int64_t s = left; s < right; ++s)
@@ -324,7 +327,7 @@ Plain reduced_map(MechanismCheck& check, const Site& site, int64_t ratio, bool l
 
 TEST(SpatialReduction, LooksAtASmallerMap) {
   for (const bool linear : {false, true})
-    for (const Site& site : {Site{{4, 6}}, Site{{5, 9}, 1}}) {
+    for (const Site& site : {Site{{4, 6}}, Site{{5, 9}, 1}, Site{{1, 5}}}) {
       MechanismCheck check(linear ? "{type: spatial_reduction, linear: true}" : "{type: spatial_reduction, sr_ratio: 2}",
                            site.shape());
       const Plain q = check.linear(check.plain_x(), "q"), kv = check.linear(reduced_map(check, site, 2, linear), "kv");
