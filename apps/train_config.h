@@ -27,6 +27,7 @@ struct TrainConfig {
   vit::TrainerConfig trainer;
   double drop = 0.0;
   double pos_drop = 0.0;
+  double patch_drop = 0.0;
   double proj_drop = 0.0;
   double drop_path = 0.0;
   bool grad_checkpointing = false;
@@ -51,6 +52,8 @@ struct TrainConfig {
     trainer.visit_fields(v);
     v("drop", drop, "Dropout before the classifier.", vit::between(0, 0.99));
     v("pos_drop", pos_drop, "Dropout of the tokens after the position table.", vit::between(0, 0.99));
+    v("patch_drop", patch_drop, "Share of the patches left out of each image, at random: faster steps.",
+      vit::between(0, 0.99));
     v("proj_drop", proj_drop, "Dropout after the projections of each block.", vit::between(0, 0.99));
     v("drop_path", drop_path, "Stochastic depth of the last block; it grows from zero at the first.",
       vit::between(0, 0.99));

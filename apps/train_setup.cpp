@@ -174,6 +174,7 @@ TrainSetup prepare_training(TrainConfig& config) {
   setup.facts["model"] = config_json(start.model->describe()).dump();
   start.model->set_training({.drop_rate = static_cast<float>(config.drop),
                              .pos_drop_rate = static_cast<float>(config.pos_drop),
+                             .patch_drop_rate = static_cast<float>(config.patch_drop),
                              .proj_drop_rate = static_cast<float>(config.proj_drop),
                              .drop_path_rate = static_cast<float>(config.drop_path),
                              .grad_checkpointing = config.grad_checkpointing});

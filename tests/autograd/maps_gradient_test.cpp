@@ -1,10 +1,14 @@
 // Gradients of convolutions, patch embedding, layouts and resampled position tables against finite differences.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "tests/support/gradient_check.h"
-#include "vit/autograd/ops.h"
+#include "vit/autograd/map_ops.h"
 #include "vit/autograd/plain_maps.h"
 #include "vit/autograd/plain_tokens.h"
+#include "vit/autograd/tape.h"
 
 namespace vit {
 namespace {
@@ -21,9 +25,10 @@ struct ConvSizes {
 
 GradientCase conv_case(const std::string& name, const ConvSizes& s, const Conv2dOptions& options, bool bias = true,
                        bool oracle = true) {
-  GradientCase op{.name = "conv2d_" + name,
-                  .inputs = {random_tensor({s.batch, s.height, s.width, s.channels}, 1),
-                             random_tensor({s.outputs, options.kernel_h, options.kernel_w, s.channels}, 2)}};
+  GradientCase op{
+      .name = "conv2d_" + name,
+      .inputs = {random_tensor({s.batch, s.height, s.width, s.channels}, 1),
+                 random_tensor({s.outputs, options.kernel_h, options.kernel_w, s.channels / options.groups}, 2)}};
   if (bias) op.inputs.push_back(random_tensor({s.outputs}, 3));
   op.run = [=](Context& ctx, const std::vector<Var>& v) {
     return conv2d(ctx, v[0], {v[1], kUnpacked}, bias ? v[2] : Var(), options);
@@ -32,10 +37,111 @@ GradientCase conv_case(const std::string& name, const ConvSizes& s, const Conv2d
     op.plain = [=](const std::vector<Plain>& v) {
       const Plain y =
           plain::conv2d_batch<double>(v[0], v[1], bias ? v[2] : Plain(0.0), static_cast<size_t>(options.stride),
-                                      static_cast<size_t>(options.padding), static_cast<size_t>(options.dilation));
+                                      static_cast<size_t>(options.padding), static_cast<size_t>(options.dilation),
+                                      static_cast<size_t>(options.groups));
       return plain::activate<double>(y, options.activation);
     };
   return op;
+}
+
+/// Everything that can follow a convolution, fused or not.
+GradientCase conv_epilogue_case(const std::string& name, const ConvSizes& s, const Conv2dOptions& options) {
+  GradientCase op = conv_case(name, s, options);
+  op.inputs.push_back(random_tensor({s.outputs}, 30));
+  op.inputs.push_back(random_tensor({s.batch, s.height, s.width, s.outputs}, 31));
+  op.run = [=](Context& ctx, const std::vector<Var>& v) {
+    Conv2dOptions all = options;
+    all.gamma = v[3];
+    all.residual = v[4];
+    return conv2d(ctx, v[0], {v[1], kUnpacked}, v[2], all);
+  };
+  op.plain = [alone = op.plain](const std::vector<Plain>& v) { return Plain(v[4] + v[3] * alone({v[0], v[1], v[2]})); };
+  return op;
+}
+
+GradientCase pool_case(const std::string& name, const Shape& maps, const PoolOptions& o, bool mean,
+                       bool oracle = true) {
+  GradientCase op{.name = str(mean ? "avg_pool2d_" : "max_pool2d_", name), .inputs = {random_tensor(maps, 40)}};
+  op.run = [=](Context& ctx, const std::vector<Var>& v) {
+    return mean ? avg_pool2d(ctx, v[0], o) : max_pool2d(ctx, v[0], o);
+  };
+  const plain::Pooling pool{static_cast<int>(o.kernel), static_cast<int>(o.stride), static_cast<int>(o.padding),
+                            o.ceil_mode, o.count_include_pad};
+  if (oracle)
+    op.plain = [=](const std::vector<Plain>& v) {
+      return mean ? plain::avg_pool2d<double>(v[0], pool) : plain::max_pool2d<double>(v[0], pool);
+    };
+  return op;
+}
+
+GradientCase pad_case(const std::string& name, const Border& b, float value) {
+  GradientCase op{.name = "pad_map_" + name, .inputs = {random_tensor({2, 4, 5, 3}, 50)}};
+  op.run = [=](Context& ctx, const std::vector<Var>& v) { return pad_map(ctx, v[0], b, value); };
+  op.plain = [=](const std::vector<Plain>& v) {
+    return plain::pad_map<double>(v[0], static_cast<int>(b.top), static_cast<int>(b.left), static_cast<int>(b.bottom),
+                                  static_cast<int>(b.right), static_cast<double>(value));
+  };
+  return op;
+}
+
+GradientCase resize_case(const std::string& name, const Shape& maps, int64_t to_h, int64_t to_w) {
+  GradientCase op{.name = "resize_map_" + name, .inputs = {random_tensor(maps, 60)}};
+  op.run = [=](Context& ctx, const std::vector<Var>& v) { return resize_map(ctx, v[0], to_h, to_w); };
+  op.plain = [=](const std::vector<Plain>& v) {
+    return plain::resize_map<double>(v[0], static_cast<size_t>(to_h), static_cast<size_t>(to_w));
+  };
+  op.terms = 1024;  // positions in f32, as below
+  return op;
+}
+
+std::vector<GradientCase> grouped_cases() {
+  const Conv2dOptions depthwise{.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 5};
+  std::vector<GradientCase> all = {
+      conv_case("groups", {2, 5, 4, 6, 4}, {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 2}),
+      conv_case("groups_stride", {1, 6, 5, 6, 9}, {.kernel_h = 2, .kernel_w = 3, .stride = 2, .groups = 3}, false),
+      conv_case("groups_1x1", {2, 3, 4, 8, 8}, {.groups = 4}),
+      conv_case("groups_large", {3, 30, 21, 32, 48}, {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 4}, true,
+                false),
+      conv_case("depthwise", {2, 5, 4, 5, 5}, depthwise),
+      conv_case("depthwise_no_bias", {2, 4, 3, 5, 5}, depthwise, false),
+      conv_case("depthwise_stride", {2, 6, 5, 3, 3},
+                {.kernel_h = 3, .kernel_w = 3, .stride = 2, .padding = 1, .groups = 3}),
+      conv_case("depthwise_dilated", {1, 7, 6, 3, 3},
+                {.kernel_h = 3, .kernel_w = 2, .padding = 2, .dilation = 2, .groups = 3}),
+      conv_case("depthwise_wide_border", {1, 3, 3, 2, 2}, {.kernel_h = 3, .kernel_w = 3, .padding = 4, .groups = 2}),
+      conv_case("depthwise_multiplied", {2, 5, 4, 3, 6}, {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 3}),
+      conv_case("depthwise_large", {3, 31, 22, 83, 83}, {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 83},
+                true, false),
+      conv_epilogue_case("fused", {2, 4, 3, 2, 5},
+                         {.kernel_h = 3, .kernel_w = 3, .padding = 1, .activation = Activation::gelu}),
+      conv_epilogue_case("groups_fused", {2, 4, 3, 4, 6}, {.groups = 2, .activation = Activation::silu}),
+  };
+  Conv2dOptions fused = depthwise;
+  fused.activation = Activation::gelu;
+  all.push_back(conv_epilogue_case("depthwise_fused", {2, 4, 3, 5, 5}, fused));
+  return all;
+}
+
+std::vector<GradientCase> map_cases() {
+  std::vector<GradientCase> all = {
+      pad_case("window", {0, 0, 3, 2}, 0.0f),  pad_case("sides", {1, 2, 0, 3}, 0.5f),
+      pad_case("cut", {-1, -2, -1, 0}, 0.0f),  pad_case("both", {2, -3, -2, 4}, -1.0f),
+      resize_case("up", {2, 3, 4, 3}, 6, 7),   resize_case("down", {1, 7, 6, 2}, 3, 4),
+      resize_case("same", {1, 3, 5, 2}, 3, 5), resize_case("from_one", {2, 1, 1, 4}, 3, 2),
+  };
+  for (const bool mean : {false, true}) {
+    all.push_back(pool_case("2x2", {2, 4, 6, 3}, {}, mean));
+    all.push_back(pool_case("rest", {1, 5, 7, 2}, {}, mean));
+    all.push_back(pool_case("padded", {2, 7, 6, 3}, {.kernel = 3, .stride = 2, .padding = 1}, mean));
+    all.push_back(pool_case("ceil", {1, 6, 8, 2}, {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true}, mean));
+    all.push_back(pool_case("ceil_rest", {1, 5, 7, 2}, {.kernel = 2, .stride = 2, .ceil_mode = true}, mean));
+    all.push_back(pool_case("skipping", {1, 5, 5, 2}, {.kernel = 1, .stride = 3, .ceil_mode = true}, mean));
+    all.push_back(pool_case("large", {3, 57, 40, 24}, {.kernel = 3, .stride = 2, .padding = 1}, mean, false));
+  }
+  all.push_back(pool_case("ceil_without_pad", {1, 6, 8, 2},
+                          {.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false},
+                          true));
+  return all;
 }
 
 GradientCase patch_case(const std::string& name, const Shape& image, int64_t dim, int64_t patch_h, int64_t patch_w,
@@ -109,6 +215,39 @@ std::vector<GradientCase> cases() {
 }
 
 VITKIT_GRADIENT_TESTS(MapsGradient, cases());
+VITKIT_GRADIENT_TESTS(GroupedConvGradient, grouped_cases());
+VITKIT_GRADIENT_TESTS(MapOpsGradient, map_cases());
+
+TEST(MaxPool2dTest, FirstOfEqualMaximaHasTheGradientAndNaNStays) {
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Var x = Var::leaf(Tensor::full({1, 2, 2, 1}, 3.0f));
+  const Var y = max_pool2d(ctx, x, {});
+  tape.backward(y, Tensor::full(y.shape(), 1.0f));
+  EXPECT_EQ(x.grad().f32()[0], 1.0f);
+  for (int64_t i = 1; i < 4; ++i) EXPECT_EQ(x.grad().f32()[i], 0.0f);
+  for (int64_t i = 0; i < 4; ++i) {
+    Context plain;
+    Tensor map = Tensor::zeros({1, 2, 2, 1});
+    map.f32()[i] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_TRUE(std::isnan(max_pool2d(plain, map, {}).value().f32()[0])) << i;
+  }
+}
+
+TEST(MapOpsTest, ImpossibleSizesAreRefused) {
+  Context ctx;
+  const Var maps = Tensor::zeros({1, 4, 4, 6});
+  EXPECT_THROW(max_pool2d(ctx, maps, {.kernel = 5}), Error);
+  EXPECT_THROW(avg_pool2d(ctx, maps, {.kernel = 2, .padding = 2}), Error);
+  EXPECT_THROW(max_pool2d(ctx, maps, {.stride = 0}), Error);
+  EXPECT_THROW(pad_map(ctx, maps, {-2, 0, -2, 0}), Error);
+  EXPECT_THROW(resize_map(ctx, maps, 0, 3), Error);
+  EXPECT_THROW(pad_map(ctx, Tensor::zeros({2, 3}), {}), Error);
+  const Var weight = Tensor::zeros({6, 1, 1, 1});
+  EXPECT_THROW(conv2d(ctx, maps, {weight, kUnpacked}, {}, {.groups = 4}), Error);
+  EXPECT_THROW(conv2d(ctx, maps, {weight, kUnpacked}, {}, {.groups = 3}), Error);
+}
 
 }  // namespace
 }  // namespace vit

@@ -1,4 +1,5 @@
-// Reference cases with gradients: a training run of a ViT (C1), torch's multi-head attention (A8b), schedules (C1b).
+// Reference cases with gradients: a training run of a ViT (C1), timm's attention
+// modules (A8), torch's multi-head attention (A8b), schedules (C1b).
 #pragma once
 
 #include <filesystem>
@@ -17,5 +18,7 @@ struct GradientResult {
 std::vector<GradientResult> run_training_golden(const std::filesystem::path& dir);
 /// Outputs, weights and gradients of every module in an A8b case.
 std::vector<GradientResult> run_multihead_golden(const std::filesystem::path& dir);
+/// Outputs, gradients and running statistics of every module in an A8 case.
+std::vector<GradientResult> run_attention_golden(const std::filesystem::path& dir);
 
 }  // namespace vit

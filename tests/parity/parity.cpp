@@ -105,8 +105,15 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"A1", run_model_case},
       {"A2", run_model_case},
       {"A3", run_model_case},
+      {"A5", run_model_case},
+      {"A6", run_model_case},
+      {"A6b", run_model_case},
+      {"A4", run_model_case},
+      {"A6c", run_model_case},
       {"A7", run_model_case},
+      {"A9", run_model_case},
       {"B1", run_model_case},
+      {"B8", run_model_case},
       {"B8b", run_model_case},
       {"B8c", run_model_case},
       {"B8d", run_model_case},
@@ -114,6 +121,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"D", run_preprocess_case},
       {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
       {"C1b", run_schedule_case},
+      {"A8", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_attention_golden); }},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;
 }

@@ -9,8 +9,7 @@ ClassAttention::ClassAttention(const AttentionShape& shape, const ClassAttention
       heads_(shape.num_heads),
       head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
       proj_(shape.dim, shape.dim) {
-  if (heads_ <= 0 || dim_ % heads_ != 0)
-    fail_usage("class_attention: dim ", dim_, " must be divisible by num_heads ", heads_);
+  if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
   if (options.packed) {
     add_module("qkv", qkv_.emplace(dim_, 3 * dim_, options.qkv_bias));
   } else {

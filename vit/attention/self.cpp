@@ -22,31 +22,39 @@ SelfAttention::SelfAttention(const AttentionShape& shape, const SelfAttentionOpt
   add_module("proj", proj_);
 }
 
-SelfAttention::Heads SelfAttention::project(Context& ctx, const Var& x, int64_t wanted_tokens) const {
+Var SelfAttention::place_heads(Context&, const Var& qkv, const AttentionInput&) const { return qkv; }
+
+Var SelfAttention::score_bias(Context&, const AttentionInput& input) const { return input.bias; }
+
+Var SelfAttention::filter(Context&, const Var& mixed, const Var&) const { return mixed; }
+
+SelfAttention::Heads SelfAttention::project(Context& ctx, const Var& x, const AttentionInput& input) const {
   Var qkv = qkv_.forward(ctx, x);
   qkv = q_norm_.forward_heads(ctx, {qkv, 0}, heads_);
   qkv = k_norm_.forward_heads(ctx, {qkv, dim_}, heads_);
+  qkv = place_heads(ctx, qkv, input);
   // Where few outputs are wanted all tokens are still keys and values, but only the first ones ask.
-  const Var asking = wanted_tokens > 0 ? slice_tokens(ctx, qkv, 0, wanted_tokens) : qkv;
+  const Var asking = input.wanted_tokens > 0 ? slice_tokens(ctx, qkv, 0, input.wanted_tokens) : qkv;
   return {{asking, 0}, {qkv, dim_}, {qkv, 2 * dim_}};
 }
 
 Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
-  const Heads heads = project(ctx, x, input.wanted_tokens);
+  const Heads heads = project(ctx, x, input);
+  if (input.keys) *input.keys = heads.k;
   const AttentionOptions options{.heads = heads_,
                                  .head_dim = head_dim_,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
-                                 .bias = input.bias};
+                                 .bias = score_bias(ctx, input)};
   if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, heads.q, heads.k, options));
   if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, heads.q, heads.k, options));
-  const Var mixed = attention(ctx, heads.q, heads.k, heads.v, options);
+  const Var mixed = filter(ctx, attention(ctx, heads.q, heads.k, heads.v, options), x);
   return proj_.forward(ctx, norm_.forward(ctx, mixed), input.residual);
 }
 
 VITKIT_REGISTER_ATTENTION("self", SelfAttention, .family = AttentionFamily::spatial,
                           .summary = "multi-head self-attention: every token looks at every other",
                           .formula = "softmax(q k^T / sqrt(D)) v, per head",
-                          .source = "Vaswani et al. 2017, section 3.2.2", .complexity = "O(N^2 C)",
+                          .source = "Vaswani et al. 2017, section 3.2.2", .complexity = "O(N^2 C)", .offers_keys = true,
                           .equivariance = Equivariance::tokens);
 
 }  // namespace vit

@@ -141,10 +141,13 @@ struct Conv2dOptions {
   int64_t dilation = 1;
   int64_t groups = 1;  ///< neighbouring channels that are convolved among themselves; c: depthwise
   Activation activation = Activation::none;
+  Var gamma{};     ///< [F] factor after the activation, as in LinearOptions; undefined: 1
+  Var residual{};  ///< shape of the result, added last; undefined: 0
 };
 
 /// 2-d convolution of a token grid, without im2col: x [B, height, width, c], weight [F, kernel_h * kernel_w * c]
-/// (taps outermost; c / groups in place of c) -> [B, height', width', F].
+/// (taps outermost; c / groups in place of c) -> [B, height', width', F]. Packed weights come from
+/// PackedWeight::pack_convolution. Errors: shapes do not match, groups does not divide c and F.
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options);
 
 /// An image as a map of the toolkit: [B, c, height, width] -> [B, height, width, c].

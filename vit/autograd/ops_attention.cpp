@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 
+#include "vit/autograd/column_gradients.h"
 #include "vit/autograd/op_support.h"
 #include "vit/autograd/ops.h"
 
@@ -163,7 +162,7 @@ struct AttentionRecord {
   void operator()(Tape& tape, const Tensor& d_out) const {
     StageTimer timer(tape.profile(), "attention.grad");
     const Problem problem(q, k, v, options);
-    const Gradients gradients(tape, {&q, &k, &v}, problem.width());
+    const ColumnGradients gradients(tape, {&q, &k, &v}, problem.width());
     Tensor d_bias = options.bias.requires_grad() ? tape.zeros(options.bias.shape()) : Tensor();
     const int64_t d = options.head_dim;
     const int64_t scratch_size =
@@ -193,49 +192,12 @@ struct AttentionRecord {
   }
 
  private:
-  /// Gradient tensors of the token tensors that the columns lie in; queries, keys and values of one packed projection
-  /// share theirs, unless they read the same columns.
-  struct Gradients {
-    struct Entry {
-      Var tokens;
-      std::vector<int64_t> firsts;
-      Tensor gradient;
-    };
-    std::vector<Entry> entries;
-    std::array<size_t, 3> entry_of{};  // of queries, keys and values
-
-    Gradients(Tape& tape, const std::array<const HeadColumns*, 3>& all, int64_t width) {
-      for (size_t i = 0; i < all.size(); ++i) {
-        size_t at = 0;
-        while (at < entries.size() && !has_room(entries[at], *all[i], width)) ++at;
-        if (at == entries.size()) entries.push_back({all[i]->tokens, {}, {}});
-        entries[at].firsts.push_back(all[i]->first);
-        entry_of[i] = at;
-      }
-      for (Entry& entry : entries) {
-        const bool covered = static_cast<int64_t>(entry.firsts.size()) * width == entry.tokens.size(2);
-        entry.gradient = covered ? tape.empty(entry.tokens.shape()) : tape.zeros(entry.tokens.shape());
-      }
-    }
-    static bool has_room(const Entry& entry, const HeadColumns& columns, int64_t width) {
-      const bool one =
-          entry.tokens.same(columns.tokens) || (!entry.tokens.requires_grad() && !columns.tokens.requires_grad() &&
-                                                entry.tokens.value().raw() == columns.tokens.value().raw());
-      return one && std::all_of(entry.firsts.begin(), entry.firsts.end(),
-                                [&](int64_t first) { return std::abs(first - columns.first) >= width; });
-    }
-    float* of(size_t columns) const { return entries[entry_of[columns]].gradient.f32(); }
-    void accumulate(Tape& tape) const {
-      for (const Entry& entry : entries) tape.accumulate(entry.tokens, entry.gradient);
-    }
-  };
-
-  kernels::AttentionGradArgs arguments(const Problem& problem, const Gradients& gradients, const Tensor& d_out,
+  kernels::AttentionGradArgs arguments(const Problem& problem, const ColumnGradients& gradients, const Tensor& d_out,
                                        const Tensor& d_bias, int64_t pair) const {
     const int64_t b = pair / options.heads, h = pair % options.heads, d = options.head_dim;
     const int64_t out_at = b * problem.queries * problem.width() + h * d;
     const auto gradient = [&](size_t index, const HeadColumns& columns) {
-      return gradients.of(index) + (problem.head(columns, pair) - columns.tokens.value().f32());
+      return gradients.of(index) + b * columns.tokens.size(1) * Problem::stride(columns) + h * d;
     };
     return {.d_q = gradient(0, q),
             .d_q_stride = Problem::stride(q),

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "vit/autograd/conv_depthwise.h"
 #include "vit/autograd/op_support.h"
 #include "vit/autograd/ops.h"
 #include "vit/autograd/products.h"
@@ -10,20 +11,23 @@ namespace vit {
 
 namespace {
 
-/// A convolution as a product of indirect rows (kernels.h) with a weight [F, taps * tap_length]: what patch_embed and
-/// conv2d have in common, with its gradient.
+/// A convolution as a product of indirect rows (kernels.h) with a weight [F, taps * tap_length], one for each group of
+/// channels: what patch_embed and conv2d have in common, with its gradient.
 struct IndirectProduct {
   const char* op;
   Var x, weight, bias;
   std::shared_ptr<const std::vector<int32_t>> offsets;
   int64_t batch, image_stride, rows_per_image, taps, tap_length, outputs;
+  int64_t groups = 1;
   std::shared_ptr<const std::vector<float>> zeros;
 
   int64_t rows() const { return batch * rows_per_image; }
-  int64_t inputs() const { return taps * tap_length; }
+  // of one group
+  int64_t group_inputs() const { return taps * tap_length; }
+  int64_t group_outputs() const { return outputs / groups; }
 
-  kernels::IndirectRows rows_of(const float* images) const {
-    return {.images = images,
+  kernels::IndirectRows rows_of(const float* images, int64_t group) const {
+    return {.images = images + group * tap_length,
             .image_stride = image_stride,
             .offsets = offsets->data(),
             .zeros = zeros->data(),
@@ -32,28 +36,32 @@ struct IndirectProduct {
             .tap_length = tap_length};
   }
 
-  Var run(Context& ctx, const PackedWeight& packed, Activation activation, const Shape& shape) const {
-    const bool recorded = recording(ctx, {&x, &weight, &bias});
-    check(packed.inputs() == inputs(), op, ": the weight reads ", packed.inputs(), " values, a window of ", x.shape(),
-          " has ", inputs());
+  Var run(Context& ctx, const PackedWeight& packed, const kernels::Epilogue& epilogue, const Shape& shape) const {
+    check(packed.inputs() == group_inputs(), op, ": the weight reads ", packed.inputs(), " values, a window of ",
+          x.shape(), " has ", group_inputs());
     Tensor y = ctx.arena.empty(shape);
-    const kernels::GemmIndirectArgs args{.c = y.f32(),
-                                         .c_stride = outputs,
-                                         .a = rows_of(x.value().f32()),
-                                         .b = packed.panels(),
-                                         .n = outputs,
-                                         .epilogue = {.bias = vector_or_null(op, "bias", bias, outputs),
-                                                      .activation = recorded ? Activation::none : activation}};
     const auto& table = kernels::kernels();
-    const auto grid = kernels::gemm_grid(table, rows(), outputs, inputs(), num_threads());
-    parallel_for(grid.parts(), [&](int64_t part) {
-      table.gemm_indirect(args, kernels::gemm_part(table, grid, rows(), outputs, part));
+    const int64_t n = group_outputs(), threads_per_group = (num_threads() + groups - 1) / groups;
+    const auto grid =
+        kernels::gemm_grid(table, rows(), n, group_inputs(), static_cast<int>(std::max<int64_t>(1, threads_per_group)));
+    parallel_for(groups * grid.parts(), [&](int64_t index) {
+      const int64_t group = index / grid.parts(), first = group * n;
+      kernels::Epilogue moved = epilogue;
+      for (const float** vector : {&moved.bias, &moved.gamma, &moved.residual})
+        if (*vector) *vector += first;
+      table.gemm_indirect({.c = y.f32() + first,
+                           .c_stride = outputs,
+                           .a = rows_of(x.value().f32(), group),
+                           .b = packed.panels(group),
+                           .n = n,
+                           .epilogue = moved},
+                          kernels::gemm_part(table, grid, rows(), n, index % grid.parts()));
     });
-    report_product(ctx, op, static_cast<double>(rows()), static_cast<double>(outputs), static_cast<double>(inputs()));
-    if (!recorded) return y;
+    report_product(ctx, op, static_cast<double>(rows()), static_cast<double>(outputs),
+                   static_cast<double>(group_inputs()));
+    if (!recording(ctx, {&x, &weight, &bias})) return y;
     check(weight.defined(), op, ": a gradient needs the plain weight, and this model was prepared for inference");
-    const Var result = ctx.tape->record(std::move(y), {x, weight, bias}, *this);
-    return activation == Activation::none ? result : activate(ctx, result, activation);
+    return ctx.tape->record(std::move(y), {x, weight, bias}, *this);
   }
 
   void operator()(Tape& tape, const Tensor& d_y) const {
@@ -66,21 +74,24 @@ struct IndirectProduct {
  private:
   /// The indirect rows are written down chunk by chunk, small enough to stay in the caches between the two steps.
   Tensor weight_grad(Tape& tape, const Tensor& d_y) const {
+    if (rows() == 0) return tape.zeros(weight.shape());
     constexpr int64_t kChunkFloats = 1 << 19;
     const auto& table = kernels::kernels();
-    Tensor d_weight = tape.empty(weight.shape());
-    const int64_t chunk = std::clamp<int64_t>(kChunkFloats / std::max<int64_t>(1, inputs()), 64, 8192);
-    const Tensor columns = tape.empty({std::min(chunk, rows()), inputs()});
-    const kernels::IndirectRows indirect = rows_of(x.value().f32());
-    for (int64_t begin = 0; begin < rows(); begin += chunk) {
-      const int64_t count = std::min(chunk, rows() - begin);
-      parallel_for_range(count, row_grain(inputs()), [&](int64_t first, int64_t last) {
-        table.gather_rows(columns.f32() + first * inputs(), indirect, begin + first, begin + last);
-      });
-      const Tensor part = d_y.view({rows(), outputs}).slice(begin, begin + count);
-      weight_gradient(tape, part, columns.f32(), d_weight, count, outputs, inputs(), begin > 0);
+    const Tensor d_weight = tape.empty(weight.shape());
+    const int64_t inputs = group_inputs(), n = group_outputs();
+    const int64_t chunk = std::clamp<int64_t>(kChunkFloats / std::max<int64_t>(1, inputs), 64, 8192);
+    const Tensor columns = tape.empty({std::min(chunk, rows()), inputs});
+    for (int64_t group = 0; group < groups; ++group) {
+      const kernels::IndirectRows indirect = rows_of(x.value().f32(), group);
+      for (int64_t begin = 0; begin < rows(); begin += chunk) {
+        const int64_t count = std::min(chunk, rows() - begin);
+        parallel_for_range(count, row_grain(inputs), [&](int64_t first, int64_t last) {
+          table.gather_rows(columns.f32() + first * inputs, indirect, begin + first, begin + last);
+        });
+        weight_gradient(tape, d_y.f32() + begin * outputs + group * n, outputs, columns.f32(),
+                        d_weight.f32() + group * n * inputs, count, n, inputs, begin > 0);
+      }
     }
-    if (rows() == 0) d_weight = tape.zeros(weight.shape());
     return d_weight;
   }
 
@@ -88,35 +99,65 @@ struct IndirectProduct {
   Tensor image_grad(Tape& tape, const Tensor& d_y) const {
     constexpr int64_t kRows = 96;
     const auto& table = kernels::kernels();
-    const Tensor packed = pack_for_input_gradient(tape, weight.value(), nullptr, outputs, inputs());
+    const int64_t inputs = group_inputs(), n = group_outputs();
     Tensor d_x = tape.zeros(x.shape());
     const int64_t parts = std::min<int64_t>(num_threads(), batch);
-    const Tensor columns = tape.empty({std::max<int64_t>(1, parts), kRows, inputs()});
-    kernels::IndirectRows indirect = rows_of(d_x.f32());
-    parallel_for(parts, [&](int64_t part) {
-      float* mine = columns.f32() + part * kRows * inputs();
-      const Range images = part_range(batch, parts, part);
-      for (int64_t b = images.begin; b < images.end; ++b) {
-        for (int64_t row = 0; row < rows_per_image; row += kRows) {
-          const int64_t begin = b * rows_per_image + row, count = std::min(kRows, rows_per_image - row);
-          table.gemm({.c = mine,
-                      .c_stride = inputs(),
-                      .a = d_y.f32() + begin * outputs,
-                      .a_stride = outputs,
-                      .b = packed.f32(),
-                      .n = inputs(),
-                      .k = outputs,
-                      .epilogue = {}},
-                     {0, count, 0, kernels::panel_count(table, inputs())});
-          table.scatter_rows(d_x.f32(), mine, indirect, begin, begin + count);
+    const Tensor columns = tape.empty({std::max<int64_t>(1, parts), kRows, inputs});
+    for (int64_t group = 0; group < groups; ++group) {
+      const Tensor part_weight = weight.value().view({outputs, inputs}).slice(group * n, (group + 1) * n);
+      const Tensor packed = pack_for_input_gradient(tape, part_weight, nullptr, n, inputs);
+      const kernels::IndirectRows indirect = rows_of(d_x.f32(), group);
+      parallel_for(parts, [&](int64_t part) {
+        float* mine = columns.f32() + part * kRows * inputs;
+        const Range images = part_range(batch, parts, part);
+        for (int64_t b = images.begin; b < images.end; ++b) {
+          for (int64_t row = 0; row < rows_per_image; row += kRows) {
+            const int64_t begin = b * rows_per_image + row, count = std::min(kRows, rows_per_image - row);
+            table.gemm({.c = mine,
+                        .c_stride = inputs,
+                        .a = d_y.f32() + begin * outputs + group * n,
+                        .a_stride = outputs,
+                        .b = packed.f32(),
+                        .n = inputs,
+                        .k = n,
+                        .epilogue = {}},
+                       {0, count, 0, kernels::panel_count(table, inputs)});
+            table.scatter_rows(d_x.f32() + group * tap_length, mine, indirect, begin, begin + count);
+          }
         }
-      }
-    });
-    tape.report_product("input gradient", static_cast<double>(rows()), static_cast<double>(inputs()),
+      });
+    }
+    tape.report_product("input gradient", static_cast<double>(rows()), static_cast<double>(inputs),
                         static_cast<double>(outputs));
     return d_x;
   }
 };
+
+/// The packed weight of one call, as packed_for_call.
+PackedWeight packed_for_conv(Context& ctx, const Weight& weight, const Conv2dOptions& options) {
+  if (weight.packed.defined()) return weight.packed;
+  check(weight.plain.defined(), "conv2d: the weight is not loaded");
+  const Tensor& plain = weight.plain.value();
+  const int64_t taps = options.kernel_h * options.kernel_w;
+  return PackedWeight::pack_convolution_into(
+      plain, options.groups, taps, ctx.arena.empty({PackedWeight::convolution_elements(plain, options.groups, taps)}));
+}
+
+kernels::ConvGeometry geometry_of(const Var& x, const Conv2dOptions& options) {
+  return {.height = x.size(1),
+          .width = x.size(2),
+          .channels = x.size(3),
+          .kernel_h = options.kernel_h,
+          .kernel_w = options.kernel_w,
+          .stride_h = options.stride,
+          .stride_w = options.stride,
+          .pad_top = options.padding,
+          .pad_left = options.padding,
+          .pad_bottom = options.padding,
+          .pad_right = options.padding,
+          .dilation_h = options.dilation,
+          .dilation_w = options.dilation};
+}
 
 }  // namespace
 
@@ -142,41 +183,58 @@ Var patch_embed(Context& ctx, const Var& image, const Weight& weight, const Var&
                                 .tap_length = patch_w,
                                 .outputs = packed.outputs(),
                                 .zeros = std::make_shared<const std::vector<float>>()};
-  return product.run(ctx, packed, Activation::none, {batch, tokens, packed.outputs()});
+  return product.run(ctx, packed, {.bias = vector_or_null("patch_embed", "bias", bias, packed.outputs())},
+                     {batch, tokens, packed.outputs()});
 }
 
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options) {
+  if (recording(ctx, {&x, &weight.plain, &bias, &options.gamma, &options.residual}) &&
+      (options.activation != Activation::none || options.gamma.defined() || options.residual.defined())) {
+    // The gradients of what follows read what the fused form never writes down.
+    Conv2dOptions alone = options;
+    alone.activation = Activation::none;
+    alone.gamma = alone.residual = {};
+    Var y = conv2d(ctx, x, weight, bias, alone);
+    if (options.activation != Activation::none) y = activate(ctx, y, options.activation);
+    if (options.gamma.defined()) y = scale_channels(ctx, y, options.gamma);
+    return options.residual.defined() ? add(ctx, y, options.residual) : y;
+  }
   StageTimer timer(ctx.profile, "conv2d");
   check(x.value().rank() == 4, "conv2d: expected maps [B, height, width, c], got ", x.shape());
   const int64_t batch = x.size(0), channels = x.size(3);
-  const PackedWeight packed = packed_for_call(ctx, "conv2d", weight);
-  const kernels::ConvGeometry geometry{.height = x.size(1),
-                                       .width = x.size(2),
-                                       .channels = channels,
-                                       .kernel_h = options.kernel_h,
-                                       .kernel_w = options.kernel_w,
-                                       .stride_h = options.stride,
-                                       .stride_w = options.stride,
-                                       .pad_top = options.padding,
-                                       .pad_left = options.padding,
-                                       .pad_bottom = options.padding,
-                                       .pad_right = options.padding,
-                                       .dilation_h = options.dilation,
-                                       .dilation_w = options.dilation};
+  check(options.groups > 0 && channels % options.groups == 0, "conv2d: ", channels, " channels cannot be divided into ",
+        options.groups, " groups");
+  const PackedWeight packed = packed_for_conv(ctx, weight, options);
+  const int64_t outputs = packed.outputs();
+  check(packed.groups() == options.groups, "conv2d: a weight packed for ", packed.groups(), " groups, used with ",
+        options.groups);
+  const kernels::ConvGeometry geometry = geometry_of(x, options);
+  const auto offsets = kernels::shared_conv_offsets(geometry);
+  const Shape shape{batch, geometry.out_h(), geometry.out_w(), outputs};
+  check(!options.residual.defined() || options.residual.shape() == shape, "conv2d: residual must be ", shape, ", got ",
+        options.residual.shape());
+  const kernels::Epilogue epilogue{.bias = vector_or_null("conv2d", "bias", bias, outputs),
+                                   .activation = options.activation,
+                                   .gamma = vector_or_null("conv2d", "gamma", options.gamma, outputs),
+                                   .residual = options.residual.defined() ? options.residual.value().f32() : nullptr,
+                                   .residual_stride = outputs};
+  if (packed.depthwise())
+    return DepthwiseConvolution{x, weight.plain, bias, geometry, offsets}.run(ctx, packed, epilogue, shape);
   const IndirectProduct product{
       .op = "conv2d",
       .x = x,
       .weight = weight.plain,
       .bias = bias,
-      .offsets = std::make_shared<const std::vector<int32_t>>(kernels::conv_offsets(geometry)),
+      .offsets = offsets,
       .batch = batch,
       .image_stride = x.size(1) * x.size(2) * channels,
       .rows_per_image = geometry.out_h() * geometry.out_w(),
       .taps = options.kernel_h * options.kernel_w,
-      .tap_length = channels,
-      .outputs = packed.outputs(),
+      .tap_length = channels / options.groups,
+      .outputs = outputs,
+      .groups = options.groups,
       .zeros = std::make_shared<const std::vector<float>>(static_cast<size_t>(channels), 0.0f)};
-  return product.run(ctx, packed, options.activation, {batch, geometry.out_h(), geometry.out_w(), packed.outputs()});
+  return product.run(ctx, packed, epilogue, shape);
 }
 
 }  // namespace vit

@@ -2,22 +2,11 @@
 
 #include "vit/autograd/op_support.h"
 #include "vit/autograd/ops.h"
-#include "vit/autograd/products.h"
 #include "vit/core/rng.h"
 
 namespace vit {
 
 namespace {
-
-/// Whether b has a's shape with the first axis 1. Errors: neither that nor a's shape.
-bool broadcast_over_batch(const char* op, const Var& a, const Var& b) {
-  if (a.shape() == b.shape()) return false;
-  std::vector<int64_t> extents(a.shape().begin(), a.shape().end());
-  check(!extents.empty(), op, ": ", a.shape(), " and ", b.shape(), " do not match");
-  extents[0] = 1;
-  check(Shape(extents) == b.shape(), op, ": ", a.shape(), " and ", b.shape(), " do not match");
-  return true;
-}
 
 /// factor[b] for each sample of y = base + factor * x, in parallel over samples.
 void add_scaled_samples(float* y, const float* base, const float* x, const std::vector<float>& factor, int64_t count) {
@@ -30,27 +19,6 @@ void add_scaled_samples(float* y, const float* base, const float* x, const std::
 }
 
 }  // namespace
-
-Var add(Context& ctx, const Var& a, const Var& b) {
-  StageTimer timer(ctx.profile, "add");
-  const int64_t period = b.value().numel();
-  const bool broadcast = broadcast_over_batch("add", a, b);
-  Tensor y = ctx.arena.empty(a.shape());
-  const int64_t repeats = period == 0 ? 0 : a.value().numel() / period;
-  for (int64_t i = 0; i < repeats; ++i) {
-    parallel_for_range(period, kElementGrain, [&](int64_t begin, int64_t end) {
-      const int64_t offset = i * period + begin;
-      kernels::kernels().add(y.f32() + offset, a.value().f32() + offset, b.value().f32() + begin, end - begin);
-    });
-  }
-  report_traffic(ctx, "add", 3.0 * static_cast<double>(y.numel()));
-  if (!recording(ctx, {&a, &b})) return y;
-  return ctx.tape->record(std::move(y), {a, b}, [a, b, broadcast, repeats, period](Tape& tape, const Tensor& d_y) {
-    tape.accumulate(a, d_y);
-    if (!b.requires_grad()) return;
-    tape.accumulate(b, broadcast ? column_sums(tape, d_y, repeats, period).view(b.shape()) : d_y);
-  });
-}
 
 Var scale(Context& ctx, const Var& x, float factor) {
   StageTimer timer(ctx.profile, "scale");
@@ -73,28 +41,6 @@ Var scale(Context& ctx, const Var& x, float factor) {
 Var average(Context& ctx, const Var& a, const Var& b) {
   check(a.shape() == b.shape(), "average: ", a.shape(), " and ", b.shape(), " differ");
   return scale(ctx, add(ctx, a, b), 0.5f);
-}
-
-Var multiply(Context& ctx, const Var& a, const Var& b) {
-  StageTimer timer(ctx.profile, "multiply");
-  check(a.shape() == b.shape(), "multiply: ", a.shape(), " and ", b.shape(), " differ");
-  const auto run = [](float* to, const Tensor& u, const Tensor& v) {
-    parallel_for_range(u.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-      kernels::kernels().multiply(to + begin, u.f32() + begin, v.f32() + begin, end - begin);
-    });
-  };
-  Tensor y = ctx.arena.empty(a.shape());
-  run(y.f32(), a.value(), b.value());
-  report_traffic(ctx, "multiply", 3.0 * static_cast<double>(y.numel()));
-  if (!recording(ctx, {&a, &b})) return y;
-  return ctx.tape->record(std::move(y), {a, b}, [a, b, run](Tape& tape, const Tensor& d_y) {
-    for (const auto& [input, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
-      if (!input->requires_grad()) continue;
-      Tensor d_input = tape.empty(input->shape());
-      run(d_input.f32(), d_y, other->value());
-      tape.accumulate(*input, std::move(d_input));
-    }
-  });
 }
 
 Var scale_channels(Context& ctx, const Var& x, const Var& gamma) {

@@ -25,7 +25,7 @@ struct LinearRecord {
     const Tensor d_sum = bias.requires_grad() || (scaled && bias.defined()) ? column_sums(tape, d_y, m, n) : Tensor();
     if (of_weight) {
       Tensor d_weight = tape.empty({n, k});
-      weight_gradient(tape, d_y, x.value().f32(), d_weight, m, n, k, false);
+      weight_gradient(tape, d_y.f32(), n, x.value().f32(), d_weight.f32(), m, n, k, false);
       if (scaled) tape.accumulate(gamma, gamma_gradient(tape, d_weight, d_sum));
       if (gamma.defined()) scale_rows(d_weight);
       if (weight.requires_grad()) tape.accumulate(weight, d_weight.view(weight.shape()));

@@ -19,16 +19,29 @@ class PackedWeight {
   /// The same into memory given by the caller, of packed_elements(F, K) floats.
   static PackedWeight pack_into(const Tensor& weight, Tensor memory);
   static int64_t packed_elements(int64_t outputs, int64_t inputs);
+  /// A convolution's weight [F, taps, c / groups] in `groups` groups of outputs: each group's matrix in panels of its
+  /// own. A depthwise one (every channel its own group, with one output) lies transposed, [taps, F].
+  /// Errors: groups does not divide F.
+  static PackedWeight pack_convolution(const Tensor& weight, int64_t groups, int64_t taps);
+  /// The same into memory given by the caller, of convolution_elements floats.
+  static PackedWeight pack_convolution_into(const Tensor& weight, int64_t groups, int64_t taps, Tensor memory);
+  static int64_t convolution_elements(const Tensor& weight, int64_t groups, int64_t taps);
 
   bool defined() const { return panels_.defined(); }
   int64_t outputs() const { return outputs_; }  ///< F
-  int64_t inputs() const { return inputs_; }    ///< K
+  int64_t inputs() const { return inputs_; }    ///< K, of one group
   Precision precision() const { return Precision::f32; }
+  int64_t groups() const { return groups_; }
+  bool depthwise() const { return depthwise_; }  ///< panels() is the matrix [taps, F]
   const float* panels() const { return panels_.f32(); }
+  const float* panels(int64_t group) const {
+    return panels_.f32() + group * packed_elements(outputs_ / groups_, inputs_);
+  }
 
  private:
   Tensor panels_;
-  int64_t outputs_ = 0, inputs_ = 0;
+  int64_t outputs_ = 0, inputs_ = 0, groups_ = 1;
+  bool depthwise_ = false;
 };
 
 /// What an op reads: the packed form when there is one (inference), else the plain matrix, which it packs for the call.

@@ -7,13 +7,13 @@
 
 namespace vit {
 
-void weight_gradient(Tape& tape, const Tensor& d_y, const float* x, Tensor& d_weight, int64_t m, int64_t n, int64_t k,
-                     bool accumulate) {
+void weight_gradient(Tape& tape, const float* d_y, int64_t d_y_stride, const float* x, float* d_weight, int64_t m,
+                     int64_t n, int64_t k, bool accumulate) {
   const auto& table = kernels::kernels();
-  const kernels::GemmTransposedArgs args{.c = d_weight.f32(),
+  const kernels::GemmTransposedArgs args{.c = d_weight,
                                          .c_stride = k,
-                                         .a = d_y.f32(),
-                                         .a_stride = n,
+                                         .a = d_y,
+                                         .a_stride = d_y_stride,
                                          .b = x,
                                          .b_stride = k,
                                          .n = k,

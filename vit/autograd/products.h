@@ -7,9 +7,9 @@
 
 namespace vit {
 
-/// d_weight [n, k] (+)= d_y^T x for d_y [m, n] and x [m, k].
-void weight_gradient(Tape& tape, const Tensor& d_y, const float* x, Tensor& d_weight, int64_t m, int64_t n, int64_t k,
-                     bool accumulate);
+/// d_weight [n, k] (+)= d_y^T x for x [m, k] and d_y [m, n], whose rows are d_y_stride apart.
+void weight_gradient(Tape& tape, const float* d_y, int64_t d_y_stride, const float* x, float* d_weight, int64_t m,
+                     int64_t n, int64_t k, bool accumulate);
 
 /// d_x [m, k] = (gamma * d_y) weight for d_y [m, n] and weight [n, k]; gamma [n] may be null.
 void input_gradient(Tape& tape, const float* d_y, const Tensor& weight, const float* gamma, float* d_x, int64_t m,

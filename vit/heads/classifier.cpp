@@ -1,5 +1,7 @@
 #include "vit/heads/classifier.h"
 
+#include "vit/autograd/merge_tokens.h"
+
 namespace vit {
 
 const std::vector<std::pair<Pool, std::string>>& enum_names(Pool) {
@@ -7,12 +9,16 @@ const std::vector<std::pair<Pool, std::string>>& enum_names(Pool) {
                                                                   {Pool::avg, "avg"},
                                                                   {Pool::max, "max"},
                                                                   {Pool::avgmax, "avgmax"},
-                                                                  {Pool::token_and_avg, "token_and_avg"}};
+                                                                  {Pool::token_and_avg, "token_and_avg"},
+                                                                  {Pool::map, "map"}};
   return names;
 }
 
 ClassifierHead::ClassifierHead(const ClassifierHeadOptions& options)
     : options_(options), fc_norm_(options.norm, options.dim, options.norm_eps) {
+  if (options.pool == Pool::map)
+    add_module("attn_pool", attn_pool_.emplace(AttentionShape{.dim = options.dim, .num_heads = options.num_heads},
+                                               options.attn_pool));
   add_module("fc_norm", fc_norm_);
   add_module("", projections_);
   replace(options.num_classes);
@@ -39,27 +45,45 @@ int64_t ClassifierHead::wanted_tokens() const {
   return options_.pool == Pool::token ? 1 : 0;
 }
 
-Var ClassifierHead::pool(Context& ctx, const Var& features) const {
+namespace {
+
+/// Mean over tokens first..N-1, each as often as it has patches: [B, N, C] -> [B, C]
+Var mean_tokens(Context& ctx, const Var& features, int64_t first, const Tensor& sizes) {
+  if (!sizes.defined()) return reduce_tokens(ctx, features, first, Reduction::mean);
+  const int64_t batch = features.size(0), tokens = features.size(1) - first;
+  const Tensor weights = slice_features(ctx, sizes, first, first + tokens).value();
+  const Var mean = merge_tokens(ctx, slice_tokens(ctx, features, first, first + tokens),
+                                Tensor::zeros({batch, tokens}, DType::i64), weights, 1);
+  return reshape(ctx, mean, {batch, features.size(2)});
+}
+
+}  // namespace
+
+Var ClassifierHead::pool(Context& ctx, const Var& features, const MergedTokens& merged) const {
   const int64_t first = options_.pool_prefix ? 0 : options_.prefix_tokens;
   switch (options_.pool) {
     case Pool::token:
       return select_token(ctx, features, 0);
     case Pool::avg:
-      return reduce_tokens(ctx, features, first, Reduction::mean);
+      return mean_tokens(ctx, features, first, merged.sizes);
     case Pool::max:
       return reduce_tokens(ctx, features, first, Reduction::max);
     case Pool::avgmax:
-      return average(ctx, reduce_tokens(ctx, features, first, Reduction::mean),
+      return average(ctx, mean_tokens(ctx, features, first, merged.sizes),
                      reduce_tokens(ctx, features, first, Reduction::max));
     case Pool::token_and_avg:
-      return concat_features(ctx, select_token(ctx, features, 0), reduce_tokens(ctx, features, first, Reduction::mean));
+      return concat_features(ctx, select_token(ctx, features, 0), mean_tokens(ctx, features, first, merged.sizes));
+    case Pool::map: {
+      Scope scope(ctx, "attn_pool");
+      return attn_pool_->pool(ctx, features, merged.bias(ctx));
+    }
   }
   fail("classifier head: invalid pool");
 }
 
-Var ClassifierHead::forward(Context& ctx, const Var& features) const {
+Var ClassifierHead::forward(Context& ctx, const Var& features, const MergedTokens& merged) const {
   if (options_.distilled) return forward_distilled(ctx, features);
-  const Var pooled = fc_norm_.forward(ctx, pool(ctx, features));
+  const Var pooled = fc_norm_.forward(ctx, pool(ctx, features, merged));
   ctx.observe("pre_logits", pooled.value());
   return head_ ? head_->forward(ctx, dropout(ctx, pooled, drop_rate_)) : pooled;
 }

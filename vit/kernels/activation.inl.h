@@ -26,6 +26,19 @@ VITKIT_INLINE typename S::V exp2_nonpositive(typename S::V x) {
   return S::scale(p, split);
 }
 
+/// e^r for |r| <= ln 2 / 2.
+template <class S>
+VITKIT_INLINE typename S::V exp_polynomial(typename S::V r) {
+  using V = typename S::V;
+  V p(1.384258494e-3f);
+  p = S::fma(p, r, V(8.374125422e-3f));
+  p = S::fma(p, r, V(4.166802121e-2f));
+  p = S::fma(p, r, V(1.66664317e-1f));
+  p = S::fma(p, r, V(4.999999413e-1f));
+  p = S::fma(p, r, V(1.0f));
+  return S::fma(p, r, V(1.0f));
+}
+
 /// e^x for x <= 0, zero for -inf; below -87.3, where results are denormal, it may be zero already. ln 2 is subtracted
 /// in two pieces, the first with trailing zeros (Cody & Waite), so that no digit of x is lost.
 template <class S>
@@ -35,14 +48,7 @@ VITKIT_INLINE typename S::V exp_nonpositive(typename S::V x) {
   const auto split = S::split_nonpositive(clamped * V(1.44269504f));
   V r = S::fma(split.n, V(-0.693359375f), clamped);
   r = S::fma(split.n, V(2.12194440e-4f), r);
-  V p(1.384258494e-3f);
-  p = S::fma(p, r, V(8.374125422e-3f));
-  p = S::fma(p, r, V(4.166802121e-2f));
-  p = S::fma(p, r, V(1.66664317e-1f));
-  p = S::fma(p, r, V(4.999999413e-1f));
-  p = S::fma(p, r, V(1.0f));
-  p = S::fma(p, r, V(1.0f));
-  return S::scale(p, split);
+  return S::scale(exp_polynomial<S>(r), split);
 }
 
 /// 1 / (1 + e^-x), from e^-|x| so that nothing overflows.

@@ -1,4 +1,8 @@
 // Depthwise convolution over channels-last maps: no product to pack, so taps are accumulated straight in registers.
+//
+// A tile is a few pixels by a few vectors of channels: a tap's weights are loaded once for all its pixels, and each of
+// its inputs is the memory operand of one multiply-add. What lies outside the map is read from a row of zeros, without
+// a branch.
 #pragma once
 
 #include "vit/kernels/epilogue.inl.h"
@@ -8,51 +12,69 @@
 namespace vit::kernels {
 namespace {
 
-/// acc [count] = the taps' weighted sum of channels [ch, ch + count), count <= NV vectors; the last may be partial.
-template <class S, int NV>
-VITKIT_INLINE void depthwise_run(float* acc, const IndirectRows& a, const float* image, const int32_t* offsets,
-                                 const float* weight, int64_t ch, int64_t count) {
+inline constexpr int kDepthwisePixels = 4;
+
+/// Channels [ch, ch + count) of rows [r, r + P): count is NV whole vectors or, where NV is 1, the rest of the channels.
+template <class S, int P, int NV>
+VITKIT_INLINE void depthwise_tile(const DepthwiseArgs& args, int64_t r, int64_t ch, int64_t count) {
   using V = typename S::V;
-  V sum[NV];
+  alignas(64) static constexpr float kZeros[NV * S::kWidth] = {};
+  const IndirectRows& a = args.a;
+  const float* images[P];
+  const int32_t* offsets[P];
   VITKIT_UNROLL
-  for (int j = 0; j < NV; ++j) sum[j] = V(0.0f);
-  for (int64_t tap = 0; tap < a.taps; ++tap) {
-    if (offsets[tap] == kZeroTap) continue;
-    const float *x = image + offsets[tap] + ch, *w = weight + tap * a.tap_length + ch;
+  for (int p = 0; p < P; ++p) {
+    images[p] = a.images + (r + p) / a.rows_per_image * a.image_stride + ch;
+    offsets[p] = a.offsets + (r + p) % a.rows_per_image * a.taps;
+  }
+  V sum[P][NV];
+  VITKIT_UNROLL
+  for (int p = 0; p < P; ++p) {
     VITKIT_UNROLL
-    for (int j = 0; j < NV; ++j) {
-      const int64_t at = j * S::kWidth, rest = count - at;
-      sum[j] = S::fma(load_some<S>(x + at, rest), load_some<S>(w + at, rest), sum[j]);
+    for (int j = 0; j < NV; ++j) sum[p][j] = V(0.0f);
+  }
+  const auto load = [count](const float* from, int j) {
+    return NV > 1 ? S::load(from + j * S::kWidth) : load_some<S>(from, count);
+  };
+  const float* weight = args.weight + ch;
+  for (int64_t tap = 0; tap < a.taps; ++tap, weight += a.tap_length) {
+    V w[NV];
+    VITKIT_UNROLL
+    for (int j = 0; j < NV; ++j) w[j] = load(weight, j);
+    VITKIT_UNROLL
+    for (int p = 0; p < P; ++p) {
+      const int32_t offset = offsets[p][tap];
+      const float* x = offset == kZeroTap ? kZeros : images[p] + offset;
+      VITKIT_UNROLL
+      for (int j = 0; j < NV; ++j) sum[p][j] = S::fma(w[j], load(x, j), sum[p][j]);
     }
   }
+  alignas(64) float acc[P * NV * S::kWidth];
   VITKIT_UNROLL
-  for (int j = 0; j < NV; ++j) S::store_aligned(acc + j * S::kWidth, sum[j]);
+  for (int p = 0; p < P; ++p) {
+    VITKIT_UNROLL
+    for (int j = 0; j < NV; ++j) S::store_aligned(acc + (p * NV + j) * S::kWidth, sum[p][j]);
+  }
+  finish_tile<S>(args.c + r * args.c_stride + ch, args.c_stride, acc, NV * S::kWidth, P, count,
+                 epilogue_at(args.epilogue, r, ch));
+}
+
+/// All channels of rows [r, r + P).
+template <class S, int P>
+__attribute__((noinline)) void depthwise_rows(const DepthwiseArgs& args, int64_t r) {
+  constexpr int64_t kWide = S::kPanelVectors * S::kWidth, kPair = 2 * S::kWidth;
+  const int64_t channels = args.a.tap_length;
+  int64_t ch = 0;
+  for (; ch + kWide <= channels; ch += kWide) depthwise_tile<S, P, S::kPanelVectors>(args, r, ch, kWide);
+  for (; ch + kPair <= channels; ch += kPair) depthwise_tile<S, P, 2>(args, r, ch, kPair);
+  for (; ch < channels; ch += S::kWidth) depthwise_tile<S, P, 1>(args, r, ch, min_of(S::kWidth, channels - ch));
 }
 
 template <class S>
 void conv_depthwise(const DepthwiseArgs& args, int64_t r0, int64_t r1) {
-  constexpr int kVectors = 4;
-  constexpr int64_t kBlock = kVectors * S::kWidth;
-  alignas(64) float acc[kBlock];
-  const IndirectRows& a = args.a;
-  for (int64_t r = r0; r < r1; ++r) {
-    const float* image = a.images + r / a.rows_per_image * a.image_stride;
-    const int32_t* offsets = a.offsets + r % a.rows_per_image * a.taps;
-    int64_t ch = 0;
-    const auto finish = [&](int64_t count) {
-      finish_tile<S>(args.c + r * args.c_stride + ch, args.c_stride, acc, kBlock, 1, count,
-                     epilogue_at(args.epilogue, r, ch));
-    };
-    for (; ch + kBlock <= a.tap_length; ch += kBlock) {
-      depthwise_run<S, kVectors>(acc, a, image, offsets, args.weight, ch, kBlock);
-      finish(kBlock);
-    }
-    for (int64_t count; ch < a.tap_length; ch += count) {
-      count = min_of(S::kWidth, a.tap_length - ch);
-      depthwise_run<S, 1>(acc, a, image, offsets, args.weight, ch, count);
-      finish(count);
-    }
-  }
+  int64_t r = r0;
+  for (; r + kDepthwisePixels <= r1; r += kDepthwisePixels) depthwise_rows<S, kDepthwisePixels>(args, r);
+  for (; r < r1; ++r) depthwise_rows<S, 1>(args, r);
 }
 
 }  // namespace

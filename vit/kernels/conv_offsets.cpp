@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <limits>
+#include <list>
+#include <mutex>
 
 #include "vit/core/check.h"
 #include "vit/kernels/kernels.h"
@@ -43,6 +45,27 @@ std::vector<int32_t> conv_offsets(const ConvGeometry& g) {
           const bool inside = y >= 0 && y < g.height && x >= 0 && x < g.width;
           offsets.push_back(inside ? static_cast<int32_t>((y * g.width + x) * g.channels) : kZeroTap);
         }
+  return offsets;
+}
+
+std::shared_ptr<const std::vector<int32_t>> shared_conv_offsets(const ConvGeometry& geometry) {
+  struct Entry {
+    ConvGeometry geometry;
+    std::shared_ptr<const std::vector<int32_t>> offsets;
+  };
+  constexpr std::size_t kMostOffsets = std::size_t{4} << 20;
+  static std::mutex mutex;
+  static std::list<Entry> recent;  // the last used first
+  const std::lock_guard lock(mutex);
+  for (auto entry = recent.begin(); entry != recent.end(); ++entry) {
+    if (!(entry->geometry == geometry)) continue;
+    recent.splice(recent.begin(), recent, entry);
+    return entry->offsets;
+  }
+  recent.push_front({geometry, std::make_shared<const std::vector<int32_t>>(conv_offsets(geometry))});
+  const auto offsets = recent.front().offsets;
+  std::size_t kept = 0;
+  recent.remove_if([&](const Entry& entry) { return (kept += entry.offsets->size()) > kMostOffsets; });
   return offsets;
 }
 

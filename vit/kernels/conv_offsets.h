@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace vit::kernels {
@@ -15,6 +16,8 @@ struct ConvGeometry {
   int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
   int64_t dilation_h = 1, dilation_w = 1;
 
+  bool operator==(const ConvGeometry&) const = default;
+
   int64_t out_h() const { return (height + pad_top + pad_bottom - dilation_h * (kernel_h - 1) - 1) / stride_h + 1; }
   int64_t out_w() const { return (width + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1; }
 };
@@ -23,6 +26,10 @@ struct ConvGeometry {
 /// packed weight has k index (ky, kx, channel). Errors: vit::Error when the kernel exceeds the padded input, a stride,
 /// dilation or extent is not positive, or the image has 2^31 floats or more.
 std::vector<int32_t> conv_offsets(const ConvGeometry& geometry);
+
+/// The same table, shared by the convolutions of one geometry: it takes longer to write than a small depthwise
+/// convolution takes to run. The tables used last are kept, up to 16 MB. Thread-safe.
+std::shared_ptr<const std::vector<int32_t>> shared_conv_offsets(const ConvGeometry& geometry);
 
 /// Offsets [grid_h * grid_w, channels * patch_h] into one NCHW image whose patches do not overlap: each tap is a run of
 /// patch_w floats, so k index = (channel, y, x), the layout of a torch conv weight [n, channels, patch_h, patch_w]. A

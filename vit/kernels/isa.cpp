@@ -13,11 +13,13 @@
 #include "vit/kernels/elementwise.inl.h"
 #include "vit/kernels/gemm.inl.h"
 #include "vit/kernels/gemm_transposed.inl.h"
+#include "vit/kernels/group_attention.inl.h"
 #include "vit/kernels/kernels.h"
 #include "vit/kernels/norm.inl.h"
 #include "vit/kernels/norm_grad.inl.h"
 #include "vit/kernels/optim.inl.h"
 #include "vit/kernels/simd.h"
+#include "vit/kernels/tensor.inl.h"
 
 #define VITKIT_CONCAT2(a, b) a##b
 #define VITKIT_CONCAT(a, b) VITKIT_CONCAT2(a, b)
@@ -73,8 +75,8 @@ constexpr KernelTable kTable = {
     .conv_depthwise_grad = conv_depthwise_grad<S>,
     .adamw = adamw<S>,
     .sum_of_squares = sum_of_squares<S>,
-    .groups = nullptr,
-    .tensors = nullptr,
+    .groups = &kGroupKernels<S>,
+    .tensors = &kTensorKernels<S>,
     .fma_peak = fma_peak<S>,
 };
 

@@ -315,8 +315,8 @@ constexpr KernelTable kTable = {
     .conv_depthwise_grad = reference::conv_depthwise_grad,
     .adamw = reference::adamw,
     .sum_of_squares = reference::sum_of_squares,
-    .groups = nullptr,
-    .tensors = nullptr,
+    .groups = &reference::kGroupKernels,
+    .tensors = &reference::kTensorKernels,
     .fma_peak = fma_peak,
 };
 

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <cstdint>
 
+#include "vit/kernels/group_kernels.h"
 #include "vit/kernels/kernels.h"
+#include "vit/kernels/tensor_kernels.h"
 
 namespace vit::kernels::reference {
 
@@ -53,5 +55,8 @@ void scatter_rows(float* images, const float* columns, const IndirectRows& a, in
 void conv_depthwise_grad(float* d_weight, float* d_images, const DepthwiseArgs& args, int64_t r0, int64_t r1);
 void adamw(float* p, float* m, float* v, const float* g, int64_t count, const AdamWStep& step);
 double sum_of_squares(const float* x, int64_t count);
+
+extern const GroupKernels kGroupKernels;  // reference_group.cpp
+extern const TensorKernels kTensorKernels;
 
 }  // namespace vit::kernels::reference

@@ -123,6 +123,12 @@ struct SimdBase {
     const I bits = xsimd::bitwise_cast<I>(split.raw) << 23;
     return p * xsimd::bitwise_cast<V>(bits);
   }
+  /// p * 2^n for whole n in [-252, 254], in two steps: 2^n itself may be too large, or denormal, where p * 2^n is not.
+  static VITKIT_INLINE V ldexp(V p, V n) {
+    const I whole = xsimd::to_int(n), half = whole >> 1;
+    const I first = (half + I(127)) << 23, second = (whole - half + I(127)) << 23;
+    return p * xsimd::bitwise_cast<V>(first) * xsimd::bitwise_cast<V>(second);
+  }
 };
 
 template <class Arch>
@@ -207,6 +213,7 @@ struct Simd<xsimd::avx512bw> : SimdBase<xsimd::avx512bw> {
     return {n, x - n};
   }
   static VITKIT_INLINE V scale(V p, const Split& split) { return V(_mm512_scalef_ps(p, split.n)); }
+  static VITKIT_INLINE V ldexp(V p, V n) { return V(_mm512_scalef_ps(p, n)); }
 };
 #endif
 

@@ -48,6 +48,7 @@ class Translator {
 
   std::vector<std::string> theirs(const std::string& ours) const {
     if (identity_) return {ours};
+    if (const auto exact = rules_.find(ours); exact != rules_.end()) return exact->second;
     const auto [pattern, number] = generalised(ours);
     const auto rule = rules_.find(pattern);
     if (rule == rules_.end()) return {ours};
@@ -56,8 +57,9 @@ class Translator {
     return names;
   }
 
+  /// torch's batch norms count their updates, for a momentum that nobody uses.
   bool ignores(const std::string& name) const {
-    return ignored_.count(name) || ignored_.count(generalised(name).first);
+    return name.ends_with(".num_batches_tracked") || ignored_.count(name) || ignored_.count(generalised(name).first);
   }
 
  private:
@@ -203,6 +205,15 @@ void initialise_parameter(const std::string& name, Parameter& parameter, uint64_
       break;
   }
   parameter.value = Var(std::move(value));
+}
+
+KeyMap prefixed_keys(Module& model, const std::string& prefix) {
+  KeyMap keys{{}, prefix, {}};
+  model.visit_parameters([&](const std::string& name, Parameter&) {
+    const std::string pattern = generalised(name).first;
+    keys.rules.push_back({pattern, {"{p}" + pattern}});
+  });
+  return keys;
 }
 
 void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys, Purpose purpose) {

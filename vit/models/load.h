@@ -12,7 +12,8 @@
 namespace vit {
 
 /// One line of a key map: our parameter, and the checkpoint's tensors that make it (several are stacked along the first
-/// axis). `{i}` stands for a number, `{p}` for KeyMap::prefix.
+/// axis). `{i}` stands for the name's first number, `{p}` for KeyMap::prefix; a rule without `{i}` goes before one with
+/// it.
 struct KeyRule {
   std::string ours;
   std::vector<std::string> theirs;
@@ -25,6 +26,9 @@ struct KeyMap {
   /// Tensors that the model has no use for, and that are no sign of a wrong checkpoint. May contain `{i}` and `{p}`.
   std::vector<std::string> ignored;
 };
+
+/// The model's own names behind a prefix: a part of another model's checkpoint, such as a detector's backbone.
+KeyMap prefixed_keys(Module& model, const std::string& prefix);
 
 /// What follows loading: inference packs the weights and drops the plain ones, training needs them plain.
 enum class Purpose { inference, training };

@@ -24,6 +24,7 @@ struct ModelInfo {
 struct TrainingOptions {
   float drop_rate = 0.0f;           ///< dropout before the classifier
   float pos_drop_rate = 0.0f;       ///< dropout of the tokens after the position table was added
+  float patch_drop_rate = 0.0f;     ///< share of the patches that are left out of each image
   float proj_drop_rate = 0.0f;      ///< dropout after the projections of each block
   float drop_path_rate = 0.0f;      ///< stochastic depth of the last block; it grows from zero at the first
   bool grad_checkpointing = false;  ///< recompute each block in the backward pass instead of keeping what it made

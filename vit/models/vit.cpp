@@ -1,8 +1,12 @@
 #include "vit/models/vit.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "vit/io/safetensors.h"
+#include "vit/models/attention_list.h"
+#include "vit/nn/patch_dropout.h"
+
 namespace vit {
 
 namespace {
@@ -30,22 +34,32 @@ ClassifierHeadOptions head_options(const VitConfig& config) {
           .pool_prefix = config.pool_prefix,
           .norm = config.final_norm && config.fc_norm ? config.norm : NormKind::identity,
           .norm_eps = config.norm_eps,
-          .distilled = config.distilled && config.distilled_head};
+          .distilled = config.distilled && config.distilled_head,
+          .num_heads = config.num_heads,
+          .attn_pool = {.norm = config.norm,
+                        .norm_eps = config.norm_eps,
+                        .mlp_ratio = config.mlp_ratio.value_or(4.0),
+                        .act = config.act}};
 }
 
 NormKind when(bool condition, NormKind kind) { return condition ? kind : NormKind::identity; }
 
-/// The mechanism of one block, where a list has one for each.
-ConfigNode attention_of(const ConfigNode& attention, int64_t layer) {
-  return attention.is_list() ? attention.items()[static_cast<size_t>(layer)] : attention;
+/// What the registry says of a block's mechanism; nothing of a name that it does not know.
+const AttentionTraits* traits_of(const ConfigNode& attention, int64_t layer) {
+  const std::string name = split_type(attention_of(attention, layer), "self").type;
+  return attention_registry().contains(name) ? &attention_registry().find(name).traits : nullptr;
 }
 
-/// Errors (usage): a list of another length than the depth.
-void check_attention(const VitConfig& config) {
-  const auto listed = static_cast<int64_t>(config.attention.items().size());
-  if (config.attention.is_list() && listed != config.depth)
-    config.attention.refuse(str(
-        "a list of attention mechanisms has one for each block: expected depth = ", config.depth, ", got ", listed));
+/// Errors (usage): a block merges tokens, and the mechanism of one of them cannot work on what is left.
+void check_merging(const VitConfig& config, const std::vector<int64_t>& merging) {
+  if (std::all_of(merging.begin(), merging.end(), [](int64_t r) { return r == 0; })) return;
+  for (int64_t i = 0; i < config.depth; ++i) {
+    const AttentionTraits* traits = traits_of(config.attention, i);
+    if (!traits || traits->offers_keys) continue;
+    config.token_merging.r.refuse(
+        str("token_merging needs an attention that works on tokens without a grid and has keys, such as 'self'; block ",
+            i, " has '", split_type(attention_of(config.attention, i), "self").type, "'"));
+  }
 }
 
 }  // namespace
@@ -122,7 +136,9 @@ Vit::Vit(const VitConfig& config, const std::string& name)
                                                                        .bias = config.patch_bias}));
   }
   add_module("norm_pre", norm_pre_);
-  check_attention(config);
+  check_attention_list(config.attention, config.depth, "depth");
+  merging_ = config.token_merging.schedule(config.depth);
+  check_merging(config, merging_);
   for (int64_t i = 0; i < config.depth; ++i) {
     auto attention = build_attention(attention_of(config.attention, i), {.dim = dim,
                                                                          .num_heads = config.num_heads,
@@ -139,6 +155,10 @@ Vit::Vit(const VitConfig& config, const std::string& name)
 ConfigNode Vit::describe() const { return write_config(config_).with("type", ConfigNode::make_scalar("vit", true)); }
 
 void Vit::set_training(const TrainingOptions& options) {
+  for (int64_t i = 0; options.patch_drop_rate > 0.0f && i < config_.depth; ++i)
+    if (traits_of(config_.attention, i)->needs_grid)
+      fail_usage(info_.name, ": patch dropout leaves no grid for the attention of block ", i,
+                 "; set the rate of patch dropout to 0, or choose an attention without a grid");
   training_ = options;
   head_.set_dropout(options.drop_rate);
   const float last = static_cast<float>(std::max<size_t>(1, blocks_.size() - 1));
@@ -180,35 +200,65 @@ Var Vit::embed(Context& ctx, const Var& images, Grid& grid) const {
   return join_tokens(ctx, prefix, patches, slice_tokens(ctx, table, rows, table.size(1)));
 }
 
-Var Vit::run(Context& ctx, const Var& images, int64_t wanted_tokens) const {
+Var Vit::run_block(Context& ctx, size_t index, const Var& x, AttentionInput input,
+                   const std::shared_ptr<MergedTokens>& merged) const {
+  Block::Between between;
+  if (config_.token_merging.proportional) input.bias = merged->bias(ctx);
+  // Where few tokens are wanted no other goes through the MLP anyway.
+  if (merging_[index] > 0 && input.wanted_tokens == 0) {
+    // Checkpointing runs this again: it starts from what was merged before this block.
+    between = [this, index, merged, before = *merged, prefix = input.prefix_tokens](Context& inner, const Var& tokens,
+                                                                                    const HeadColumns& keys) {
+      *merged = before;
+      const TokenMatching matching =
+          match_tokens(inner, keys, config_.num_heads, config_.embed_dim / config_.num_heads, prefix, merging_[index]);
+      return merge(inner, tokens, matching, *merged);
+    };
+  }
+  const auto block = [&block = blocks_[index], input, between](Context& inner, const Var& tokens) {
+    return block.forward(inner, tokens, input, between);
+  };
+  const Var y = training_.grad_checkpointing ? checkpoint(ctx, block, x) : block(ctx, x);
+  if (merged->source.defined()) ctx.observe("merge_source", merged->source);
+  return y;
+}
+
+Var Vit::run(Context& ctx, const Var& images, int64_t wanted_tokens, MergedTokens& merged) const {
   AttentionInput input{.prefix_tokens = config_.prefix_tokens()};
   Var x = embed(ctx, images, input.grid);
   ctx.observe("embeddings", x.value());
   x = dropout(ctx, x, training_.pos_drop_rate);
+  if (ctx.training && training_.patch_drop_rate > 0.0f) {
+    x = patch_dropout(ctx, x, input.prefix_tokens, {.rate = training_.patch_drop_rate});
+    input.grid = {};
+  }
   x = norm_pre_.forward(ctx, x);
+  const auto state = std::make_shared<MergedTokens>();
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Scope scope(ctx, "blocks", static_cast<int64_t>(i));
     // The head of a class token reads nothing else of the last block: the other tokens stop at its keys and values.
     if (i + 1 == blocks_.size()) input.wanted_tokens = wanted_tokens;
-    const auto block = [&block = blocks_[i], input](Context& inner, const Var& tokens) {
-      return block.forward(inner, tokens, input);
-    };
-    x = training_.grad_checkpointing ? checkpoint(ctx, block, x) : block(ctx, x);
+    x = run_block(ctx, i, x, input, state);
     ctx.observe("", x.value());
   }
+  merged = *state;
   Scope scope(ctx, "norm");
   return norm_.forward(ctx, x);
 }
 
-Var Vit::forward_features(Context& ctx, const Var& images) const { return run(ctx, images, 0); }
+Var Vit::forward_features(Context& ctx, const Var& images) const {
+  MergedTokens merged;
+  return run(ctx, images, 0, merged);
+}
 
 Var Vit::forward(Context& ctx, const Var& images) const {
   // An observer sees every token of every block.
-  const Var features = run(ctx, images, ctx.observer ? 0 : head_.wanted_tokens());
+  MergedTokens merged;
+  const Var features = run(ctx, images, ctx.observer ? 0 : head_.wanted_tokens(), merged);
   ctx.observe("features", features.value());
   Scope scope(ctx, "head");
   const Var logits = pooler_ ? pooler_->forward(ctx, select_token(ctx, features, 0), {.activation = Activation::tanh})
-                             : head_.forward(ctx, features);
+                             : head_.forward(ctx, features, merged);
   ctx.observe("logits", logits.value());
   return logits;
 }

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "vit/attention/token_merging.h"
 #include "vit/autograd/names.h"
 #include "vit/core/config.h"
 #include "vit/heads/classifier.h"
@@ -63,6 +65,7 @@ struct VitConfig {
   bool pool_prefix = false;
   bool pooler = false;
   ConfigNode attention{};
+  TokenMergingOptions token_merging{};
   Dialect dialect = Dialect::timm;
 
   template <class V>
@@ -101,6 +104,7 @@ struct VitConfig {
     v("attention", attention,
       "Attention mechanism of the blocks: a name, a map with `type` and its options, or a list of these, one per "
       "block.");
+    v("token_merging", token_merging, "Merges similar tokens between attention and MLP, to be faster.");
     v("dialect", dialect, "Which library's names reference outputs have.");
   }
   /// Errors (usage): combinations that make no model, such as num_heads that does not divide embed_dim.
@@ -132,7 +136,10 @@ class Vit : public ImageModel {
 
  private:
   Var embed(Context& ctx, const Var& images, Grid& grid) const;
-  Var run(Context& ctx, const Var& images, int64_t wanted_tokens) const;
+  /// `merged` tells what the tokens stand for, where some were merged.
+  Var run(Context& ctx, const Var& images, int64_t wanted_tokens, MergedTokens& merged) const;
+  Var run_block(Context& ctx, size_t index, const Var& x, AttentionInput input,
+                const std::shared_ptr<MergedTokens>& merged) const;
 
   VitConfig config_;
   std::optional<PatchEmbed> patch_embed_;
@@ -140,6 +147,7 @@ class Vit : public ImageModel {
   Parameter cls_token_, dist_token_, reg_token_, pos_embed_;
   Norm norm_pre_;
   std::deque<Block> blocks_;
+  std::vector<int64_t> merging_;  // tokens that each block merges away
   Norm norm_;
   std::optional<Linear> pooler_;
   ClassifierHead head_;

@@ -6,6 +6,7 @@
 #include "vit/attention/self.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
+#include "vit/models/hugging_face_arguments.h"
 #include "vit/models/vit.h"
 
 namespace vit {
@@ -32,12 +33,6 @@ VitConfig common_config(const JsonObject& json, double eps, int64_t patch_size) 
   return config;
 }
 
-/// PretrainedConfig keeps the number of labels in id2label and omits it when it is the default of two.
-int64_t label_count(const JsonObject& json) {
-  if (json.has("id2label")) return static_cast<int64_t>(json.get_object("id2label").keys().size());
-  return json.get_int("num_labels", 2, {1, 1 << 24});
-}
-
 /// Which of the library's classes wrote the checkpoint: its name, or what the tensors tell.
 struct Variant {
   bool classifier = false;  ///< ...ForImageClassification
@@ -57,16 +52,6 @@ Variant variant_of(const CheckpointConfig& config, const JsonObject& json, const
   return variant;
 }
 
-std::vector<KeyRule> with_both(const std::string& ours, const std::vector<std::string>& theirs) {
-  std::vector<KeyRule> rules;
-  for (const std::string kind : {".weight", ".bias"}) {
-    KeyRule rule{ours + kind, theirs};
-    for (std::string& name : rule.theirs) name += kind;
-    rules.push_back(std::move(rule));
-  }
-  return rules;
-}
-
 KeyMap key_map(const std::string& prefix, const std::vector<KeyRule>& own,
                const std::vector<std::pair<std::string, std::vector<std::string>>>& layers) {
   KeyMap keys{own, prefix, {"{p}embeddings.mask_token", "{p}pooler.dense.weight", "{p}pooler.dense.bias"}};
@@ -79,7 +64,7 @@ KeyMap key_map(const std::string& prefix, const std::vector<KeyRule>& own,
       {"pooler", {"{p}pooler.dense"}}};
   all.insert(all.end(), layers.begin(), layers.end());
   for (const auto& [ours, theirs] : all)
-    for (KeyRule& rule : with_both(ours, theirs)) keys.rules.push_back(std::move(rule));
+    for (KeyRule& rule : weight_and_bias(ours, theirs)) keys.rules.push_back(std::move(rule));
   keys.rules.push_back({"cls_token", {"{p}embeddings.cls_token"}});
   keys.rules.push_back({"pos_embed", {"{p}embeddings.position_embeddings"}});
   return keys;
@@ -98,7 +83,7 @@ ModelPlan plan_vit(const CheckpointConfig& checkpoint, const std::string& type) 
   config.mlp_hidden = json.get_int("intermediate_size", 3072, {1, 1 << 20});
   config.distilled = deit;  // the library's DeiT always has the second token, with or without its head
   config.distilled_head = variant.teacher;
-  config.num_classes = variant.classifier ? label_count(json) : 0;
+  config.num_classes = variant.classifier ? hugging_face_label_count(json) : 0;
   config.pooler = has_pooler(checkpoint, variant);
   const std::string activation = json.get_string("pooler_act", "tanh");
   if (config.pooler && activation != "tanh") json.refuse("pooler_act", "'tanh'");
@@ -125,7 +110,7 @@ ModelPlan plan_dinov2(const CheckpointConfig& checkpoint, const std::string& typ
     config.pos_prefix = PositionPrefix::cls;
     config.pos_interpolation = Interpolation::bicubic_antialias;
   }
-  config.num_classes = variant.classifier ? label_count(json) : 0;
+  config.num_classes = variant.classifier ? hugging_face_label_count(json) : 0;
   if (variant.classifier) config.global_pool = Pool::token_and_avg;
   config.init_values = static_cast<float>(json.get_double("layerscale_value", 1.0));
   config.mlp_ratio = json.get_double("mlp_ratio", 4.0, {0.0, 64.0});

@@ -6,6 +6,7 @@
 #include "vit/attention/self.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
+#include "vit/models/timm_arguments.h"
 #include "vit/models/vit_timm_architectures.h"
 
 namespace vit {
@@ -51,15 +52,6 @@ const std::set<std::string>& known_arguments() {
                                               "norm_eps",
                                               "distilled"};
   return names;
-}
-
-void check_arguments(const JsonObject& args) {
-  std::vector<std::string> known(known_arguments().begin(), known_arguments().end());
-  for (const std::string& key : args.keys()) {
-    if (known_arguments().count(key) || arguments_without_effect().count(key) || !args.has(key)) continue;
-    fail_usage(args.where(key), ": this argument is not supported", did_you_mean(key, known),
-               "; known: ", joined(known));
-  }
 }
 
 template <class E>
@@ -117,7 +109,7 @@ void read_block(const JsonObject& args, VitConfig& config) {
 }
 
 VitConfig read_arguments(const JsonObject& args) {
-  check_arguments(args);
+  check_timm_arguments(args, known_arguments(), arguments_without_effect());
   constexpr int64_t kWidest = 1 << 16;
   VitConfig config;
   config.img_size = args.get_extents("img_size", config.img_size, {1, kWidest});
@@ -143,31 +135,7 @@ VitConfig vit_config_from_timm(const nlohmann::json& config, const std::string& 
   const auto found = table.find(architecture);
   if (found == table.end()) fail_usage(where, ": unknown architecture '", architecture, "'");
 
-  nlohmann::json args = parse_json(found->second, architecture);
-  // Files that old versions wrote have the entries of pretrained_cfg at the top level.
-  const JsonObject pretrained = file.has("pretrained_cfg") ? file.get_object("pretrained_cfg") : file;
-  const JsonObject model_args = file.get_object("model_args");
-  // timm's load order: the constructor's arguments win, then the architecture's, then what was recorded at the top
-  // level and in pretrained_cfg.
-  for (const char* key : {"num_classes", "global_pool"}) {
-    if (args.contains(key)) continue;
-    if (file.has(key))
-      args[key] = *file.find(key);
-    else if (pretrained.has(key))
-      args[key] = *pretrained.find(key);
-  }
-  const std::vector<int64_t> input = pretrained.get_ints("input_size", {}, {1, 1 << 16});
-  if (input.size() == 3) {
-    if (!args.contains("in_chans")) args["in_chans"] = input[0];
-    // The table's img_size is the architecture's default configuration, which the checkpoint's own replaces.
-    const bool fixed =
-        pretrained.get_bool("fixed_input_size", false) && !model_args.get_bool("dynamic_img_size", false);
-    if (fixed) args["img_size"] = {input[1], input[2]};
-  } else if (!input.empty()) {
-    pretrained.refuse("input_size", "[channels, height, width]");
-  }
-  // A null overrides as well: timm passes it on as None, the default.
-  for (const std::string& key : model_args.keys()) args[key] = model_args.raw().at(key);
+  const nlohmann::json args = timm_arguments(file, parse_json(found->second, architecture));
   return read_arguments(JsonObject(args, where + ": model_args"));
 }
 

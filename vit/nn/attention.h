@@ -27,12 +27,14 @@ struct Grid {
 struct AttentionInput {
   Grid grid{};                ///< layout of the patch tokens, for mechanisms that are spatial
   int64_t prefix_tokens = 0;  ///< class, distillation and register tokens in front of the grid
-  Var bias{};                 ///< added to the scores: [H or 1, N, N]; undefined: none
+  Var bias{};                 ///< added to the scores: [H or 1, N, N], or one row [B, 1, 1, N]; undefined: none
   LinearOptions residual{};   ///< the block's skip connection and layer scale, fused into the last projection
   int64_t wanted_tokens = 0;  ///< when > 0, only the first so many output tokens are needed: [B, wanted_tokens, C]
   Var memory{};               ///< what queries look at, where that is not x itself: [B, M, Cm]
   Tensor memory_mask{};       ///< f32 [B, M], added to the scores of memory's entries (-inf hides); undefined: none
   std::vector<Grid> memory_grids{};  ///< layout of memory: maps one after the other; empty: unknown
+  /// Where not null, a mechanism with AttentionTraits::offers_keys leaves its keys here, for who merges tokens.
+  HeadColumns* keys = nullptr;
 };
 
 class Attention : public Module {
@@ -79,7 +81,10 @@ struct AttentionTraits {
   bool takes_prefix = true;   ///< accepts class or register tokens in front of the patches
   bool needs_prefix = false;  ///< has nothing to do without them
   bool needs_memory = false;  ///< queries look at AttentionInput::memory
+  /// Tokens may be merged between its layers: it leaves its keys in AttentionInput::keys, and takes a bias of one row.
+  bool offers_keys = false;
   Equivariance equivariance = Equivariance::none;
+  bool smooth = true;  ///< false: ReLUs, maxima, interpolation or choices make corners, near which differences mislead
 };
 
 /// Builds a mechanism from its shape and its own options node.

@@ -1,5 +1,7 @@
 #include "vit/nn/batch_norm.h"
 
+#include <cmath>
+
 namespace vit {
 
 BatchNorm::BatchNorm(int64_t channels, const BatchNormOptions& options) : options_(options) {
@@ -21,6 +23,22 @@ Var BatchNorm::forward(Context& ctx, const Var& x) const {
   ctx.training = flag.before && weight_.value.requires_grad();
   return batch_norm(ctx, x, weight_.value, bias_.value, {running_mean_.value.value(), running_var_.value.value()},
                     options_);
+}
+
+BatchNorm::Affine BatchNorm::take_affine() {
+  check(weight_.value.defined() && running_var_.value.defined(), "batch norm: the parameters are not loaded");
+  const int64_t channels = weight_.shape[0];
+  const Affine affine{Tensor::empty({channels}), Tensor::empty({channels})};
+  const auto at = [](const Parameter& parameter, int64_t c) {
+    return static_cast<double>(parameter.value.value().f32()[c]);
+  };
+  for (int64_t c = 0; c < channels; ++c) {
+    const double factor = at(weight_, c) / std::sqrt(at(running_var_, c) + options_.eps);
+    affine.scale.f32()[c] = static_cast<float>(factor);
+    affine.shift.f32()[c] = static_cast<float>(at(bias_, c) - at(running_mean_, c) * factor);
+  }
+  for (Parameter* parameter : {&weight_, &bias_, &running_mean_, &running_var_}) parameter->value = {};
+  return affine;
 }
 
 GroupNorm::GroupNorm(int64_t groups, int64_t channels, float eps) : groups_(groups), eps_(eps) {

@@ -18,6 +18,17 @@ class BatchNorm : public Module {
   /// training pass at a time. Errors: as batch_norm; the statistics are not loaded.
   Var forward(Context& ctx, const Var& x) const;
 
+  /// What the norm is at inference: x * scale + shift, [channels] each.
+  struct Affine {
+    Tensor scale, shift;
+  };
+  /// Takes it out, for the convolution before it to do: the parameters are dropped. Errors: they are not loaded.
+  Affine take_affine();
+  /// Its statistics and its weights are constants that no optimiser sees: torchvision's FrozenBatchNorm2d.
+  void freeze() { weight_.buffer = bias_.buffer = true; }
+  /// The weight starts as zeros: the branch that ends here adds nothing at first (Goyal et al. 2017, section 5.1).
+  void start_at_zero() { weight_.init = Init::zeros(); }
+
  private:
   BatchNormOptions options_;
   Parameter weight_, bias_, running_mean_, running_var_;

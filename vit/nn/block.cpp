@@ -8,15 +8,15 @@ Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
       attention_(std::move(attention)),
       mlp_(options.mlp) {
   if (options.init_values) {
-    scale1_.emplace(options.dim, *options.init_values);
-    scale2_.emplace(options.dim, *options.init_values);
+    scale1_.emplace(options.scale_names[0], options.dim, *options.init_values);
+    scale2_.emplace(options.scale_names[1], options.dim, *options.init_values);
   }
   add_module("norm1", norm1_);
   add_module("attn", *attention_);
-  if (scale1_) add_module("ls1", *scale1_);
+  if (scale1_) add_module("", *scale1_);
   add_module("norm2", norm2_);
   add_module("mlp", mlp_);
-  if (scale2_) add_module("ls2", *scale2_);
+  if (scale2_) add_module("", *scale2_);
 }
 
 Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const {
@@ -30,18 +30,22 @@ Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const Linear
   return attention_->forward(ctx, norm1_.forward(ctx, x), input);
 }
 
-Var Block::forward(Context& ctx, const Var& x, AttentionInput input) const {
+Var Block::forward(Context& ctx, const Var& x, AttentionInput input, const Between& between) const {
+  HeadColumns keys;
+  if (between) input.keys = &keys;
   const auto gamma = [](const std::optional<LayerScale>& scale) { return scale ? scale->gamma.value : Var(); };
   const Var kept = input.wanted_tokens > 0 ? slice_tokens(ctx, x, 0, input.wanted_tokens) : x;
   const float drop = dropout_.proj_drop, path = dropout_.drop_path;
   if (!ctx.training || (drop == 0.0f && path == 0.0f)) {
-    const Var y = attend(ctx, x, input, {.gamma = gamma(scale1_), .residual = kept});
+    Var y = attend(ctx, x, input, {.gamma = gamma(scale1_), .residual = kept});
+    if (between) y = between(ctx, y, keys);
     Scope scope(ctx, "mlp");
     return mlp_.forward(ctx, norm2_.forward(ctx, y), {.gamma = gamma(scale2_), .residual = y});
   }
   // What is dropped is the branch, so the skip connection is added afterwards.
   const Var attended = dropout(ctx, attend(ctx, x, input, {.gamma = gamma(scale1_)}), drop);
-  const Var y = drop_path(ctx, kept, attended, path);
+  Var y = drop_path(ctx, kept, attended, path);
+  if (between) y = between(ctx, y, keys);
   Scope scope(ctx, "mlp");
   const Var mixed = mlp_.forward(ctx, norm2_.forward(ctx, y), {.gamma = gamma(scale2_)}, drop);
   return drop_path(ctx, y, dropout(ctx, mixed, drop), path);

@@ -1,6 +1,8 @@
 // The pre-norm transformer block (Dosovitskiy et al. 2021, eq. 2 and 3), with layer scale (Touvron et al. 2021, CaiT).
 #pragma once
 
+#include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -15,6 +17,8 @@ struct BlockOptions {
   NormKind norm = NormKind::layer_norm;
   float norm_eps = 1e-6f;
   std::optional<float> init_values{};  ///< layer scale's start value; none: no layer scale
+  /// Names of layer scale's parameters; CaiT and BEiT have gamma_1 and gamma_2.
+  std::array<const char*, 2> scale_names{"ls1.gamma", "ls2.gamma"};
   MlpOptions mlp{};
 };
 
@@ -28,8 +32,11 @@ class Block : public Module {
  public:
   Block(const BlockOptions& options, std::unique_ptr<Attention> attention);
 
-  /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer.
-  Var forward(Context& ctx, const Var& x, AttentionInput input) const;
+  /// What a model does to the tokens [B, N, C] between attention and MLP, told the attention's keys: token merging.
+  using Between = std::function<Var(Context&, const Var& x, const HeadColumns& keys)>;
+
+  /// x [B, N, C] -> [B, N, C], or [B, wanted_tokens, C] when the input asks for fewer, or as many as `between` leaves.
+  Var forward(Context& ctx, const Var& x, AttentionInput input, const Between& between = {}) const;
 
   /// Rebuilds what depends on the grid of the patch tokens, see Attention::set_grid.
   void set_grid(Grid grid) { attention_->set_grid(grid); }
@@ -40,7 +47,7 @@ class Block : public Module {
  private:
   Var attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const;
   struct LayerScale : Module {
-    LayerScale(int64_t dim, float init) { add_parameter("gamma", gamma, {dim}, Init::constant(init)); }
+    LayerScale(const char* name, int64_t dim, float init) { add_parameter(name, gamma, {dim}, Init::constant(init)); }
     Parameter gamma;
   };
   Norm norm1_, norm2_;

@@ -6,9 +6,9 @@
 
 namespace vit {
 
-Linear::Linear(int64_t in_features, int64_t out_features, bool bias, Init weight_init) {
+Linear::Linear(int64_t in_features, int64_t out_features, bool bias, Init weight_init, Init bias_init) {
   add_parameter("weight", weight_, {out_features, in_features}, weight_init);
-  if (bias) add_parameter("bias", bias_, {out_features}, Init::zeros());
+  if (bias) add_parameter("bias", bias_, {out_features}, bias_init);
 }
 
 Var Linear::forward(Context& ctx, const Var& x, const LinearOptions& options) const {

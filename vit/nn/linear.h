@@ -21,10 +21,14 @@ struct LoraOptions {
 class Linear : public Module {
  public:
   /// weight [out_features, in_features], bias [out_features].
-  Linear(int64_t in_features, int64_t out_features, bool bias = true, Init weight_init = Init::truncated_normal(0.02f));
+  Linear(int64_t in_features, int64_t out_features, bool bias = true, Init weight_init = Init::truncated_normal(0.02f),
+         Init bias_init = Init::zeros());
 
   /// x [..., in_features] -> [..., out_features]
   Var forward(Context& ctx, const Var& x, const LinearOptions& options = {}) const;
+
+  /// The result for an input of zeros: [out_features], or undefined without a bias.
+  const Var& bias() const { return bias_.value; }
 
   /// Packs the weight, with the adapter merged into it, and drops the plain one.
   void prepare() override;
