@@ -241,6 +241,39 @@ TEST(Differential, HeadsNeedTwoHalves) {
               testing::HasSubstr("2 * num_heads = 8"));
 }
 
+// ---- what those who merge tokens need ----
+
+class OneRowOfBiasTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(OneRowOfBiasTest, IsThatRowForEveryQuery) {
+  MechanismCheck check(GetParam(), kShape, 1, kTokens);
+  const Tensor row = random_tensor({1, 1, 1, kTokens}, 8);
+  Tensor rows = Tensor::empty({1, kTokens, kTokens});
+  for (int64_t i = 0; i < rows.numel(); ++i) rows.f32()[i] = row.f32()[i % row.numel()];
+  check.input().bias = row;
+  const Tensor with_row = check.run();
+  check.input().bias = rows;
+  test::expect_near(with_row, check.run());
+}
+
+INSTANTIATE_TEST_SUITE_P(Mechanisms, OneRowOfBiasTest,
+                         testing::Values("self", "gated", "talking_heads", "differential", "grouped_query"),
+                         [](const auto& item) { return item.param; });
+
+TEST(OfferedKeys, AreThoseOfTheProjection) {
+  for (const std::string name : {"self", "gated", "talking_heads", "differential"}) {
+    EXPECT_TRUE(attention_registry().find(name).traits.offers_keys) << name;
+    MechanismCheck check = make(name);
+    HeadColumns keys;
+    check.input().keys = &keys;
+    Context ctx;
+    check.forward(ctx);
+    const Plain qkv = check.linear(check.plain_x(), "qkv");
+    test::expect_near(slice_features(ctx, keys.tokens, keys.first, keys.first + static_cast<int64_t>(kDim)).value(),
+                      columns(qkv, kDim, 2 * kDim), name);
+  }
+}
+
 // ---- gated ----
 
 class GatedTest : public testing::TestWithParam<bool> {

@@ -147,6 +147,8 @@ TEST(ArchitecturesTest, ParameterCountsOfFeatureModels) {
   EXPECT_EQ(parameters("vit_small_patch14_reg4_dinov2", 0), 22057344);
   EXPECT_EQ(parameters("vit_giant_patch14_reg4_dinov2", 0), 1136483840);
   EXPECT_EQ(parameters("vit_so400m_patch14_siglip_gap_224", 0), 412442352);
+  EXPECT_EQ(parameters("vit_so400m_patch14_siglip_224", 0), 427680704);
+  EXPECT_EQ(parameters("vit_base_patch16_siglip_224", 0), 92884224);
   EXPECT_EQ(parameters("vit_intern300m_patch14_448", 0), 304012288);
 }
 

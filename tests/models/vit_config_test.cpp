@@ -55,7 +55,7 @@ TEST(TimmConfig, RefusesWhatItDoesNotKnow) {
     return test::usage_error([&] { timm({{"architecture", "vit_tiny_patch16_224"}, {"model_args", args}}); });
   };
   EXPECT_THAT(refused({{"embed_dmi", 48}}), HasSubstr("did you mean 'embed_dim'"));
-  EXPECT_THAT(refused({{"global_pool", "map"}}), HasSubstr("'map' is not supported"));
+  EXPECT_THAT(refused({{"global_pool", "maps"}}), HasSubstr("did you mean 'map'"));
   EXPECT_THAT(refused({{"embed_dim", -3}}), HasSubstr("embed_dim"));
   EXPECT_THAT(refused({{"patch_size", json::array()}}), HasSubstr("patch_size"));
   EXPECT_THAT(test::usage_error([] {

@@ -57,6 +57,7 @@ std::vector<NamedConfig> configs() {
       [](VitConfig& c) { c.attention = ConfigNode::parse("{type: self, qk_norm: layernorm}", "test"); });
   add("conv_stem", [](VitConfig& c) { c.stem = stem(StemNorm::layer_norm); });
   add("conv_stem_batch_norm", [](VitConfig& c) { c.stem = stem(StemNorm::batch_norm); });
+  add("map_pool", [](VitConfig& c) { c.global_pool = Pool::map, c.class_token = false; });
   add("no_head", [](VitConfig& c) { c.num_classes = 0; });
   return all;
 }

@@ -105,6 +105,8 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"A1", run_model_case},
       {"A2", run_model_case},
       {"A3", run_model_case},
+      {"A5", run_model_case},
+      {"A6", run_model_case},
       {"A6b", run_model_case},
       {"A4", run_model_case},
       {"A6c", run_model_case},

@@ -46,6 +46,7 @@ class MechanismCheck : public Module {
   Parameter x_, memory_;
   AttentionInput input_;
   std::unique_ptr<Attention> attention_;
+  double step_;  // of differences: short where the mechanism has corners
 };
 
 /// Both numbers equal up to the rounding of some hundred operations.

@@ -61,13 +61,13 @@ VITKIT_REGISTER_ATTENTION(
     .summary = "convolutional block attention: a gate on channels, then one on positions",
     .formula = "y = x * sigmoid(MLP(mean(x)) + MLP(max(x))); y * sigmoid(conv([mean_c(y), max_c(y)]))",
     .source = "Woo et al. 2018, CBAM, eq. 2-3", .complexity = "O(N C + N k^2)", .needs_grid = true,
-    .takes_prefix = false);
+    .takes_prefix = false, .smooth = false);
 
 VITKIT_REGISTER_ATTENTION(
     "light_cbam", LightCbam, .family = AttentionFamily::channel,
     .summary = "CBAM with mean and maximum added up before its layers",
     .formula = "y = x * sigmoid(MLP((mean(x) + max(x)) / 2)); y * sigmoid(conv((mean_c(y) + max_c(y)) / 2))",
     .source = "timm's LightCbamModule, after Woo et al. 2018", .complexity = "O(N C + N k^2)", .needs_grid = true,
-    .takes_prefix = false);
+    .takes_prefix = false, .smooth = false);
 
 }  // namespace vit

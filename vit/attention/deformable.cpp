@@ -2,6 +2,7 @@
 
 #include "vit/attention/memory.h"
 #include "vit/autograd/deformable.h"
+#include "vit/autograd/tensor_ops.h"
 
 namespace vit {
 
@@ -39,6 +40,19 @@ Var without_hidden(Context& ctx, const Var& value, const Tensor& mask) {
   return multiply(ctx, value, seen);
 }
 
+/// What each query takes of each cell: [B, H, T, M]. With the cells' unit vectors as values the op itself says it.
+Tensor probs_of(Context& ctx, const DeformableInput& input, const Var& offsets, const Var& weights,
+                DeformableOptions options) {
+  const int64_t batch = weights.size(0), asking = weights.size(1), cells = input.memory.size(1);
+  Tensor units = Tensor::zeros({batch, cells, options.heads * cells});
+  for (int64_t i = 0; i < batch * cells; ++i)
+    for (int64_t h = 0; h < options.heads; ++h) units.f32()[(i * options.heads + h) * cells + i % cells] = 1.0f;
+  options.head_dim = cells;
+  const Var taken = deformable_attention(ctx, without_hidden(ctx, units, input.memory_mask), input.reference.value(),
+                                         offsets.value(), weights.value(), options);
+  return permute(ctx, reshape(ctx, taken, {batch, asking, options.heads, cells}), {0, 2, 1, 3}).value();
+}
+
 }  // namespace
 
 Tensor cell_centres(const Grid& grid, int64_t levels) {
@@ -63,6 +77,7 @@ Var DeformableAttention::look(Context& ctx, const Var& queries, const Deformable
   const Var weights = reshape(ctx, softmax(ctx, scores), {batch, asking, heads_ * samples});
   ctx.observe("sampling_offsets", offsets.value());
   ctx.observe("sampling_weights", weights.value());
+  if (ctx.wants("probs")) ctx.observe("probs", probs_of(ctx, input, offsets, weights, options));
   const Var mixed = deformable_attention(ctx, value, input.reference, offsets, weights, options);
   return output_proj_.forward(ctx, mixed, input.residual);
 }
@@ -87,6 +102,6 @@ VITKIT_REGISTER_ATTENTION("deformable", DeformableAttention, .family = Attention
                           .summary = "each query looks at a few points around its place, and says which",
                           .formula = "sum_lp A_lp v_l(p_q + d_lp), A = softmax(W_A q), d = W_d q, per head",
                           .source = "Zhu et al. 2021, Deformable DETR, eq. 3", .complexity = "O(N C^2 + N L P C)",
-                          .needs_grid = true, .takes_prefix = false);
+                          .needs_grid = true, .takes_prefix = false, .smooth = false);
 
 }  // namespace vit

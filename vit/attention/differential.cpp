@@ -76,6 +76,7 @@ class DifferentialAttention : public Attention {
     const Var q = slice_features(ctx, asking < x.size(1) ? slice_tokens(ctx, qkv, 0, asking) : qkv, 0, dim_);
     const HeadColumns q1{scale_channels(ctx, q, masks_[0])}, q2{scale_channels(ctx, q, masks_[1])};
     const HeadColumns k{qkv, dim_}, v{qkv, 2 * dim_};
+    if (input.keys) *input.keys = k;
     const AttentionOptions options{.heads = heads_,
                                    .head_dim = head_dim_,
                                    .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_ / 2)),
@@ -124,7 +125,7 @@ class DifferentialAttention : public Attention {
 VITKIT_REGISTER_ATTENTION("differential", DifferentialAttention, .family = AttentionFamily::spatial,
                           .summary = "the difference of two self-attentions, which cancels what both see everywhere",
                           .formula = "(softmax(q1 k1^T / sqrt(D/2)) - lambda softmax(q2 k2^T / sqrt(D/2))) v",
-                          .source = "Ye et al. 2024, section 2.1", .complexity = "O(N^2 C)",
+                          .source = "Ye et al. 2024, section 2.1", .complexity = "O(N^2 C)", .offers_keys = true,
                           .equivariance = Equivariance::tokens);
 
 }  // namespace

@@ -47,7 +47,7 @@ VITKIT_REGISTER_ATTENTION("gated", GatedAttention, .family = AttentionFamily::sp
                           .summary = "self-attention whose output passes a sigmoid gate of the query's token",
                           .formula = "(softmax(q k^T / sqrt(D)) v) * sigmoid(x W_g)",
                           .source = "Qiu et al. 2025, section 2.2 (G1)", .complexity = "O(N^2 C + N C^2)",
-                          .equivariance = Equivariance::tokens);
+                          .offers_keys = true, .equivariance = Equivariance::tokens);
 
 }  // namespace
 

@@ -57,6 +57,7 @@ VITKIT_REGISTER_ATTENTION(
     "global_context", GlobalContext, .family = AttentionFamily::channel,
     .summary = "global context: one attention map for all queries, and a gate made of what it sees",
     .formula = "c = sum_n softmax_n(w x_n) x_n; x * sigmoid(MLP(c)) and / or x + MLP(c)",
-    .source = "Cao et al. 2019, GCNet, eq. 5", .complexity = "O(N C + C^2 / r)", .equivariance = Equivariance::tokens);
+    .source = "Cao et al. 2019, GCNet, eq. 5", .complexity = "O(N C + C^2 / r)", .equivariance = Equivariance::tokens,
+    .smooth = false);
 
 }  // namespace vit

@@ -90,9 +90,10 @@ class GroupedQueryAttention : public Attention {
     return reshape(ctx, y, {batch, asking, dim_});
   }
 
-  /// A bias [H or 1, n or more, Nk] for the gathered queries: [kv_heads or 1, n * sharing, Nk].
+  /// A bias [H or 1, n or more, Nk] for the gathered queries: [kv_heads or 1, n * sharing, Nk]. One row for all of
+  /// them, [B, 1, 1, Nk], stays.
   Var gather_bias(Context& ctx, const Var& bias, int64_t asking) const {
-    if (!bias.defined()) return bias;
+    if (!bias.defined() || bias.shape().rank() == 4) return bias;
     const int64_t keys = bias.size(-1), biased = bias.size(0) == 1 ? 1 : kv_heads_;
     Var rows = reshape(ctx, slice(ctx, bias, 1, 0, asking), {biased, bias.size(0) / biased, asking, keys});
     if (rows.size(1) < sharing()) rows = concat(ctx, std::vector<Var>(static_cast<size_t>(sharing()), rows), 1);

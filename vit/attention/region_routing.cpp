@@ -148,7 +148,7 @@ VITKIT_REGISTER_ATTENTION(
     "region_routing", RegionRoutingAttention, .family = AttentionFamily::region,
     .summary = "each region of the grid looks at the few regions that suit it best",
     .formula = "softmax(q_r k_S^T / sqrt(D)) v_S + conv(v), S = top regions of mean(q_r) mean(k)^T",
-    .source = "Zhu et al. 2023, BiFormer, eq. 3 to 7", .complexity = "O(N (k N / R + R) C), k of R regions",
-    .needs_grid = true);
+    .source = "Zhu et al. 2023, BiFormer, eq. 3 to 7", .complexity = "O(N (k N / R + R) C)", .needs_grid = true,
+    .smooth = false);
 
 }  // namespace vit

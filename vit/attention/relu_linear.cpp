@@ -24,6 +24,6 @@ VITKIT_REGISTER_ATTENTION("relu_linear", ReluLinearAttention, .family = Attentio
                           .summary = "linear attention with features that are often zero",
                           .formula = "phi(q) (phi(k)^T v) / (phi(q) phi(k)^T 1 + eps), phi(x) = max(x, 0), per head",
                           .source = "Cai et al. 2023, EfficientViT, eq. 2", .complexity = "O(N C D)",
-                          .equivariance = Equivariance::tokens);
+                          .equivariance = Equivariance::tokens, .smooth = false);
 
 }  // namespace vit

@@ -32,11 +32,11 @@ VITKIT_REGISTER_ATTENTION("squeeze_excite", SqueezeExcite, .family = AttentionFa
                           .summary = "squeeze-and-excitation: each channel is scaled by what all channels' means say",
                           .formula = "x * sigmoid(W2 relu(W1 mean(x)))",
                           .source = "Hu et al. 2018, Squeeze-and-excitation networks, eq. 2-4",
-                          .complexity = "O(N C + C^2 / r)", .equivariance = Equivariance::tokens);
+                          .complexity = "O(N C + C^2 / r)", .equivariance = Equivariance::tokens, .smooth = false);
 
 VITKIT_REGISTER_ATTENTION("effective_se", EffectiveSqueezeExcite, .family = AttentionFamily::channel,
                           .summary = "effective squeeze-and-excitation: one layer, so no channel is squeezed away",
                           .formula = "x * hard_sigmoid(W mean(x))", .source = "Lee, Park 2020, CenterMask, section 3.3",
-                          .complexity = "O(N C + C^2)", .equivariance = Equivariance::tokens);
+                          .complexity = "O(N C + C^2)", .equivariance = Equivariance::tokens, .smooth = false);
 
 }  // namespace vit

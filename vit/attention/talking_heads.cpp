@@ -60,6 +60,7 @@ class TalkingHeadsAttention : public Attention {
 
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override {
     const Var qkv = qkv_.forward(ctx, x);
+    if (input.keys) *input.keys = {qkv, dim_};
     const Var asking = input.wanted_tokens > 0 ? slice_tokens(ctx, qkv, 0, input.wanted_tokens) : qkv;
     const Var q = split_heads(ctx, {asking, 0}, heads_, head_dim_);
     const Var k = split_heads(ctx, {qkv, dim_}, heads_, head_dim_);
@@ -96,7 +97,7 @@ VITKIT_REGISTER_ATTENTION("talking_heads", TalkingHeadsAttention, .family = Atte
                           .summary = "self-attention whose heads are mixed before and after the softmax",
                           .formula = "P_w softmax(P_l q k^T / sqrt(D)) v, P_l and P_w maps between heads",
                           .source = "Shazeer et al. 2020, section 3; Touvron et al. 2021 (CaiT)",
-                          .complexity = "O(N^2 (C + H^2))", .equivariance = Equivariance::tokens);
+                          .complexity = "O(N^2 (C + H^2))", .offers_keys = true, .equivariance = Equivariance::tokens);
 
 }  // namespace
 

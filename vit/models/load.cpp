@@ -207,6 +207,15 @@ void initialise_parameter(const std::string& name, Parameter& parameter, uint64_
   parameter.value = Var(std::move(value));
 }
 
+KeyMap prefixed_keys(Module& model, const std::string& prefix) {
+  KeyMap keys{{}, prefix, {}};
+  model.visit_parameters([&](const std::string& name, Parameter&) {
+    const std::string pattern = generalised(name).first;
+    keys.rules.push_back({pattern, {"{p}" + pattern}});
+  });
+  return keys;
+}
+
 void load_parameters(ImageModel& model, const Weights& weights, const KeyMap& keys, Purpose purpose) {
   Loader loader(model, weights, keys);
   loader.plan();

@@ -27,6 +27,9 @@ struct KeyMap {
   std::vector<std::string> ignored;
 };
 
+/// The model's own names behind a prefix: a part of another model's checkpoint, such as a detector's backbone.
+KeyMap prefixed_keys(Module& model, const std::string& prefix);
+
 /// What follows loading: inference packs the weights and drops the plain ones, training needs them plain.
 enum class Purpose { inference, training };
 

@@ -1,6 +1,7 @@
 #include "vit/models/maxxvit.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <numeric>
 #include <sstream>
@@ -222,8 +223,11 @@ Tensor Maxxvit::adapt_parameter(const std::string& name, const Shape& expected, 
   const int64_t stage = std::stoll(name.substr(name.find('.') + 1));
   const Grid map = config_.map_of(stage);
   const std::array<int64_t, 2> whole{map.height, map.width};
-  const int64_t heads = expected.rank() == 2 ? expected[1] : expected[0];
-  if ((found.rank() == 2 ? found.size(1) : found.size(0)) != heads) return found;
+  const bool flat = expected.rank() == 2;
+  if (flat ? found.size(1) != expected[1] : found.size(0) != expected[0]) return found;
+  const int64_t side = std::llround(std::sqrt(static_cast<double>(found.size(0))));
+  if (flat && (side * side != found.size(0) || side % 2 == 0)) return found;  // what window it is for is not known
+  if (!flat && (found.size(1) % 2 == 0 || found.size(2) % 2 == 0)) return found;
   return resample_window_bias(to_f32(found), grid ? config_.grid_size() : window ? config_.window_size() : whole);
 }
 

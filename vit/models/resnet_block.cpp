@@ -1,5 +1,6 @@
 #include "vit/models/resnet_block.h"
 
+#include "vit/autograd/gate_ops.h"
 #include "vit/autograd/map_ops.h"
 
 namespace vit {
@@ -71,13 +72,15 @@ Var ResNetBlock::branch(Context& ctx, const Var& x) const {
                                             : y;
 }
 
-Var ResNetBlock::shortcut(Context& ctx, Var x) const {
+Var ResNetBlock::shortcut(Context& ctx, const Var& x) const {
   if (!downsample_) return x;
-  if (options_.avg_down && options_.stride > 1 && options_.dilation == 1)
-    x = avg_pool2d(ctx, x, {.kernel = 2, .stride = options_.stride, .ceil_mode = true, .count_include_pad = false});
-  else if (options_.avg_down && options_.dilation > 1)  // timm's AvgPool2dSame: the border's zeros count
-    x = avg_pool2d(ctx, pad_map(ctx, x, {.bottom = 1, .right = 1}), {.kernel = 2, .stride = 1});
-  return downsample_->forward(ctx, x);
+  Var pooled = x;
+  if (options_.avg_down && options_.dilation > 1)  // timm's AvgPool2dSame: the border's zeros count
+    pooled = avg_pool2d(ctx, pad_map(ctx, x, {.bottom = 1, .right = 1}), {.kernel = 2, .stride = 1});
+  else if (options_.avg_down && options_.stride > 1)
+    pooled =
+        avg_pool2d(ctx, x, {.kernel = 2, .stride = options_.stride, .ceil_mode = true, .count_include_pad = false});
+  return downsample_->forward(ctx, pooled);
 }
 
 Var ResNetBlock::attend(Context& ctx, const Var& x, const Var& residual) const {
@@ -89,13 +92,13 @@ Var ResNetBlock::attend(Context& ctx, const Var& x, const Var& residual) const {
   return reshape(ctx, attention_->forward(ctx, tokens(x), input), x.shape());
 }
 
-Var ResNetBlock::forward(Context& ctx, Var x) const {
-  const Var y = branch(ctx, x);
-  Var skip = shortcut(ctx, std::move(x));
+Var ResNetBlock::forward(Context& ctx, const Var& x) const {
+  const Var y = branch(ctx, x), skip = shortcut(ctx, x);
   const bool dropping = ctx.training && drop_path_ > 0.0f;
-  if (!attention_ && !dropping) return convs_.back().forward_add(ctx, y, std::move(skip), options_.act);
+  if (!attention_ && !dropping) return convs_.back().forward_add(ctx, y, skip, options_.act);
   Var mixed = convs_.back().forward(ctx, y);
-  if (!dropping) return activate(ctx, attend(ctx, mixed, skip), options_.act);
+  if (!dropping) return activate_in_place(ctx, attend(ctx, mixed, skip), options_.act);
+  // What is dropped is the branch, so the skip connection is added afterwards.
   if (attention_) mixed = attend(ctx, mixed, {});
   return activate(ctx, drop_path(ctx, skip, mixed, drop_path_), options_.act);
 }

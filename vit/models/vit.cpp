@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "vit/io/safetensors.h"
+#include "vit/models/attention_list.h"
 #include "vit/nn/patch_dropout.h"
 
 namespace vit {
@@ -43,11 +44,6 @@ ClassifierHeadOptions head_options(const VitConfig& config) {
 
 NormKind when(bool condition, NormKind kind) { return condition ? kind : NormKind::identity; }
 
-/// The mechanism of one block, where a list has one for each.
-ConfigNode attention_of(const ConfigNode& attention, int64_t layer) {
-  return attention.is_list() ? attention.items()[static_cast<size_t>(layer)] : attention;
-}
-
 /// What the registry says of a block's mechanism; nothing of a name that it does not know.
 const AttentionTraits* traits_of(const ConfigNode& attention, int64_t layer) {
   const std::string name = split_type(attention_of(attention, layer), "self").type;
@@ -64,14 +60,6 @@ void check_merging(const VitConfig& config, const std::vector<int64_t>& merging)
         str("token_merging needs an attention that works on tokens without a grid and has keys, such as 'self'; block ",
             i, " has '", split_type(attention_of(config.attention, i), "self").type, "'"));
   }
-}
-
-/// Errors (usage): a list of another length than the depth.
-void check_attention(const VitConfig& config) {
-  const auto listed = static_cast<int64_t>(config.attention.items().size());
-  if (config.attention.is_list() && listed != config.depth)
-    config.attention.refuse(str(
-        "a list of attention mechanisms has one for each block: expected depth = ", config.depth, ", got ", listed));
 }
 
 }  // namespace
@@ -148,7 +136,7 @@ Vit::Vit(const VitConfig& config, const std::string& name)
                                                                        .bias = config.patch_bias}));
   }
   add_module("norm_pre", norm_pre_);
-  check_attention(config);
+  check_attention_list(config.attention, config.depth, "depth");
   merging_ = config.token_merging.schedule(config.depth);
   check_merging(config, merging_);
   for (int64_t i = 0; i < config.depth; ++i) {

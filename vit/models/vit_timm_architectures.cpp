@@ -56,6 +56,10 @@ constexpr const char* kGapTanh =
     R"("class_token": false, "global_pool": "avg", "fc_norm": false, "act_layer": "gelu_tanh")";
 constexpr const char* kGapScaled = R"("class_token": false, "global_pool": "avg", "fc_norm": false, "qkv_bias": false,
     "init_values": 1e-6)";
+// Attention pooling (Zhai et al. 2022, the "map" head).
+constexpr const char* kMap = R"("class_token": false, "global_pool": "map")";
+constexpr const char* kMapTanh = R"("class_token": false, "global_pool": "map", "act_layer": "gelu_tanh")";
+constexpr const char* kReg4Map = R"("class_token": false, "global_pool": "map", "reg_tokens": 4)";
 constexpr const char* kReg4Gap = R"("class_token": false, "global_pool": "avg", "fc_norm": false, "reg_tokens": 4)";
 // ... or after it (timm's default with average pooling), with registers: the "searching for better baselines" models.
 constexpr const char* kReg1Sbb = R"("class_token": false, "global_pool": "avg", "reg_tokens": 1, "no_embed_class": true,
@@ -174,7 +178,24 @@ constexpr std::array kArchitectures = {
     Architecture{"vit_huge_patch14_gap_224", kHuge, 14, 224, kGap},
     Architecture{"vit_huge_patch16_gap_448", kHuge, 16, 448, kGap},
     Architecture{"vit_giant_patch16_gap_224", kGiant, 16, 224, kGap},
-    // SigLIP (Zhai et al. 2023) and SigLIP 2 towers without their attention pooling
+    // SigLIP (Zhai et al. 2023) and SigLIP 2 (Tschannen et al. 2025) towers
+    Architecture{"vit_base_patch32_siglip_256", kBase, 32, 256, kMapTanh},
+    Architecture{"vit_base_patch16_siglip_224", kBase, 16, 224, kMap},
+    Architecture{"vit_base_patch16_siglip_256", kBase, 16, 256, kMap},
+    Architecture{"vit_base_patch16_siglip_384", kBase, 16, 384, kMap},
+    Architecture{"vit_base_patch16_siglip_512", kBase, 16, 512, kMap},
+    Architecture{"vit_large_patch16_siglip_256", kLarge, 16, 256, kMap},
+    Architecture{"vit_large_patch16_siglip_384", kLarge, 16, 384, kMap},
+    Architecture{"vit_large_patch16_siglip_512", kLarge, 16, 512, kMapTanh},
+    Architecture{"vit_so400m_patch14_siglip_224", kSo400m, 14, 224, kMap},
+    Architecture{"vit_so400m_patch14_siglip_378", kSo400m, 14, 378, kMap},
+    Architecture{"vit_so400m_patch14_siglip_384", kSo400m, 14, 384, kMap},
+    Architecture{"vit_so400m_patch16_siglip_256", kSo400m, 16, 256, kMapTanh},
+    Architecture{"vit_so400m_patch16_siglip_384", kSo400m, 16, 384, kMapTanh},
+    Architecture{"vit_so400m_patch16_siglip_512", kSo400m, 16, 512, kMapTanh},
+    Architecture{"vit_giantopt_patch16_siglip_256", kGiantOpt, 16, 256, kMapTanh},
+    Architecture{"vit_giantopt_patch16_siglip_384", kGiantOpt, 16, 384, kMapTanh},
+    // ... and without their attention pooling
     Architecture{"vit_base_patch32_siglip_gap_256", kBase, 32, 256, kGapTanh},
     Architecture{"vit_base_patch16_siglip_gap_224", kBase, 16, 224, kGap},
     Architecture{"vit_base_patch16_siglip_gap_256", kBase, 16, 256, kGap},
@@ -205,6 +226,7 @@ constexpr std::array kArchitectures = {
     Architecture{"vit_betwixt_patch16_reg4_gap_256", kBetwixt, 16, 256, kReg4Sbb},
     Architecture{"vit_betwixt_patch16_reg4_gap_384", kBetwixt, 16, 384, kReg4Sbb},
     Architecture{"vit_base_patch16_reg4_gap_256", kBase, 16, 256, kReg4SbbUnscaled},
+    Architecture{"vit_so150m_patch16_reg4_map_256", kSo150m, 16, 256, kReg4Map},
     Architecture{"vit_so150m_patch16_reg4_gap_256", kSo150m, 16, 256, kReg4Gap},
     Architecture{"vit_so150m_patch16_reg4_gap_384", kSo150m, 16, 384, kReg4Gap},
     Architecture{"vit_so150m2_patch16_reg1_gap_256", kSo150m2, 16, 256, kReg1So150m2},

@@ -84,6 +84,7 @@ struct AttentionTraits {
   /// Tokens may be merged between its layers: it leaves its keys in AttentionInput::keys, and takes a bias of one row.
   bool offers_keys = false;
   Equivariance equivariance = Equivariance::none;
+  bool smooth = true;  ///< false: ReLUs, maxima, interpolation or choices make corners, near which differences mislead
 };
 
 /// Builds a mechanism from its shape and its own options node.

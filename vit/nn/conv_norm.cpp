@@ -1,5 +1,7 @@
 #include "vit/nn/conv_norm.h"
 
+#include "vit/autograd/gate_ops.h"
+
 namespace vit {
 
 ConvNorm::ConvNorm(const ConvNormOptions& options)
@@ -15,13 +17,13 @@ ConvNorm::ConvNorm(const ConvNormOptions& options)
 
 Var ConvNorm::forward(Context& ctx, const Var& x, Activation activation) const {
   if (folded_) return conv_.forward(ctx, x, activation);
-  const Var y = norm_.forward(ctx, conv_.forward(ctx, x));
-  return activation == Activation::none ? y : activate(ctx, y, activation);
+  return activate_in_place(ctx, norm_.forward(ctx, conv_.forward(ctx, x)), activation);
 }
 
-Var ConvNorm::forward_add(Context& ctx, const Var& x, Var residual, Activation activation) const {
-  const Var y = add(ctx, forward(ctx, x), residual);
-  return activation == Activation::none ? y : activate(ctx, y, activation);
+Var ConvNorm::forward_add(Context& ctx, const Var& x, const Var& residual, Activation activation) const {
+  Var y = folded_ ? conv_.forward(ctx, x, LinearOptions{.residual = residual})
+                  : add(ctx, norm_.forward(ctx, conv_.forward(ctx, x)), residual);
+  return activate_in_place(ctx, std::move(y), activation);
 }
 
 void ConvNorm::prepare() {

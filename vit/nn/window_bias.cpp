@@ -1,5 +1,6 @@
 #include "vit/nn/window_bias.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "vit/autograd/tensor_ops.h"
@@ -112,26 +113,80 @@ void WindowBias::set_window(const std::array<int64_t, 2>& window) {
   if (ready_.defined()) prepare();
 }
 
+namespace {
+
+/// Places of `count` ways, symmetric around 0, of which the outermost of `wanted` is about the last: 0, 1, 1 + q,
+/// 1 + q + q^2, ... The ratio q is found by bisection between the bounds that BEiT's code has.
+std::vector<double> geometric_places(int64_t count, int64_t wanted) {
+  double left = 1.01, right = 1.5, ratio = left;
+  const auto half = static_cast<double>(count / 2);
+  while (right - left > 1e-6) {
+    ratio = (left + right) / 2.0;
+    const double reach = (1.0 - std::pow(ratio, half)) / (1.0 - ratio);
+    (reach > static_cast<double>(wanted / 2) ? right : left) = ratio;
+  }
+  std::vector<double> places = {0.0};
+  for (int64_t i = 0; i < count / 2; ++i) places.push_back(places.back() + std::pow(ratio, i));
+  std::vector<double> all(places.rbegin(), places.rend() - 1);
+  for (double& place : all) place = -place;
+  all.insert(all.end(), places.begin(), places.end());
+  return all;
+}
+
+/// Where a new way reads among the old ones: between two neighbours, or at the outermost.
+struct Between {
+  int64_t lower, upper;
+  double share;  ///< of the upper one
+};
+std::vector<Between> reading(int64_t count, int64_t wanted) {
+  const std::vector<double> places = geometric_places(count, wanted);
+  std::vector<Between> all;
+  for (int64_t way = -(wanted / 2); way <= wanted / 2; ++way) {
+    const double at = std::clamp(static_cast<double>(way), places.front(), places.back());
+    const int64_t upper = std::lower_bound(places.begin(), places.end(), at) - places.begin();
+    const int64_t lower = std::max<int64_t>(0, upper - 1);
+    const double low = places[static_cast<size_t>(lower)], high = places[static_cast<size_t>(upper)];
+    all.push_back({lower, upper, upper > lower ? (at - low) / (high - low) : 0.0});
+  }
+  return all;
+}
+
+}  // namespace
+
 Tensor resample_window_bias(const Tensor& table, const std::array<int64_t, 2>& window,
                             std::optional<std::array<int64_t, 2>> from) {
   const bool flat = table.rank() == 2;
   check(flat || table.rank() == 3, "window bias: expected a table [ways, H] or [H, rows, columns], got ",
         table.shape());
   const int64_t to_h = 2 * window[0] - 1, to_w = 2 * window[1] - 1;
-  const int64_t ways_count = flat ? table.size(0) : table.size(1) * table.size(2);
-  int64_t from_h = flat ? std::llround(std::sqrt(static_cast<double>(ways_count))) : table.size(1);
+  const int64_t ways = flat ? table.size(0) : table.size(1) * table.size(2);
+  int64_t from_h = flat ? std::llround(std::sqrt(static_cast<double>(ways))) : table.size(1);
   int64_t from_w = flat ? from_h : table.size(2);
   if (from) from_h = 2 * (*from)[0] - 1, from_w = 2 * (*from)[1] - 1;
-  check(from_h * from_w == ways_count, "window bias: a table ", table.shape(), " is not that of a ",
-        from ? "window of that size" : "square window");
-  Context ctx;
+  check(from_h * from_w == ways && from_h % 2 == 1 && from_w % 2 == 1, "window bias: a table ", table.shape(),
+        " is not that of a ", from ? "window of that size" : "square window");
+  if (from_h == to_h && from_w == to_w) return table.clone();
   const int64_t heads = flat ? table.size(1) : table.size(0);
-  const Var ways = flat ? Var(table) : permute(ctx, table.view({heads, from_h * from_w}), {1, 0});
-  const Var resampled = resample_grid(ctx, reshape(ctx, ways, {1, from_h * from_w, heads}), 0, from_h, from_w, to_h,
-                                      to_w, Interpolation::bicubic);
-  const Var rows = reshape(ctx, resampled, {to_h * to_w, heads});
-  if (flat) return rows.value().clone();
-  return reshape(ctx, permute(ctx, rows, {1, 0}), {heads, to_h, to_w}).value().clone();
+  const std::vector<Between> rows = reading(from_h, to_h), columns = reading(from_w, to_w);
+  Tensor resampled = flat ? Tensor::empty({to_h * to_w, heads}) : Tensor::empty({heads, to_h, to_w});
+  for (int64_t head = 0; head < heads; ++head) {
+    const auto value = [&](int64_t row, int64_t column) {
+      const int64_t way = row * from_w + column;
+      return static_cast<double>(table.f32()[flat ? way * heads + head : head * ways + way]);
+    };
+    for (int64_t i = 0; i < to_h; ++i) {
+      for (int64_t j = 0; j < to_w; ++j) {
+        const Between &row = rows[static_cast<size_t>(i)], &column = columns[static_cast<size_t>(j)];
+        const auto along = [&](int64_t at) {
+          return (1.0 - column.share) * value(at, column.lower) + column.share * value(at, column.upper);
+        };
+        const int64_t way = i * to_w + j;
+        resampled.f32()[flat ? way * heads + head : head * to_h * to_w + way] =
+            static_cast<float>((1.0 - row.share) * along(row.lower) + row.share * along(row.upper));
+      }
+    }
+  }
+  return resampled;
 }
 
 }  // namespace vit

@@ -55,10 +55,10 @@ class WindowBias : public Module {
   Tensor ready_;
 };
 
-/// A table [(2h - 1)(2w - 1), H] or [H, 2h - 1, 2w - 1] of another window for this one, each head's map resampled
-/// bicubically (a = -0.75, border taps clamped: timm's resize_rel_pos_bias_table_simple). Where the table is flat and
-/// nothing says what window it was made for, that is taken to be square, as timm does. Errors: the table is none of
-/// that window.
+/// A table [(2h - 1)(2w - 1), H] or [H, 2h - 1, 2w - 1] of another window for this one, as timm makes it while loading
+/// (resize_rel_pos_bias_table, after BEiT): the old ways are put at places that grow apart in geometric progression,
+/// dense in the middle, and the new ways read between them, linearly and not beyond the last. Where the table is flat
+/// and nothing says what window it was made for, that is taken to be square. Errors: the table is none of that window.
 Tensor resample_window_bias(const Tensor& table, const std::array<int64_t, 2>& window,
                             std::optional<std::array<int64_t, 2>> from = {});
 

@@ -1,0 +1,287 @@
+// ResNets: feature maps, dilation, folded norms, other heads and sizes, names in checkpoints, and training. timm's own
+// numbers are the parity cases A9.
+#include "vit/models/resnet.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/errors.h"
+#include "tests/support/gradient_check.h"
+#include "tests/support/model_gradients.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/tolerance.h"
+#include "vit/autograd/tape.h"
+#include "vit/core/parallel.h"
+#include "vit/io/safetensors.h"
+#include "vit/models/build.h"
+#include "vit/models/load.h"
+
+namespace vit {
+namespace {
+
+using test::same_bits;
+using testing::HasSubstr;
+
+/// Without kinks, for slopes; the stem pools by a convolution.
+ResNetConfig small() {
+  ResNetConfig config;
+  config.img_size = {32, 24};
+  config.layers = {1, 2};
+  config.channels = {4, 6};
+  config.stem_channels = 8;
+  config.replace_stem_pool = true;
+  config.act = Activation::silu;
+  config.num_classes = 5;
+  return config;
+}
+
+struct NamedConfig {
+  std::string name;
+  ResNetConfig config;
+};
+
+std::vector<NamedConfig> configs() {
+  std::vector<NamedConfig> all = {{"bottleneck", small()}};
+  const auto add = [&](const std::string& name, const auto& change) {
+    ResNetConfig config = small();
+    change(config);
+    all.push_back({name, config});
+  };
+  const auto mechanism = [](const std::string& text) { return ConfigNode::parse(text, "test"); };
+  add("basic", [](ResNetConfig& c) { c.block = ResNetBlockKind::basic; });
+  add("deep_stem_d", [](ResNetConfig& c) { c.stem_type = ResNetStem::deep, c.stem_width = 6, c.avg_down = true; });
+  add("tiered_stem", [](ResNetConfig& c) { c.stem_type = ResNetStem::deep_tiered, c.stem_width = 8; });
+  add("resnext", [](ResNetConfig& c) { c.cardinality = 2, c.base_width = 48; });
+  add("senet", [](ResNetConfig& c) { c.block_reduce_first = 2, c.down_kernel_size = 3; });
+  add("dilated", [](ResNetConfig& c) { c.output_stride = 4, c.avg_down = true; });
+  add("mean_strides", [](ResNetConfig& c) { c.aa = true, c.replace_stem_pool = false; });
+  add("first_convolution_strides", [](ResNetConfig& c) { c.downsample_in_bottleneck = true; });
+  add("first_stage_strides", [](ResNetConfig& c) { c.downsample_in_first_stage = true; });
+  add("frozen", [](ResNetConfig& c) { c.frozen_norm = true; });
+  add("se", [&](ResNetConfig& c) { c.attention = mechanism("{type: squeeze_excite, act_layer: silu}"); });
+  add("one_per_stage", [&](ResNetConfig& c) { c.attention = mechanism("[none, {type: non_local}]"); });
+  add("self_attention", [&](ResNetConfig& c) { c.attention = mechanism("[eca, self]"); });
+  add("no_head", [](ResNetConfig& c) { c.num_classes = 0; });
+  return all;
+}
+
+Tensor pixels(int64_t height = 32, int64_t width = 24) { return test::random_tensor({3, 3, height, width}, 1, 0.3f); }
+
+void expect_near(const Tensor& a, const Tensor& b) {
+  ASSERT_EQ(a.shape(), b.shape());
+  EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(400, 1.0));
+}
+
+void prepare(Module& model) {
+  model.visit_modules([](const std::string&, Module& module) { module.prepare(); });
+}
+
+class ResNetTest : public testing::TestWithParam<NamedConfig> {
+ protected:
+  void SetUp() override { test::fill_leaves(model_); }
+  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
+
+  /// Gradients and buffers after a training step with everything on that draws random numbers.
+  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
+    test::fill_leaves(model_);
+    model_.set_training({.drop_rate = 0.1f, .drop_path_rate = 0.4f, .grad_checkpointing = checkpointing});
+    Context ctx;
+    ctx.training = true;
+    ctx.seed = 5;
+    std::map<std::string, Tensor> all = test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
+    model_.visit_parameters([&](const std::string& name, Parameter& parameter) {
+      if (parameter.buffer) all[name] = parameter.value.value();
+    });
+    return all;
+  }
+
+  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (const auto& [name, gradient] : a) {
+      ASSERT_TRUE(b.count(name)) << name;
+      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
+    }
+  }
+
+  ResNet model_{GetParam().config, GetParam().name};
+  Tensor pixels_ = pixels();
+};
+
+TEST_P(ResNetTest, FoldedNormsChangeNoNumbers) {
+  Context recording;
+  Tape tape(recording);
+  recording.tape = &tape;
+  const Tensor recorded = forward(recording).value().clone();
+  EXPECT_GT(tape.size(), 0u);
+  prepare(model_);
+  Context ctx;
+  expect_near(forward(ctx).value(), recorded);
+}
+
+TEST_P(ResNetTest, GradientsAreTheSlopes) {
+  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
+}
+
+TEST_P(ResNetTest, CheckpointingGivesTheSameBits) {
+  const std::map<std::string, Tensor> plain = training_gradients(false);
+  EXPECT_FALSE(plain.empty());
+  expect_same(plain, training_gradients(true));
+}
+
+TEST_P(ResNetTest, SameBitsOnAnyNumberOfThreads) {
+  set_num_threads(1);
+  const std::map<std::string, Tensor> one = training_gradients(false);
+  for (const int threads : {2, 8}) {
+    set_num_threads(threads);
+    expect_same(one, training_gradients(false));
+  }
+  set_num_threads(0);
+}
+
+TEST_P(ResNetTest, MapsHaveTheExtentsTheyAnnounce) {
+  Context ctx;
+  const std::vector<FeatureInfo> infos = model_.features();
+  ASSERT_EQ(infos.size(), 2u);
+  const std::vector<Var> maps = model_.forward_maps(ctx, pixels(32, 48), {1, 0});
+  for (const size_t s : {0, 1}) {
+    const FeatureInfo& info = infos[s];
+    EXPECT_EQ(maps[1 - s].shape(), (Shape{3, 32 / info.reduction, 48 / info.reduction, info.channels})) << info.name;
+  }
+}
+
+TEST_P(ResNetTest, ItsDescriptionMakesTheSameModel) {
+  const auto again = build_model(model_.describe(), "again");
+  EXPECT_EQ(again->describe(), model_.describe());
+  EXPECT_EQ(again->parameter_count(), model_.parameter_count());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, ResNetTest, testing::ValuesIn(configs()),
+                         [](const auto& item) { return item.param.name; });
+
+TEST(ResNet, MapsAreWhatStagesLeave) {
+  ResNet model(small(), "resnet");
+  initialise_parameters(model, 1);
+  struct Last : Observer {
+    bool wants(const std::string& name) override { return name == "layer2"; }
+    void observe(const std::string&, const Tensor& seen) override { value = seen.clone(); }
+    Tensor value;
+  } last;
+  Context ctx;
+  const std::vector<Var> both = model.forward_maps(ctx, pixels(), {0, 1});
+  ctx.observer = &last;
+  model.forward(ctx, pixels());
+  EXPECT_TRUE(same_bits(both[1].value(), last.value));
+  // A map that is asked for stays as it is while later stages run.
+  EXPECT_TRUE(same_bits(both[0].value(), model.forward_maps(ctx, pixels(), {0})[0].value()));
+  EXPECT_THAT(test::failure([&] { model.forward_maps(ctx, pixels(), {2}); }), HasSubstr("no feature map 2"));
+  EXPECT_THAT(test::failure([&] { model.forward(ctx, Tensor::zeros({1, 4, 32, 32})); }), HasSubstr("3, height"));
+}
+
+/// Dilation computes at every position what the strided network computes at every second one.
+TEST(ResNet, DilationKeepsTheFieldOfView) {
+  ResNetConfig config = small();
+  config.layers = {1, 1, 1};
+  config.channels = {4, 6, 8};
+  ResNet strided(config, "strided");
+  config.output_stride = 8;
+  ResNet dilated(config, "dilated");
+  EXPECT_EQ(dilated.features()[2].reduction, 8);
+  for (ResNet* model : {&strided, &dilated}) test::fill_leaves(*model);
+  Context ctx;
+  const Tensor images = pixels(64, 64);
+  const Tensor coarse = strided.forward_maps(ctx, images, {2})[0].value();
+  const Tensor fine = dilated.forward_maps(ctx, images, {2})[0].value();
+  ASSERT_EQ(coarse.shape(), (Shape{3, 4, 4, 32}));
+  ASSERT_EQ(fine.shape(), (Shape{3, 8, 8, 32}));
+  double difference = 0.0, norm = 0.0;
+  for (int64_t b = 0; b < 3; ++b)
+    for (int64_t r = 0; r < 4; ++r)
+      for (int64_t c = 0; c < 4; ++c)
+        for (int64_t ch = 0; ch < 32; ++ch) {
+          const double want = coarse.f32()[((b * 4 + r) * 4 + c) * 32 + ch];
+          const double got = fine.f32()[((b * 8 + 2 * r) * 8 + 2 * c) * 32 + ch];
+          difference += (want - got) * (want - got);
+          norm += want * want;
+        }
+  EXPECT_LE(std::sqrt(difference / norm), 1e-5);
+}
+
+TEST(ResNet, AnotherHeadAndAnotherSize) {
+  ResNet model(small(), "resnet");
+  EXPECT_EQ(model.replace_head(9), (std::vector<std::string>{"fc.weight", "fc.bias"}));
+  EXPECT_EQ(model.info().num_classes, 9);
+  model.set_input_size(40, 56);
+  EXPECT_EQ(model.info().input_size, (std::array<int64_t, 2>{40, 56}));
+  initialise_parameters(model, 1);
+  Context ctx;
+  EXPECT_EQ(model.forward(ctx, pixels(40, 56)).shape(), (Shape{3, 9}));
+  EXPECT_EQ(model.forward(ctx, pixels(33, 47)).shape(), (Shape{3, 9}));
+}
+
+TEST(ResNet, FrozenNormsAreNotTrained) {
+  ResNetConfig config = small();
+  config.frozen_norm = true;
+  ResNet model(config, "resnet");
+  model.visit_parameters([](const std::string& name, Parameter& parameter) {
+    const bool norm = name.find("bn") != std::string::npos || name.starts_with("maxpool.1") ||
+                      name.find("downsample.1") != std::string::npos;
+    EXPECT_EQ(parameter.buffer, norm) << name;
+  });
+}
+
+TEST(ResNet, RefusesWhatMakesNoModel) {
+  const auto refused = [](const std::string& text) {
+    return test::usage_error([&] { build_model(ConfigNode::parse(text, "resnet.yaml"), "resnet"); });
+  };
+  EXPECT_THAT(refused("{type: resnet, layers: [1, 1]}"), HasSubstr("`layers` has 2 entries and `channels` 4"));
+  EXPECT_THAT(refused("{type: resnet, block: basic, cardinality: 2}"), HasSubstr("belong to bottlenecks"));
+  EXPECT_THAT(refused("{type: resnet, attention: [eca]}"), HasSubstr("stages = 4, got 1"));
+  EXPECT_THAT(refused("{type: resnet, attention: squeeze_exite}"), HasSubstr("squeeze_excite"));
+  EXPECT_THAT(refused("{type: resnet, global_pool: token}"), HasSubstr("global_pool"));
+}
+
+/// Random tensors for every parameter, under the names that `keys` gives them.
+std::map<std::string, Tensor> values_of(ResNet& model) {
+  test::fill_leaves(model);
+  std::map<std::string, Tensor> values;
+  model.visit_parameters(
+      [&](const std::string& name, Parameter& parameter) { values[name] = parameter.value.value().clone(); });
+  return values;
+}
+
+TEST(ResNetNames, BehindAPrefixInADetectorsCheckpoint) {
+  ResNetConfig config = small();
+  config.num_classes = 0;
+  config.frozen_norm = true;
+  ResNet source(config, "source"), loaded(config, "loaded");
+  std::vector<SafetensorsEntry> entries;
+  for (const auto& [name, value] : values_of(source)) {
+    entries.push_back({"backbone.0.body." + name, value});
+    if (name.ends_with("running_var"))
+      entries.push_back({"backbone.0.body." + name.substr(0, name.size() - 11) + "num_batches_tracked",
+                         Tensor::from<int64_t>({7}, {})});
+  }
+  test::TempDir dir;
+  write_safetensors(dir.path() / "model.safetensors", entries);
+  load_parameters(loaded, Weights::open(dir.path() / "model.safetensors"), prefixed_keys(loaded, "backbone.0.body."));
+  Context ctx;
+  expect_near(loaded.forward(ctx, pixels()).value(), source.forward(ctx, pixels()).value());
+}
+
+TEST(ResNetNames, HuggingFaces) {
+  ResNetConfig config = small();
+  config.replace_stem_pool = false;
+  const KeyMap keys = resnet_hugging_face_keys(config, "resnet.");
+  std::map<std::string, std::string> theirs;
+  for (const KeyRule& rule : keys.rules) theirs[rule.ours] = rule.theirs.front();
+  EXPECT_EQ(theirs.at("conv1.weight"), "{p}embedder.embedder.convolution.weight");
+  EXPECT_EQ(theirs.at("bn1.running_var"), "{p}embedder.embedder.normalization.running_var");
+  EXPECT_EQ(theirs.at("layer2.{i}.conv3.weight"), "{p}encoder.stages.1.layers.{i}.layer.2.convolution.weight");
+  EXPECT_EQ(theirs.at("layer1.{i}.downsample.1.bias"), "{p}encoder.stages.0.layers.{i}.shortcut.normalization.bias");
+  EXPECT_EQ(theirs.at("fc.bias"), "classifier.1.bias");
+  // Every parameter has a rule.
+  ResNet model(config, "resnet");
+  for (const KeyRule& rule : prefixed_keys(model, "").rules) EXPECT_TRUE(theirs.count(rule.ours)) << rule.ours;
+}
+
+}  // namespace
+}  // namespace vit

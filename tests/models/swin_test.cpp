@@ -1,0 +1,268 @@
+// Swin: what timm's and Hugging Face's files make of it, feature maps, other image sizes and heads, and training.
+#include "vit/models/swin.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/errors.h"
+#include "tests/support/gradient_check.h"
+#include "tests/support/model_gradients.h"
+#include "tests/support/tolerance.h"
+#include "vit/autograd/tape.h"
+#include "vit/core/parallel.h"
+#include "vit/models/build.h"
+#include "vit/models/load.h"
+
+namespace vit {
+namespace {
+
+using nlohmann::json;
+using test::same_bits;
+using testing::HasSubstr;
+
+/// Maps of 7 x 5 and 4 x 3 under windows of 3: shifted, padded, and shrunk.
+SwinConfig small() {
+  SwinConfig config;
+  config.img_size = {14, 10};
+  config.patch_size = 2;
+  config.embed_dim = 6;
+  config.depths = {2, 2};
+  config.num_heads = {1, 2};
+  config.window_size = ConfigNode::make_scalar("3", false);
+  config.num_classes = 5;
+  return config;
+}
+
+Tensor pixels(int64_t height = 14, int64_t width = 10) { return test::random_tensor({3, 3, height, width}, 1); }
+
+void expect_near(const Tensor& a, const Tensor& b) {
+  ASSERT_EQ(a.shape(), b.shape());
+  EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(400, 1.0));
+}
+
+SwinConfig planned(const json& config) {
+  const ModelPlan plan = plan_model({config, "config.json"});
+  return dynamic_cast<const Swin&>(*plan.model).config();
+}
+
+int64_t first_window(const SwinConfig& config, int64_t stage) {
+  const ConfigNode window = config.attention_of_stage(stage).get("window");
+  return std::stoll(window.is_list() ? window.items()[0].text() : window.text());
+}
+
+TEST(SwinConfig, TimmNamesAndArguments) {
+  const SwinConfig large = planned({{"architecture", "swin_large_patch4_window12_384"}});
+  EXPECT_EQ(large.img_size[0], 384);
+  EXPECT_EQ(large.embed_dim, 192);
+  EXPECT_EQ(large.depths, (std::vector<int64_t>{2, 2, 18, 2}));
+  EXPECT_EQ(first_window(large, 3), 12);
+  const SwinConfig searched = planned({{"architecture", "swin_s3_tiny_224"}});
+  EXPECT_EQ(first_window(searched, 1), 7);
+  EXPECT_EQ(first_window(searched, 2), 14);
+  const SwinConfig changed = planned({{"architecture", "swin_tiny_patch4_window7_224"},
+                                      {"num_classes", 7},
+                                      {"model_args",
+                                       {{"img_size", {96, 64}},
+                                        {"depths", {1, 2}},
+                                        {"num_heads", {2, 4}},
+                                        {"window_size", {4, 8}},
+                                        {"mlp_ratio", 2.0},
+                                        {"qkv_bias", false}}}});
+  EXPECT_EQ(changed.img_size, (std::array<int64_t, 2>{96, 64}));
+  EXPECT_EQ(changed.num_classes, 7);
+  EXPECT_EQ(first_window(changed, 0), 4);
+  EXPECT_EQ(first_window(changed, 1), 4);
+  EXPECT_EQ(changed.attention_of_stage(0).get("qkv_bias").text(), "false");
+}
+
+TEST(SwinConfig, HuggingFaceArguments) {
+  const SwinConfig config = planned({{"model_type", "swin"},
+                                     {"architectures", {"SwinForImageClassification"}},
+                                     {"image_size", 64},
+                                     {"embed_dim", 8},
+                                     {"depths", {1, 1}},
+                                     {"num_heads", {2, 2}},
+                                     {"window_size", 4},
+                                     {"hidden_act", "relu"},
+                                     {"use_absolute_embeddings", true},
+                                     {"id2label", {{"0", "a"}, {"1", "b"}, {"2", "c"}}}});
+  EXPECT_EQ(config.num_classes, 3);
+  EXPECT_EQ(config.dialect, Dialect::hugging_face);
+  EXPECT_EQ(config.act, Activation::relu);
+  EXPECT_TRUE(config.ape);
+  EXPECT_EQ(first_window(config, 1), 4);
+  EXPECT_EQ(planned({{"model_type", "swin"}, {"architectures", {"SwinModel"}}}).num_classes, 0);
+}
+
+TEST(SwinConfig, RefusesWhatMakesNoModel) {
+  const auto refused = [](const json& args) {
+    return test::usage_error([&] {
+      planned({{"architecture", "swin_tiny_patch4_window7_224"}, {"model_args", args}});
+    });
+  };
+  EXPECT_THAT(refused({{"embed_dmi", 48}}), HasSubstr("did you mean 'embed_dim'"));
+  EXPECT_THAT(refused({{"head_dim", 8}}), HasSubstr("not supported"));
+  EXPECT_THAT(refused({{"global_pool", "max"}}), HasSubstr("'avg'"));
+  EXPECT_THAT(refused({{"num_heads", {3, 6, 12, 25}}}), HasSubstr("divisible by num_heads 25"));
+  EXPECT_THAT(refused({{"depths", {2, 2}}}), HasSubstr("got 2 and 4"));
+  EXPECT_THAT(refused({{"img_size", 16}}), HasSubstr("too small"));
+  EXPECT_THAT(refused({{"window_size", {7, 7, 7}}}), HasSubstr("4 stages"));
+}
+
+TEST(Swin, EachStageHasItsMechanism) {
+  const auto model = build_model(ConfigNode::parse("{type: swin, img_size: [32, 32], embed_dim: 8, depths: [1, 1], "
+                                                   "num_heads: [2, 2], window_size: 4, "
+                                                   "attention: [{type: window, window: 2}, self]}",
+                                                   "swin.yaml"),
+                                 "swin");
+  std::vector<std::string> tables;
+  model->visit_parameters([&](const std::string& name, Parameter& parameter) {
+    if (name.ends_with("bias_table")) tables.push_back(name + " " + parameter.shape.to_string());
+  });
+  EXPECT_EQ(tables, std::vector<std::string>{"layers.0.blocks.0.attn.relative_position_bias_table [9, 2]"});
+  // The description makes the same model again.
+  const auto again = build_model(model->describe(), "again");
+  EXPECT_EQ(again->describe(), model->describe());
+  EXPECT_EQ(again->parameter_count(), model->parameter_count());
+}
+
+TEST(Swin, MapsAreWhatStagesLeave) {
+  Swin model(small(), "swin");
+  initialise_parameters(model, 1);
+  ASSERT_EQ(model.features().size(), 2u);
+  EXPECT_EQ(model.features()[1].name, "layers.1");
+  EXPECT_EQ(model.features()[1].channels, 12);
+  EXPECT_EQ(model.features()[1].reduction, 4);
+  struct Last : Observer {
+    bool wants(const std::string& name) override { return name == "layers.1"; }
+    void observe(const std::string&, const Tensor& seen) override { value = seen.clone(); }
+    Tensor value;
+  } last;
+  Context ctx;
+  const std::vector<Var> maps = model.forward_maps(ctx, pixels(), {1, 0});
+  ASSERT_EQ(maps[0].shape(), (Shape{3, 4, 3, 12}));
+  ASSERT_EQ(maps[1].shape(), (Shape{3, 7, 5, 6}));
+  ctx.observer = &last;
+  model.forward(ctx, pixels());
+  EXPECT_TRUE(same_bits(maps[0].value(), last.value));
+  EXPECT_THAT(test::failure([&] { model.forward_maps(ctx, pixels(), {2}); }), HasSubstr("map 2 of 2"));
+}
+
+TEST(Swin, OtherImageSizes) {
+  SwinConfig config = small();
+  config.img_size = {24, 24};  // windows fit, so they are the same on other maps
+  Swin in_pass(config, "swin"), at_once(config, "swin");
+  for (Swin* model : {&in_pass, &at_once}) initialise_parameters(*model, 1);
+  at_once.set_input_size(28, 20);
+  EXPECT_EQ(at_once.info().input_size, (std::array<int64_t, 2>{28, 20}));
+  Context ctx;
+  expect_near(at_once.forward(ctx, pixels(28, 20)).value(), in_pass.forward(ctx, pixels(28, 20)).value());
+  EXPECT_THAT(test::usage_error([&] { at_once.set_input_size(3, 20); }), HasSubstr("too small"));
+}
+
+TEST(Swin, WhatFillsNoPatch) {
+  SwinConfig config = small();
+  Swin timm(config, "swin");
+  config.dialect = Dialect::hugging_face;
+  Swin hugging_face(config, "swin");
+  Context ctx;
+  for (Swin* model : {&timm, &hugging_face}) initialise_parameters(*model, 1);
+  EXPECT_EQ(timm.forward_maps(ctx, pixels(15, 11), {0})[0].shape(), (Shape{3, 7, 5, 6}));
+  EXPECT_EQ(hugging_face.forward_maps(ctx, pixels(15, 11), {0})[0].shape(), (Shape{3, 8, 6, 6}));
+}
+
+TEST(Swin, AnotherHead) {
+  Swin model(small(), "swin");
+  EXPECT_EQ(model.replace_head(9), (std::vector<std::string>{"head.fc.weight", "head.fc.bias"}));
+  initialise_parameters(model, 1);
+  Context ctx;
+  EXPECT_EQ(model.forward(ctx, pixels()).shape(), (Shape{3, 9}));
+  EXPECT_EQ(model.info().num_classes, 9);
+}
+
+struct NamedConfig {
+  std::string name;
+  SwinConfig config;
+};
+
+std::vector<NamedConfig> configs() {
+  std::vector<NamedConfig> all = {{"timm", small()}};
+  const auto add = [&](const std::string& name, const auto& change) {
+    SwinConfig config = small();
+    change(config);
+    all.push_back({name, config});
+  };
+  add("hugging_face", [](SwinConfig& c) { c.dialect = Dialect::hugging_face; });
+  add("position_table", [](SwinConfig& c) { c.ape = true, c.qkv_bias = false; });
+  add("no_head", [](SwinConfig& c) { c.num_classes = 0; });
+  add("self_attention", [](SwinConfig& c) { c.attention = ConfigNode::parse("[window, self]", "test"); });
+  return all;
+}
+
+class SwinTrainingTest : public testing::TestWithParam<NamedConfig> {
+ protected:
+  void SetUp() override { test::fill_leaves(model_); }
+  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
+
+  /// Gradients of a training step with everything on that draws random numbers.
+  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
+    model_.set_training({.drop_rate = 0.1f,
+                         .pos_drop_rate = 0.1f,
+                         .proj_drop_rate = 0.2f,
+                         .drop_path_rate = 0.3f,
+                         .grad_checkpointing = checkpointing});
+    Context ctx;
+    ctx.training = true;
+    ctx.seed = 5;
+    return test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
+  }
+
+  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (const auto& [name, gradient] : a) {
+      ASSERT_TRUE(b.count(name)) << name;
+      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
+    }
+  }
+
+  Swin model_{GetParam().config, GetParam().name};
+  Tensor pixels_ = pixels();
+};
+
+TEST_P(SwinTrainingTest, RecordingChangesNoNumbers) {
+  Context recording;
+  Tape tape(recording);
+  recording.tape = &tape;
+  const Tensor recorded = forward(recording).value().clone();
+  EXPECT_GT(tape.size(), 0u);
+  model_.visit_modules([](const std::string&, Module& module) { module.prepare(); });
+  Context ctx;
+  expect_near(recorded, forward(ctx).value());
+}
+
+TEST_P(SwinTrainingTest, GradientsAreTheSlopes) {
+  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
+}
+
+TEST_P(SwinTrainingTest, CheckpointingGivesTheSameBits) {
+  const std::map<std::string, Tensor> plain = training_gradients(false);
+  EXPECT_FALSE(plain.empty());
+  expect_same(plain, training_gradients(true));
+}
+
+TEST_P(SwinTrainingTest, SameBitsOnAnyNumberOfThreads) {
+  set_num_threads(1);
+  const std::map<std::string, Tensor> one = training_gradients(false);
+  for (const int threads : {2, 8}) {
+    set_num_threads(threads);
+    expect_same(one, training_gradients(false));
+  }
+  set_num_threads(0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, SwinTrainingTest, testing::ValuesIn(configs()),
+                         [](const auto& item) { return item.param.name; });
+
+}  // namespace
+}  // namespace vit
