@@ -93,7 +93,7 @@ TEST_P(EveryAttention, SaysWhatItIs) {
   for (const std::string* text : {&traits().summary, &traits().formula, &traits().source, &traits().complexity})
     EXPECT_NE(*text, "");
   EXPECT_EQ(traits().complexity.substr(0, 2), "O(");
-  EXPECT_LE(traits().complexity.size(), 36u) << "a column of vitkit info --list attentions";
+  EXPECT_LE(traits().complexity.size(), 24u) << "a column of vitkit info --list attentions";
   EXPECT_FALSE(traits().needs_prefix && !traits().takes_prefix);
   for (const auto& field : entry().options()) EXPECT_NE(field.doc, "") << field.name;
 }
