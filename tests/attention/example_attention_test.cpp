@@ -59,8 +59,9 @@ std::string between_marks(const std::string& text) {
 
 TEST(ExampleAttention, IsTheDocumentsAndIsRegistered) {
   EXPECT_TRUE(attention_registry().contains("mean"));
-  const std::string document = test::slurp(std::string(VITKIT_SOURCE_DIR) + "/docs/adding_an_attention.md");
-  const std::string code = between_marks(test::slurp(__FILE__));
+  const std::string root = VITKIT_SOURCE_DIR;
+  const std::string document = test::slurp(root + "/docs/adding_an_attention.md");
+  const std::string code = between_marks(test::slurp(root + "/tests/attention/example_attention_test.cpp"));
   EXPECT_GT(code.size(), 1000u);
   EXPECT_NE(document.find("```cpp\n" + code + "```\n"), std::string::npos)
       << "docs/adding_an_attention.md shows other code";

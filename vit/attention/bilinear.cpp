@@ -95,6 +95,6 @@ VITKIT_REGISTER_ATTENTION("bilinear", Bilinear, .family = AttentionFamily::regio
                           .summary = "bilinear attentional transform: blocks of a map mix along rows and columns",
                           .formula = "x + W2 (P (W1 x) Q), P and Q stochastic, from the maxima of rows and columns",
                           .source = "Chi et al. 2020, Non-local neural networks with grouped bilinear transforms",
-                          .complexity = "O(N C b)", .needs_grid = true, .takes_prefix = false);
+                          .complexity = "O(N C b)", .needs_grid = true, .takes_prefix = false, .smooth = false);
 
 }  // namespace vit
