@@ -20,45 +20,34 @@ struct BinaryRecord {
 
   void operator()(Tape& tape, const Tensor& d_y) const {
     StageTimer timer(tape.profile(), "binary.grad");
-    if (a.requires_grad()) tape.accumulate(a, gradient_of_a(tape, d_y));
-    if (b.requires_grad()) tape.accumulate(b, gradient_of_b(tape, d_y));
+    const Memory memory = memory_from(tape);
+    if (a.requires_grad()) tape.accumulate(a, gradient_of_a(memory, d_y));
+    if (b.requires_grad()) tape.accumulate(b, gradient_of_b(memory, d_y));
   }
 
  private:
-  Tensor combined(Tape& tape, Binary g, const Tensor& u, const Tensor& v) const {
-    Tensor result = tape.empty(broadcast_shape("binary.grad", u.shape(), v.shape()));
-    broadcast_binary(g, result, u, v);
-    return result;
-  }
-  Tensor summed(Tape& tape, const Tensor& d, const Var& input) const {
-    return sum_to_shape([&](const Shape& shape) { return tape.empty(shape); }, d, input.shape());
-  }
-  Tensor negated(Tape& tape, const Tensor& x) const {
-    Tensor result = tape.empty(x.shape());
-    parallel_for_range(x.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-      kernels::kernels().scale(result.f32() + begin, x.f32() + begin, -1.0f, end - begin);
-    });
-    return result;
+  static Tensor combined(const Memory& memory, Binary g, const Tensor& u, const Tensor& v) {
+    return broadcast_binary(memory, "binary.grad", g, u, v);
   }
 
-  Tensor gradient_of_a(Tape& tape, const Tensor& d_y) const {
+  Tensor gradient_of_a(const Memory& memory, const Tensor& d_y) const {
     const bool sum = f == Binary::add || f == Binary::subtract;
-    return summed(tape, sum ? d_y : combined(tape, f, d_y, b.value()), a);
+    return sum_to_shape(memory, sum ? d_y : combined(memory, f, d_y, b.value()), a.shape());
   }
-  Tensor gradient_of_b(Tape& tape, const Tensor& d_y) const {
-    if (f == Binary::add) return summed(tape, d_y, b);
-    if (f == Binary::subtract) return negated(tape, summed(tape, d_y, b));
-    if (f == Binary::multiply) return summed(tape, combined(tape, Binary::multiply, d_y, a.value()), b);
+  Tensor gradient_of_b(const Memory& memory, const Tensor& d_y) const {
+    const auto summed = [&](const Tensor& d) { return sum_to_shape(memory, d, b.shape()); };
+    if (f == Binary::add) return summed(d_y);
+    if (f == Binary::subtract) return scaled(memory, summed(d_y), -1.0f);
+    if (f == Binary::multiply) return summed(combined(memory, Binary::multiply, d_y, a.value()));
     // -d_y a / b^2 = -(d_y y) / b, and b is the same for all that is summed.
-    const Tensor products = summed(tape, combined(tape, Binary::multiply, d_y, y), b);
-    return negated(tape, combined(tape, Binary::divide, products, b.value()));
+    const Tensor products = summed(combined(memory, Binary::multiply, d_y, y));
+    return scaled(memory, combined(memory, Binary::divide, products, b.value()), -1.0f);
   }
 };
 
 Var binary(Context& ctx, const char* op, Binary f, const Var& a, const Var& b) {
   StageTimer timer(ctx.profile, op);
-  Tensor y = ctx.arena.empty(broadcast_shape(op, a.shape(), b.shape()));
-  broadcast_binary(f, y, a.value(), b.value());
+  Tensor y = broadcast_binary(memory_from(ctx), op, f, a.value(), b.value());
   report_traffic(ctx, op, static_cast<double>(a.value().numel() + b.value().numel() + y.numel()));
   if (!recording(ctx, {&a, &b})) return y;
   BinaryRecord record{f, a, b};

@@ -73,7 +73,7 @@ struct MatmulRecord {
 
   void operator()(Tape& tape, const Tensor& d_c) const {
     StageTimer timer(tape.profile(), "matmul.grad");
-    const Memory memory = [&](const Shape& shape) { return tape.empty(shape); };
+    const Memory memory = memory_from(tape);
     const int64_t k = a.size(options.transpose_a ? -2 : -1);
     const auto report = [&] {
       tape.report_product("matmul", static_cast<double>(d_c.numel()), static_cast<double>(k), 1.0);
@@ -116,7 +116,7 @@ Var matmul(Context& ctx, const Var& a, const Var& b, const MatmulOptions& option
   check(left.cols() == right.rows(), "matmul: ", a.shape(), options.transpose_a ? " (transposed)" : "", " and ",
         b.shape(), options.transpose_b ? " (transposed)" : "", " do not match: ", left.cols(), " columns, ",
         right.rows(), " rows");
-  Tensor c = product([&](const Shape& shape) { return ctx.arena.empty(shape); }, left, right, options.scale);
+  Tensor c = product(memory_from(ctx), left, right, options.scale);
   if (ctx.costs)
     ctx.costs->add_cost(ctx.scope(), "matmul", 2.0 * static_cast<double>(c.numel()) * static_cast<double>(left.cols()),
                         4.0 * static_cast<double>(a.value().numel() + b.value().numel() + c.numel()));

@@ -38,25 +38,8 @@ Axes axes_of(const char* op, const Shape& shape, const std::vector<int64_t>& axe
   return result;
 }
 
-Memory memory_of(Context& ctx) {
-  return [&ctx](const Shape& shape) { return ctx.arena.empty(shape); };
-}
-Memory memory_of(Tape& tape) {
-  return [&tape](const Shape& shape) { return tape.empty(shape); };
-}
-
 Tensor combined(Tape& tape, Binary f, const Tensor& a, const Tensor& b) {
-  Tensor y = tape.empty(broadcast_shape("reduce.grad", a.shape(), b.shape()));
-  broadcast_binary(f, y, a, b);
-  return y;
-}
-
-Tensor scaled(const Memory& memory, const Tensor& x, float factor) {
-  Tensor y = memory(x.shape());
-  parallel_for_range(x.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-    kernels::kernels().scale(y.f32() + begin, x.f32() + begin, factor, end - begin);
-  });
-  return y;
+  return broadcast_binary(memory_from(tape), "reduce.grad", f, a, b);
 }
 
 Tensor repeated(Tape& tape, const Tensor& d, const Shape& shape) {
@@ -70,14 +53,14 @@ Var scaled_sum(Context& ctx, const char* op, const Var& x, const std::vector<int
   StageTimer timer(ctx.profile, op);
   const Axes which = axes_of(op, x.shape(), axes);
   const float factor = mean ? 1.0f / static_cast<float>(which.count) : 1.0f;
-  Tensor sums = reduce_axes(memory_of(ctx), x.value(), which.reduced, Reduce::sum);
-  if (mean) sums = scaled(memory_of(ctx), sums, factor);
+  Tensor sums = reduce_axes(memory_from(ctx), x.value(), which.reduced, Reduce::sum);
+  if (mean) sums = scaled(memory_from(ctx), sums, factor);
   Tensor y = sums.view(keep ? which.kept : which.removed);
   report_traffic(ctx, op, static_cast<double>(x.value().numel() + y.numel()));
   if (!recording(ctx, {&x})) return y;
   return ctx.tape->record(std::move(y), {x}, [x, kept = which.kept, mean, factor](Tape& tape, const Tensor& d_y) {
     StageTimer grad_timer(tape.profile(), "sum.grad");
-    const Tensor d = mean ? scaled(memory_of(tape), d_y, factor) : d_y;
+    const Tensor d = mean ? scaled(memory_from(tape), d_y, factor) : d_y;
     tape.accumulate(x, repeated(tape, d.view(kept), x.shape()));
   });
 }
@@ -132,14 +115,14 @@ Var amax(Context& ctx, const Var& x, const std::vector<int64_t>& axes, bool keep
   StageTimer timer(ctx.profile, "amax");
   const Axes which = axes_of("amax", x.shape(), axes);
   check(which.count > 0, "amax: nothing has no maximum, got ", x.shape());
-  const Tensor largest = reduce_axes(memory_of(ctx), x.value(), which.reduced, Reduce::max);
+  const Tensor largest = reduce_axes(memory_from(ctx), x.value(), which.reduced, Reduce::max);
   Tensor y = largest.view(keep ? which.kept : which.removed);
   report_traffic(ctx, "amax", static_cast<double>(x.value().numel() + y.numel()));
   if (!recording(ctx, {&x})) return y;
   return ctx.tape->record(std::move(y), {x}, [x, largest, which](Tape& tape, const Tensor& d_y) {
     StageTimer grad_timer(tape.profile(), "amax.grad");
     const Tensor is_largest = combined(tape, Binary::equal, x.value(), largest);
-    const Tensor ties = reduce_axes(memory_of(tape), is_largest, which.reduced, Reduce::sum);
+    const Tensor ties = reduce_axes(memory_from(tape), is_largest, which.reduced, Reduce::sum);
     const Tensor share = combined(tape, Binary::divide, d_y.view(which.kept), ties);
     tape.accumulate(x, combined(tape, Binary::multiply, is_largest, share));
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "vit/autograd/op_support.h"
 #include "vit/core/check.h"
@@ -270,9 +271,11 @@ void strided_copy(float* y, const Strides& y_strides, const float* x, const Stri
   }
 }
 
-void broadcast_binary(kernels::Binary f, const Tensor& y, const Tensor& a, const Tensor& b) {
-  const Shape& shape = y.shape();
-  if (shape.numel() == 0) return;
+Tensor broadcast_binary(const Memory& memory, std::string_view op, kernels::Binary f, const Tensor& a,
+                        const Tensor& b) {
+  const Shape shape = broadcast_shape(op, a.shape(), b.shape());
+  Tensor y = memory(shape);
+  if (shape.numel() == 0) return y;
   const Strides of_y = contiguous_strides(shape);
   const Strides of_a = broadcast_strides(a.shape(), shape), of_b = broadcast_strides(b.shape(), shape);
   Loops<3> loops;
@@ -293,6 +296,15 @@ void broadcast_binary(kernels::Binary f, const Tensor& y, const Tensor& a, const
         f, y.f32() + at[0], rows.strides[0], {a.f32() + at[1], rows.strides[1], cols.strides[1]},
         {b.f32() + at[2], rows.strides[2], cols.strides[2]}, end - begin, part.end - part.begin);
   });
+  return y;
+}
+
+Tensor scaled(const Memory& memory, const Tensor& x, float factor) {
+  Tensor y = memory(x.shape());
+  parallel_for_range(x.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+    kernels::kernels().scale(y.f32() + begin, x.f32() + begin, factor, end - begin);
+  });
+  return y;
 }
 
 Tensor reduce_axes(const Memory& memory, const Tensor& x, const std::vector<bool>& reduced, Reduce reduce) {

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vit/autograd/tape.h"
+#include "vit/core/context.h"
 #include "vit/core/tensor.h"
 #include "vit/kernels/tensor_kernels.h"
 
@@ -15,6 +17,12 @@ namespace vit {
 
 /// Memory for a result or an intermediate: the context's arena, or the tape's.
 using Memory = std::function<Tensor(const Shape&)>;
+inline Memory memory_from(Context& ctx) {
+  return [&ctx](const Shape& shape) { return ctx.arena.empty(shape); };
+}
+inline Memory memory_from(Tape& tape) {
+  return [&tape](const Shape& shape) { return tape.empty(shape); };
+}
 
 using Strides = std::array<int64_t, Shape::kMaxRank>;
 
@@ -33,8 +41,11 @@ Strides broadcast_strides(const Shape& from, const Shape& to);
 /// y[i] = x[i] for every index i of `shape`; y and x lie apart, and have any strides.
 void strided_copy(float* y, const Strides& y_strides, const float* x, const Strides& x_strides, const Shape& shape);
 
-/// y = f(a, b); y has the shape that a and b are broadcast to.
-void broadcast_binary(kernels::Binary f, const Tensor& y, const Tensor& a, const Tensor& b);
+/// f(a, b), broadcast. Errors, prefixed with `op`: shapes do not match.
+Tensor broadcast_binary(const Memory& memory, std::string_view op, kernels::Binary f, const Tensor& a, const Tensor& b);
+
+/// factor * x.
+Tensor scaled(const Memory& memory, const Tensor& x, float factor);
 
 enum class Reduce { sum, max };
 

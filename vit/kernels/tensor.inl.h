@@ -48,7 +48,7 @@ VITKIT_INLINE void with_binary(Binary f, const Body& body) {
   }
 }
 
-/// y [cols] = f(a, b) for one row; a null operand is the constant beside it.
+/// y [cols] = f(a, b) for one row; an operand without a column stride is one number.
 template <class S, class F>
 VITKIT_INLINE void zip_row(float* y, const BroadcastOperand& a, const BroadcastOperand& b, int64_t row, int64_t cols,
                            const F& f) {
