@@ -247,11 +247,11 @@ std::vector<Form> forms() {
           {"nl_unscaled", "{type: non_local, use_scale: false}",
            [](MechanismCheck& check) { return non_local(check, 1.0); }},
           {"bat", "{type: bilinear, block_size: 2, act_layer: silu}",
-       [](MechanismCheck& check) { return bilinear(check, 2); }, false},
+       [](MechanismCheck& check) { return bilinear(check, 2); }},
       {"bat_padded", "{type: bilinear, block_size: 3, act_layer: silu}",
-       [](MechanismCheck& check) { return bilinear(check, 3); }, false},
+       [](MechanismCheck& check) { return bilinear(check, 3); }},
       {"bat_wide", "{type: bilinear, block_size: 5, act_layer: silu}",
-       [](MechanismCheck& check) { return bilinear(check, 5); }, false}};
+       [](MechanismCheck& check) { return bilinear(check, 5); }}};
 }
 
 class MapsAttentionTest : public testing::TestWithParam<Form> {
