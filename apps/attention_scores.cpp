@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datasets/scenes.h"
@@ -26,7 +27,9 @@ constexpr int64_t kSceneIndex = 3;
 /// Keeps what a mechanism offers under the names that can be drawn.
 class Offered : public vit::Observer {
  public:
-  bool wants(const std::string& name) override { return name == "probs" || name == "channel_probs"; }
+  bool wants(const std::string& name) override {
+    return name == "probs" || name == "channel_probs" || name == "row_probs" || name == "column_probs";
+  }
   void observe(const std::string& name, const vit::Tensor& value) override { values_[name] = value.clone(); }
   vit::Tensor find(const std::string& name) const {
     const auto found = values_.find(name);
@@ -141,8 +144,9 @@ vit::Image draw_matrix(const vit::Tensor& probs, const vit::Image& scene, int64_
   matrix.rows = queries;
   matrix.columns = keys;
   matrix.values.assign(probs.f32(), probs.f32() + queries * keys);
-  std::vector<Placed> pictures = {{vit::plot_heat_map(matrix), 0, 0}};
-  const int64_t left = pictures[0].picture.width() + 8;
+  std::vector<Placed> pictures;
+  if (queries > 1) pictures.push_back({vit::plot_heat_map(matrix), 0, 0});  // a single row is drawn on the grid
+  const int64_t left = pictures.empty() ? 0 : pictures[0].picture.width() + 8;
   pictures.push_back({mosaic_of(scene, 18), left + 8, 26});
   const std::array<std::array<int64_t, 2>, 3> asked = {{{2, 2}, {4, 5}, {7, 0}}};
   for (size_t i = 0; i < asked.size(); ++i) {
@@ -162,6 +166,21 @@ const vit::AttentionTraits& traits_of(const vit::ConfigNode& mechanism) {
   return vit::attention_registry().find(vit::split_type(mechanism).type).traits;
 }
 int64_t prefix_of(const vit::AttentionTraits& traits) { return traits.needs_prefix ? 1 : 0; }
+
+/// Matrices [1, groups, b, b] that mix blocks of rows and of columns: the first group's.
+vit::Image draw_block_matrices(const vit::Tensor& rows, const vit::Tensor& columns) {
+  std::vector<Placed> pictures;
+  for (const auto& [probs, what] : {std::pair{&rows, "rows"}, std::pair{&columns, "columns"}}) {
+    vit::HeatMap map{.title = vit::str("blocks of ", what)};
+    map.rows = probs->size(2);
+    map.columns = probs->size(3);
+    map.values.assign(probs->f32(), probs->f32() + map.rows * map.columns);
+    map.cell = 160 / std::max(map.rows, map.columns);
+    const int64_t left = pictures.empty() ? 0 : pictures[0].picture.width() + 16;
+    pictures.push_back({vit::plot_heat_map(map), left, 0});
+  }
+  return compose(pictures);
+}
 
 /// Factors of the channels [1, ..., C], or matrices between channels [1, H, D, D]: the first head's.
 vit::Image draw_channels(const vit::Tensor& probs) {
@@ -204,6 +223,8 @@ vit::Image draw_attention(const vit::ConfigNode& mechanism, uint64_t seed) {
   if (const vit::Tensor probs = offered.find("probs"); probs.defined())
     return draw_matrix(probs, scene, input.prefix_tokens);
   if (const vit::Tensor probs = offered.find("channel_probs"); probs.defined()) return draw_channels(probs);
+  if (const vit::Tensor rows = offered.find("row_probs"); rows.defined())
+    return draw_block_matrices(rows, offered.find("column_probs"));
   mechanism.refuse("this attention offers neither scores nor factors that could be drawn");
 }
 

@@ -268,20 +268,29 @@ bool in_window(int64_t query, int64_t key, int64_t length, int64_t kernel) {
   return key >= start && key < start + kernel;
 }
 
+void expect_neighborhood(const Site& site, int64_t kernel, bool with_bias) {
+  const auto side = static_cast<size_t>(2 * kernel - 1);
+  expect_mechanism(
+      str("{type: neighborhood, kernel_size: ", kernel, ", rel_pos_bias: ", with_bias ? "true" : "false", "}"), site,
+      [&](MechanismCheck& check) -> PairBias {
+        const Plain none = xt::zeros<double>({static_cast<size_t>(site.heads), side, side});
+        const Plain rpb = with_bias ? check.parameter("rpb") : none;
+        return [rpb, site, kernel](int64_t h, Place q, Place k) {
+          if (!in_window(q.row, k.row, site.grid.height, kernel) ||
+              !in_window(q.column, k.column, site.grid.width, kernel))
+            return kHidden;
+          return rpb(static_cast<size_t>(h), static_cast<size_t>(k.row - q.row + kernel - 1),
+                     static_cast<size_t>(k.column - q.column + kernel - 1));
+        };
+      });
+}
+
 TEST(Neighborhood, EveryTokenSeesTheWindowAroundIt) {
-  for (const Site& site : {Site{{5, 6}}, Site{{2, 5}, 1}, Site{{3, 3}, 0, 3}})
-    for (const std::string with_bias : {"true", "false"})
-      expect_mechanism(
-          "{type: neighborhood, kernel_size: 3, rel_pos_bias: " + with_bias + "}", site,
-          [&](MechanismCheck& check) -> PairBias {
-            const Plain rpb = with_bias == "true" ? check.parameter("rpb") : Plain(xt::zeros<double>({3, 5, 5}));
-            return [rpb, site](int64_t h, Place q, Place k) {
-              if (!in_window(q.row, k.row, site.grid.height, 3) || !in_window(q.column, k.column, site.grid.width, 3))
-                return kHidden;
-              return rpb(static_cast<size_t>(h), static_cast<size_t>(k.row - q.row + 2),
-                         static_cast<size_t>(k.column - q.column + 2));
-            };
-          });
+  for (const bool with_bias : {true, false})
+    for (const Site& site : {Site{{5, 6}}, Site{{2, 5}, 1}, Site{{3, 3}, 0, 3}, Site{{9, 14}}})
+      expect_neighborhood(site, 3, with_bias);
+  expect_neighborhood({{6, 11}, 2}, 5, true);
+  expect_neighborhood({{4, 5}}, 1, true);
 }
 
 // ---- spatial_reduction ----

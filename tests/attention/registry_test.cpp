@@ -34,23 +34,43 @@ std::ostream& operator<<(std::ostream& out, const Place& place) {
              << place.prefix << " prefix tokens";
 }
 
-/// Odd extents, single rows, columns and tokens, with as many prefix tokens as the mechanism takes.
-std::vector<Place> places_of(const AttentionTraits& traits) {
-  std::vector<Place> places;
-  for (const Place& place :
-       {Place{1, {5, 7}, 0}, Place{3, {3, 5}, 0}, Place{2, {1, 6}, 0}, Place{1, {4, 1}, 0}, Place{2, {1, 1}, 0},
-        Place{2, {9, 8}, 0}, Place{1, {5, 7}, 1}, Place{3, {3, 5}, 5}, Place{2, {1, 1}, 1}}) {
-    if (place.prefix > 0 ? traits.takes_prefix : !traits.needs_prefix) places.push_back(place);
-  }
-  return places;
-}
-
 AttentionShape shape_of(const AttentionTraits& traits, const Place& place) {
   return {.dim = kDim,
           .num_heads = kHeads,
           .grid = place.grid,
           .prefix_tokens = place.prefix,
           .memory_dim = traits.needs_memory ? kMemoryDim : 0};
+}
+
+/// False: the mechanism itself refuses such a grid (one that its blocks do not divide).
+bool fits(const std::string& name, const Place& place) {
+  const AttentionTraits& traits = attention_registry().find(name).traits;
+  if (place.prefix > 0 ? !traits.takes_prefix : traits.needs_prefix) return false;
+  try {
+    build_attention(ConfigNode::make_scalar(name, true), shape_of(traits, place));
+    return true;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage) << error.what();
+    return false;
+  }
+}
+
+/// Odd extents, single rows, columns and tokens, with as many prefix tokens as the mechanism takes. The last ones are for
+/// those that only take multiples.
+std::vector<Place> places_of(const std::string& name) {
+  std::vector<Place> places;
+  for (const Place& place :
+       {Place{1, {5, 7}, 0}, Place{3, {3, 5}, 0}, Place{2, {1, 6}, 0}, Place{1, {4, 1}, 0}, Place{2, {1, 1}, 0},
+        Place{2, {9, 8}, 0}, Place{1, {5, 7}, 1}, Place{3, {3, 5}, 5}, Place{2, {1, 1}, 1}, Place{3, {7, 14}, 0}})
+    if (fits(name, place)) places.push_back(place);
+  return places;
+}
+
+/// The first of some grids that the mechanism takes; 7 x 7 when it takes none.
+Place place_of(const std::string& name, int64_t batch, const std::vector<Grid>& grids, int64_t prefix) {
+  for (const Grid& grid : grids)
+    if (fits(name, {batch, grid, prefix})) return {batch, grid, prefix};
+  return {batch, {7, 7}, prefix};
 }
 
 /// Rows of a batch, or of the tokens' axis.
@@ -79,9 +99,13 @@ class EveryAttention : public testing::TestWithParam<std::string> {
  protected:
   const AttentionTraits& traits() const { return entry().traits; }
   const AttentionEntry& entry() const { return attention_registry().find(GetParam()); }
-  std::vector<Place> places() const { return places_of(traits()); }
+  std::vector<Place> places() const { return places_of(GetParam()); }
+  Place fitting(int64_t batch, const Grid& grid, int64_t prefix) const {
+    return place_of(GetParam(), batch, {grid}, prefix);
+  }
+  int64_t least_prefix() const { return traits().needs_prefix ? 1 : 0; }
   /// Several samples, prefix tokens where they are taken.
-  Place common_place() const { return {3, {5, 7}, traits().takes_prefix ? 2 : 0}; }
+  Place common_place() const { return fitting(3, {5, 7}, traits().takes_prefix ? 2 : 0); }
   std::unique_ptr<MechanismCheck> make(const Place& place, int64_t layer = 0) const {
     AttentionShape shape = shape_of(traits(), place);
     shape.layer = layer;
@@ -140,6 +164,7 @@ TEST_P(EveryAttention, RefusesPlacesWhereItCannotWork) {
 }
 
 TEST_P(EveryAttention, KeepsShapesAtOddSizes) {
+  ASSERT_FALSE(places().empty());
   for (const Place& place : places()) {
     SCOPED_TRACE(testing::PrintToString(place));
     for (const int64_t layer : {0, 1}) {
@@ -152,7 +177,7 @@ TEST_P(EveryAttention, KeepsShapesAtOddSizes) {
 }
 
 TEST_P(EveryAttention, GradientsAreTheSlopes) {
-  for (const Place& place : {Place{2, {3, 5}, traits().needs_prefix ? 1 : 0}, common_place()}) {
+  for (const Place& place : {fitting(2, {3, 5}, least_prefix()), common_place()}) {
     SCOPED_TRACE(testing::PrintToString(place));
     make(place, /*layer=*/1)->expect_slopes();
   }
@@ -234,7 +259,7 @@ TEST_P(EveryAttention, ParametersAreSavedAndLoaded) {
 }
 
 TEST_P(EveryAttention, SameBitsOnAnyNumberOfThreads) {
-  const auto check = make({5, {9, 11}, traits().takes_prefix ? 1 : 0});
+  const auto check = make(fitting(5, {9, 11}, traits().takes_prefix ? 1 : 0));
   const Tensor d_output = random_tensor(check->x().shape(), 4);
   const auto both = [&](int threads) {
     set_num_threads(threads);
@@ -251,7 +276,7 @@ TEST_P(EveryAttention, SameBitsOnAnyNumberOfThreads) {
 }
 
 TEST_P(EveryAttention, ResidualIsWhatIsAddedAfterwards) {
-  for (const Place& place : {common_place(), Place{1, {1, 1}, traits().needs_prefix ? 1 : 0}}) {
+  for (const Place& place : {common_place(), fitting(1, {1, 2}, least_prefix())}) {
     const auto check = make(place);
     const Tensor branch = check->run();
     const Tensor residual = random_tensor(branch.shape(), 5), gamma = random_tensor({kDim}, 6);
@@ -270,11 +295,11 @@ TEST_P(EveryAttention, ResidualIsWhatIsAddedAfterwards) {
 TEST_P(EveryAttention, WantedTokensAreTheFirstOfAll) {
   for (const int64_t prefix : {0, 2}) {
     if (prefix > 0 ? !traits().takes_prefix : traits().needs_prefix) continue;
-    const auto check = make({2, {3, 5}, prefix});
+    const auto check = make(fitting(2, {3, 5}, prefix));
     const Tensor all = check->run();
     const Tensor residual = random_tensor(all.shape(), 5);
     for (const int64_t wanted : {int64_t{1}, prefix + 3}) {
-      SCOPED_TRACE(str(wanted, " of ", prefix, " prefix tokens and 15 patches"));
+      SCOPED_TRACE(str(wanted, " tokens wanted, ", prefix, " of them prefix tokens"));
       check->input().wanted_tokens = wanted;
       check->input().residual = {};
       std::vector<int64_t> rows(static_cast<size_t>(wanted));
@@ -291,21 +316,26 @@ TEST_P(EveryAttention, WantedTokensAreTheFirstOfAll) {
 }
 
 TEST_P(EveryAttention, TakesAnotherGrid) {
-  const int64_t prefix = traits().needs_prefix ? 1 : 0;
-  for (const Grid to : {Grid{7, 4}, Grid{3, 3}, Grid{5, 6}}) {
-    const auto check = make({2, {5, 6}, prefix});
+  const Place from = fitting(2, {5, 6}, least_prefix());
+  int taken_over = 0;
+  for (const Grid& to : {Grid{7, 4}, Grid{3, 3}, Grid{14, 7}, from.grid}) {
+    if (!fits(GetParam(), {2, to, from.prefix})) continue;
+    const auto check = make(from);
     check->mechanism().set_grid(to);
     check->mechanism().visit_parameters(
         [](const std::string& name, Parameter& p) { EXPECT_EQ(p.value.shape(), p.shape) << name; });
     AttentionInput input = check->input();
     input.grid = to;
-    const Tensor x = random_tensor({2, prefix + to.count(), kDim}, 9);
+    const Tensor x = random_tensor({2, from.prefix + to.count(), kDim}, 9);
     EXPECT_EQ(run(check->mechanism(), x, input).shape(), x.shape());
-    // Its own grid, where it is told it again, is no other.
-    if (to == Grid{5, 6}) {
-      EXPECT_TRUE(same_bits(check->run(), make({2, {5, 6}, prefix})->run()));
-    }
+    ++taken_over;
   }
+  EXPECT_GE(taken_over, 2);
+  // Its own grid, where it is told it again, is no other.
+  const auto check = make(from);
+  const Tensor before = check->run();
+  check->mechanism().set_grid(from.grid);
+  EXPECT_TRUE(same_bits(check->run(), before));
 }
 
 TEST_P(EveryAttention, CountsItsWork) {
@@ -314,7 +344,7 @@ TEST_P(EveryAttention, CountsItsWork) {
     double flops = 0.0, bytes = 0.0;
   } small, large;
   for (const auto& [sum, batch] : {std::pair{&small, int64_t{1}}, std::pair{&large, int64_t{4}}}) {
-    const auto check = make({batch, {5, 7}, traits().needs_prefix ? 1 : 0});
+    const auto check = make(fitting(batch, {5, 7}, least_prefix()));
     Context ctx;
     ctx.costs = sum;
     check->forward(ctx);
@@ -336,7 +366,7 @@ std::vector<std::string> names_with(Equivariance equivariance) {
 /// The output of reordered tokens is the reordered output. `order` is of the grid's cells.
 void expect_equivariant(const std::string& name, const std::vector<int64_t>& order) {
   const AttentionTraits& traits = attention_registry().find(name).traits;
-  const Place place{2, {4, 5}, traits.takes_prefix ? 2 : 0};
+  const Place place = {2, {4, 5}, traits.takes_prefix ? 2 : 0};
   MechanismCheck check(name, shape_of(traits, place), place.batch);
   std::vector<int64_t> rows;
   for (int64_t i = 0; i < place.prefix; ++i) rows.push_back(i);

@@ -106,7 +106,8 @@ struct Gradients {
     uint32_t seed = 20;  // what is there already
     for (Guarded* matrix : {&d_k, &d_v, &d_filler_k, &d_filler_v, &d_bias}) matrix->randomize(++seed);
     Guarded workspace(
-        1, table.groups->grouped_attention_grad_workspace_size(p.s.q_rows, p.s.kv_rows, p.s.qk_dim, p.s.v_dim), 0, true);
+        1, table.groups->grouped_attention_grad_workspace_size(p.s.q_rows, p.s.kv_rows, p.s.qk_dim, p.s.v_dim), 0,
+        true);
     table.groups->grouped_attention_grad({.d_q = d_q.data(),
                                           .d_q_stride = d_q.stride(),
                                           .d_k = d_k.data(),
@@ -135,8 +136,8 @@ class GroupAttentionTest : public KernelTest {
     for (const Shape& s : kShapes)
       for (const Places places : {Places::all, Places::absent, Places::filler})
         for (const Added added : {Added::nothing, Added::bias, Added::bias_and_mask}) {
-          SCOPED_TRACE(testing::Message() << s << " places " << static_cast<int>(places) << " added "
-                                          << static_cast<int>(added));
+          SCOPED_TRACE(testing::Message()
+                       << s << " places " << static_cast<int>(places) << " added " << static_cast<int>(added));
           body(Problem(s, places, added));
         }
   }

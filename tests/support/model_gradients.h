@@ -23,11 +23,14 @@ using Pass = std::function<Var(Context&)>;
 /// are left out. `ctx` gives the flags and the seed; its tape is set for the call.
 std::map<std::string, Tensor> gradients_of(Module& module, Context& ctx, const Pass& pass, const Tensor& d_output = {});
 
+/// The step of differences of smooth functions.
+inline constexpr double kSmoothStep = 0.02;
+
 /// For every parameter, compares the norm of its gradient with the derivative of sum(pass * R) along it, by a
 /// five-point difference. A wrong gradient of any op on the way shows in the parameters before it. `step` is large
 /// beside f32's rounding of the outputs, small beside the scale of the parameters; a smaller one is for maxima and
-/// other kinks, which are no place for a difference.
-void expect_directional_derivatives(Module& module, const Pass& pass, double step = 0.02);
+/// other corners: there the slope on either side of the point counts as well.
+void expect_directional_derivatives(Module& module, const Pass& pass, double step = kSmoothStep);
 
 /// The same where kinks and jumps lie too close for any one step: at one of these the difference must be the slope. A
 /// wrong gradient is none of them.

@@ -104,8 +104,7 @@ __attribute__((noinline)) void depthwise_rows(const DepthwiseArgs& args, int64_t
   for (; ch + kWide <= channels; ch += kWide) depthwise_tile<S, P, S::kPanelVectors>(args, pixels, r, ch, kWide);
   if constexpr (S::kPanelVectors > 2)
     for (; ch + kPair <= channels; ch += kPair) depthwise_tile<S, P, 2>(args, pixels, r, ch, kPair);
-  for (; ch < channels; ch += S::kWidth)
-    depthwise_tile<S, P, 1>(args, pixels, r, ch, min_of(S::kWidth, channels - ch));
+  for (; ch < channels; ch += S::kWidth) depthwise_tile<S, P, 1>(args, pixels, r, ch, min_of(S::kWidth, channels - ch));
 }
 
 template <class S>

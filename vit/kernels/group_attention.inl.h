@@ -259,8 +259,7 @@ void group_softmax_singles(const GroupScratch<S>& scratch, int64_t rows) {
 template <class S, int NV>
 void group_softmax_rows(const TokenGroup& group, const GroupScratch<S>& scratch, int64_t row, int64_t rows,
                         int64_t first_hidden) {
-  for (int64_t i = 0; i < rows; ++i)
-    group_softmax_row<S, NV>(scratch, AddedScores(group, row + i), i, first_hidden);
+  for (int64_t i = 0; i < rows; ++i) group_softmax_row<S, NV>(scratch, AddedScores(group, row + i), i, first_hidden);
 }
 
 /// The softmax of a chunk of queries from `row` on, in place and without the division; `sum` becomes its inverse.
@@ -320,8 +319,8 @@ void grouped_attention(const GroupedAttentionArgs& args, float* workspace) {
   const int64_t tiles = ceil_div(group.q_rows, S::kTileRows);
   GroupFetcher<S> fetcher(args.next, tiles * (scratch.key_panels() + ceil_div(group.v_dim, kPanelWidth<S>)));
   const int64_t first_hidden = pack_group<S>(group, scratch);
-  gather_group<S>(scratch.q, scratch.width, group.q, group.q_stride, group.queries, group.q_rows, group.qk_dim,
-                  nullptr, V(group.scale * kLog2e));
+  gather_group<S>(scratch.q, scratch.width, group.q, group.q_stride, group.queries, group.q_rows, group.qk_dim, nullptr,
+                  V(group.scale * kLog2e));
   for (int64_t row = 0; row < group.q_rows; row += scratch.chunk) {
     const int64_t rows = min_of(scratch.chunk, group.q_rows - row);
     group_scores<S>(group, scratch, row, rows, fetcher);

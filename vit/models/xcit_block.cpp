@@ -7,7 +7,10 @@ namespace vit {
 namespace {
 
 Conv2d::Options depthwise(int64_t dim) {
-  return {.in_channels = dim, .out_channels = dim, .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim}};
+  return {.in_channels = dim,
+          .out_channels = dim,
+          .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim},
+          .torch_init = true};
 }
 
 /// What readers of scores need to know about the tokens.
