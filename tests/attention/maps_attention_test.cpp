@@ -173,31 +173,34 @@ Plain non_local(MechanismCheck& check, double scale) {
   return x + batch_norm(check, token_layer(check, mixed, "z"), "norm");
 }
 
-/// timm's definition: block matrices widened by identities, P x Q per channel.
-Plain bilinear(MechanismCheck& check) {
+/// timm's definition: block matrices widened by identities, P x Q per channel; with zeros where blocks reach beyond the
+/// map.
+Plain bilinear(MechanismCheck& check, size_t block) {
   const Plain x = check.plain_x();
   const Plain inner = silu(batch_norm(check, token_layer(check, x, "conv1.conv"), "conv1.bn"));
   const Plain squeezed = silu(batch_norm(check, token_layer(check, inner, "ba.conv1.conv"), "ba.conv1.bn"));
-  constexpr size_t kBlock = 2, kGroups = 2, kRows = kHeight / kBlock, kCols = kWidth / kBlock;
+  constexpr size_t kGroups = 2;
+  const size_t rows_per = (kHeight + block - 1) / block, cols_per = (kWidth + block - 1) / block;
   const size_t depth = inner.shape(2) / kGroups;
   Plain mixed = xt::zeros<double>(inner.shape());
   for (size_t b = 0; b < kBatch; ++b) {
     const auto maxima = [&](bool rows) {
-      Plain best = xt::zeros<double>({kBlock, kGroups}) - 1e30;
-      for (size_t n = 0; n < kTokens; ++n)
-        for (size_t g = 0; g < kGroups; ++g) {
-          double& at = best(rows ? n / kWidth / kRows : n % kWidth / kCols, g);
-          at = std::max(at, squeezed(b, n, g));
-        }
+      Plain best = xt::zeros<double>({block, kGroups}) - 1e30;
+      for (size_t r = 0; r < block * rows_per; ++r)
+        for (size_t c = 0; c < block * cols_per; ++c)
+          for (size_t g = 0; g < kGroups; ++g) {
+            double& at = best(rows ? r / rows_per : c / cols_per, g);
+            at = std::max(at, r < kHeight && c < kWidth ? squeezed(b, r * kWidth + c, g) : 0.0);
+          }
       return best;
     };
     const auto matrices = [&](const std::string& name, const Plain& best, bool rows) {
       const Plain weight = check.parameter(name + ".weight"), bias = check.parameter(name + ".bias");
-      Plain m = xt::zeros<double>({kGroups, kBlock, kBlock});
+      Plain m = xt::zeros<double>({kGroups, block, block});
       for (size_t o = 0; o < m.size(); ++o) {
         m.flat(o) = bias(o);
         for (size_t g = 0; g < kGroups; ++g)
-          for (size_t i = 0; i < kBlock; ++i) m.flat(o) += best(i, g) * weight(o, g, rows ? i : 0, rows ? 0 : i);
+          for (size_t i = 0; i < block; ++i) m.flat(o) += best(i, g) * weight(o, g, rows ? i : 0, rows ? 0 : i);
       }
       const Plain s = sigmoid(m), sums = xt::sum(s, std::vector<size_t>{rows ? size_t{2} : size_t{1}}, xt::keep_dims);
       return Plain(s / sums);
@@ -206,10 +209,13 @@ Plain bilinear(MechanismCheck& check) {
     for (size_t r = 0; r < kHeight; ++r)
       for (size_t c = 0; c < kWidth; ++c)
         for (size_t ch = 0; ch < inner.shape(2); ++ch)
-          for (size_t j = 0; j < kBlock; ++j)
-            for (size_t l = 0; l < kBlock; ++l)
-              mixed(b, r * kWidth + c, ch) += p(ch / depth, r / kRows, j) * q(ch / depth, l, c / kCols) *
-                                              inner(b, (j * kRows + r % kRows) * kWidth + l * kCols + c % kCols, ch);
+          for (size_t j = 0; j < block; ++j)
+            for (size_t l = 0; l < block; ++l) {
+              const size_t row = j * rows_per + r % rows_per, col = l * cols_per + c % cols_per;
+              if (row < kHeight && col < kWidth)
+                mixed(b, r * kWidth + c, ch) += p(ch / depth, r / rows_per, j) * q(ch / depth, l, c / cols_per) *
+                                                inner(b, row * kWidth + col, ch);
+            }
   }
   const Plain y = silu(batch_norm(check, token_layer(check, mixed, "ba.conv2.conv"), "ba.conv2.bn"));
   return x + silu(batch_norm(check, token_layer(check, y, "conv2.conv"), "conv2.bn"));
@@ -240,7 +246,12 @@ std::vector<Form> forms() {
            [](MechanismCheck& check) { return non_local(check, 1.0 / std::sqrt(12.0)); }},
           {"nl_unscaled", "{type: non_local, use_scale: false}",
            [](MechanismCheck& check) { return non_local(check, 1.0); }},
-          {"bat", "{type: bilinear, block_size: 2, act_layer: silu}", bilinear, false}};
+          {"bat", "{type: bilinear, block_size: 2, act_layer: silu}",
+       [](MechanismCheck& check) { return bilinear(check, 2); }},
+      {"bat_padded", "{type: bilinear, block_size: 3, act_layer: silu}",
+       [](MechanismCheck& check) { return bilinear(check, 3); }},
+      {"bat_wide", "{type: bilinear, block_size: 5, act_layer: silu}",
+       [](MechanismCheck& check) { return bilinear(check, 5); }}};
 }
 
 class MapsAttentionTest : public testing::TestWithParam<Form> {
@@ -290,7 +301,6 @@ TEST(MapsAttention, RefusesPlacesWhereItCannotWork) {
   const auto refused = [](const std::string& options, const AttentionShape& shape) {
     return test::usage_error([&] { build_attention(ConfigNode::parse(options, "test"), shape); });
   };
-  EXPECT_THAT(refused("{type: bilinear, block_size: 4}", kShape), testing::HasSubstr("4 x 6 cannot be divided into 4"));
   EXPECT_THAT(refused("{type: bilinear, block_size: 2, groups: 5}", kShape), testing::HasSubstr("into 5 groups"));
   EXPECT_THAT(refused("{type: cbam, spatial_kernel_size: 4}", kShape), testing::HasSubstr("must be odd"));
   EXPECT_THAT(refused("{type: eca, kernel_size: 4}", kShape), testing::HasSubstr("must be odd"));

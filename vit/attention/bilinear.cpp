@@ -1,5 +1,6 @@
 #include "vit/attention/bilinear.h"
 
+#include "vit/autograd/map_ops.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -12,11 +13,8 @@ Conv2d::Options full_side(int64_t block, int64_t groups, bool rows) {
           .conv = {.kernel_h = rows ? block : 1, .kernel_w = rows ? 1 : block}};
 }
 
-void check_blocks(const Grid& grid, int64_t block) {
-  if (grid.height % block != 0 || grid.width % block != 0)
-    fail_usage("bilinear: a map of ", grid.height, " x ", grid.width, " cannot be divided into ", block,
-               " blocks per side; change block_size or the image size");
-}
+/// What `extent` lacks to be a multiple of `block`.
+int64_t missing(int64_t extent, int64_t block) { return (block - extent % block) % block; }
 
 }  // namespace
 
@@ -44,10 +42,12 @@ Var BilinearTransform::matrices(Context& ctx, const Conv2d& conv, const Var& max
 }
 
 Var BilinearTransform::forward(Context& ctx, const Var& x) const {
-  const int64_t batch = x.size(0), height = x.size(1), width = x.size(2);
-  check_blocks({height, width}, block_);
+  const Border more{.bottom = missing(x.size(1), block_), .right = missing(x.size(2), block_)};
+  const bool padded = more.bottom > 0 || more.right > 0;
+  const auto widened = [&](const Var& map) { return padded ? pad_map(ctx, map, more) : map; };
+  const int64_t batch = x.size(0), height = x.size(1) + more.bottom, width = x.size(2) + more.right;
   const int64_t rows = height / block_, cols = width / block_, depth = channels_ / groups_;
-  const Var squeezed = conv1_.forward(ctx, x, activation_);
+  const Var squeezed = widened(conv1_.forward(ctx, x, activation_));
   const Var by_rows = amax(ctx, reshape(ctx, squeezed, {batch, block_, rows * width, groups_}), {2}, true);
   const Var by_cols = amax(ctx, reshape(ctx, squeezed, {batch, height, block_, cols, groups_}), {1, 3});
   const Var p = matrices(ctx, conv_p_, by_rows, 3);
@@ -56,12 +56,14 @@ Var BilinearTransform::forward(Context& ctx, const Var& x) const {
   if (ctx.wants("column_probs")) ctx.observe("column_probs", q.value());
 
   // The block matrices act on blocks, whatever lies inside them: two products with the rest of the map as columns.
-  Var y = permute(ctx, reshape(ctx, x, {batch, height, width, groups_, depth}), {0, 3, 1, 2, 4});
+  Var y = permute(ctx, reshape(ctx, widened(x), {batch, height, width, groups_, depth}), {0, 3, 1, 2, 4});
   y = matmul(ctx, p, reshape(ctx, y, {batch, groups_, block_, rows * width * depth}));
   y = permute(ctx, reshape(ctx, y, {batch, groups_, height, block_, cols * depth}), {0, 1, 3, 2, 4});
   y = matmul(ctx, q, reshape(ctx, y, {batch, groups_, block_, height * cols * depth}), {.transpose_a = true});
   y = permute(ctx, reshape(ctx, y, {batch, groups_, block_, height, cols, depth}), {0, 3, 2, 4, 1, 5});
-  return conv2_.forward(ctx, reshape(ctx, y, x.shape()), activation_);
+  y = reshape(ctx, y, {batch, height, width, channels_});
+  if (padded) y = pad_map(ctx, y, {.bottom = -more.bottom, .right = -more.right});
+  return conv2_.forward(ctx, y, activation_);
 }
 
 Bilinear::Bilinear(const AttentionShape& shape, const BilinearOptions& options)
@@ -69,13 +71,10 @@ Bilinear::Bilinear(const AttentionShape& shape, const BilinearOptions& options)
       conv1_({.conv = unbiased(shape.dim, options.width.of(shape.dim))}),
       ba_(options.width.of(shape.dim), options.block_size, options.groups, options.act_layer),
       conv2_({.conv = unbiased(options.width.of(shape.dim), shape.dim)}) {
-  set_grid(shape.grid);
   add_module("conv1", conv1_);
   add_module("ba", ba_);
   add_module("conv2", conv2_);
 }
-
-void Bilinear::set_grid(Grid grid) { check_blocks(grid, options_.block_size); }
 
 Var Bilinear::forward(Context& ctx, const Var& x, const AttentionInput& input) const {
   check(input.grid.count() == x.size(1), "bilinear: ", x.shape(), " is no grid of ", input.grid.height, " x ",

@@ -15,7 +15,7 @@ struct BilinearOptions {
 
   template <class V>
   void visit_fields(V& v) {
-    v("block_size", block_size, "Blocks per side that the map is divided into; both extents are multiples of it.",
+    v("block_size", block_size, "Blocks per side that the map is divided into; zeros fill up what it does not divide.",
       between(1, 256));
     v("groups", groups, "Groups of channels with transforms of their own.", between(1, 1 << 12));
     width.visit_fields(v);
@@ -31,7 +31,8 @@ class BilinearTransform : public Module {
  public:
   /// Parameters: conv1.{conv,bn}, conv_p, conv_q, conv2.{conv,bn}. Errors (usage): groups does not divide channels.
   BilinearTransform(int64_t channels, int64_t block_size, int64_t groups, Activation activation);
-  /// x [B, height, width, C] -> the same shape. Errors: block_size does not divide height and width.
+  /// x [B, height, width, C] -> the same shape. A map that block_size does not divide has zeros below and to the right
+  /// meanwhile; timm refuses it.
   Var forward(Context& ctx, const Var& x) const;
 
  private:
@@ -47,11 +48,9 @@ class BilinearTransform : public Module {
 class Bilinear : public Attention {
  public:
   using Options = BilinearOptions;
-  /// Parameters: conv1.{conv,bn}, ba.*, conv2.{conv,bn}. Errors (usage): as the transform's; a grid that cannot be
-  /// divided into blocks.
+  /// Parameters: conv1.{conv,bn}, ba.*, conv2.{conv,bn}. Errors (usage): as the transform's.
   Bilinear(const AttentionShape& shape, const BilinearOptions& options);
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override;
-  void set_grid(Grid grid) override;
 
  private:
   BilinearOptions options_;
