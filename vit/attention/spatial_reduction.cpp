@@ -163,6 +163,6 @@ VITKIT_REGISTER_ATTENTION("spatial_reduction", SpatialReductionAttention, .famil
                           .summary = "PVT: tokens look at a map made smaller by a strided convolution or by pooling",
                           .formula = "softmax(q k^T / sqrt(D)) v, k and v of norm(conv(x)), per head",
                           .source = "Wang et al. 2021 (PVT), section 3.3; Wang et al. 2022 (PVT v2), section 3.2",
-                          .complexity = "O(N^2 C / r^2), or O(49 N C)", .needs_grid = true);
+                          .complexity = "O(N^2 C / r^2)", .needs_grid = true);
 
 }  // namespace vit
