@@ -73,11 +73,13 @@ Ablation load_ablation(const std::string& file, const std::vector<std::string>& 
     if (!names.insert(variant.name).second)
       each.refuse("two variants have the name '" + variant.name + "'; give one of them another `name`");
     const std::string folder = (ablation.output / variant.name).string();
-    variant.config = with_value(base, config.key, variant.value).with("output", vit::ConfigNode::make_scalar(folder, true));
+    variant.config =
+        with_value(base, config.key, variant.value).with("output", vit::ConfigNode::make_scalar(folder, true));
     ablation.variants.push_back(std::move(variant));
   }
   if (vit::read_config<TrainConfig>(ablation.variants.front().config).trainer.max_minutes > 0.0)
-    base.get("max_minutes").refuse("an ablation gives each variant the same number of updates, not of minutes; use epochs");
+    base.get("max_minutes")
+        .refuse("an ablation gives each variant the same number of updates, not of minutes; use epochs");
   return ablation;
 }
 
@@ -89,7 +91,8 @@ std::string inline_yaml(const vit::ConfigNode& node) {
     for (const vit::ConfigNode& item : node.items()) text += (text.empty() ? "" : ", ") + inline_yaml(item);
     return "[" + text + "]";
   }
-  for (const std::string& key : node.keys()) text += (text.empty() ? "" : ", ") + key + ": " + inline_yaml(node.get(key));
+  for (const std::string& key : node.keys())
+    text += (text.empty() ? "" : ", ") + key + ": " + inline_yaml(node.get(key));
   return "{" + text + "}";
 }
 

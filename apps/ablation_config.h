@@ -20,7 +20,8 @@ struct AblationConfig {
   void visit_fields(V& v) {
     v("key", key, "Key of the training configuration that the variants set.");
     v("variants", variants,
-      "Values of the key: a name, a map with `type` and options, or {name: NAME, KEY: value} with the key's last part.");
+      "Values of the key: a name, a map with `type` and options, or {name: NAME, KEY: value} with the key's last "
+      "part.");
     v("rounds", rounds, "Measurements of the speed, of which the median counts.", vit::between(1, 1000));
   }
 };

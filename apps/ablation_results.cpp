@@ -109,8 +109,8 @@ std::string row_of(const std::vector<size_t>& widths, const char* before, const 
   std::string line = before;
   for (size_t i = 0; i < widths.size(); ++i) {
     const Column& column = columns()[i];
-    line += (i == 0 ? "" : between) +
-            (column.left ? fmt::format("{:<{}}", cell(column), widths[i]) : fmt::format("{:>{}}", cell(column), widths[i]));
+    line += (i == 0 ? "" : between) + (column.left ? fmt::format("{:<{}}", cell(column), widths[i])
+                                                   : fmt::format("{:>{}}", cell(column), widths[i]));
   }
   return line + after + "\n";
 }
@@ -148,14 +148,21 @@ void write_plot(const fs::path& file, const std::vector<VariantResult>& results,
 }  // namespace
 
 Record to_record(const VariantResult& result) {
-  Record record = {{"name", result.name},         {"value", result.value},
+  Record record = {{"name", result.name},
+                   {"value", result.value},
                    {"status", result.trained() ? "trained" : "failed"},
-                   {"reason", result.failure},    {"epochs", result.epochs},
-                   {"steps", result.steps},       {"loss", result.loss},
-                   {"val_loss", result.val_loss}, {"top1", result.top1},
-                   {"top5", result.top5},         {"images_per_s", result.images_per_s},
-                   {"params", result.params},     {"gflop", result.gflop},
-                   {"memory_mb", result.memory_mb}, {"train_memory_mb", result.train_memory_mb}};
+                   {"reason", result.failure},
+                   {"epochs", result.epochs},
+                   {"steps", result.steps},
+                   {"loss", result.loss},
+                   {"val_loss", result.val_loss},
+                   {"top1", result.top1},
+                   {"top5", result.top5},
+                   {"images_per_s", result.images_per_s},
+                   {"params", result.params},
+                   {"gflop", result.gflop},
+                   {"memory_mb", result.memory_mb},
+                   {"train_memory_mb", result.train_memory_mb}};
   for (auto& [key, value] : record.items())
     if (value.is_number_float() && !std::isfinite(value.get<double>())) value = nullptr;
   return record;
@@ -208,7 +215,8 @@ std::string table_markdown(const std::vector<VariantResult>& results) {
   std::string text = row_of(widths, "| ", " | ", " |", [](const Column& column) { return column.title; });
   text += "|";
   for (size_t i = 0; i < widths.size(); ++i)
-    text += columns()[i].left ? " :" + std::string(widths[i] - 1, '-') + " |" : " " + std::string(widths[i] - 1, '-') + ": |";
+    text += columns()[i].left ? " :" + std::string(widths[i] - 1, '-') + " |"
+                              : " " + std::string(widths[i] - 1, '-') + ": |";
   text += "\n";
   for (const VariantResult& result : sorted)
     text += row_of(widths, "| ", " | ", " |", [&](const Column& column) { return column.text(result); });

@@ -38,7 +38,8 @@ struct VariantResult {
 
 Record to_record(const VariantResult& result);
 
-/// The figures that training gave: from the last line of an epoch in the folder's metrics.jsonl. Errors: a damaged file.
+/// The figures that training gave: from the last line of an epoch in the folder's metrics.jsonl. Errors: a damaged
+/// file.
 void read_training_figures(const std::filesystem::path& folder, VariantResult& result);
 
 /// VARIANT/result.json. Nothing, when there is none. Errors: a damaged file, with its path.

@@ -59,7 +59,8 @@ vit::Batch first_pictures(const TrainSetup& setup, const TrainConfig& config) {
 }
 
 /// Refuses what would not fit, with the figure. The bytes of a step, without the weights.
-int64_t require_memory(const TrainSetup& setup, vit::Task& task, const TrainConfig& config, const CommonOptions& common) {
+int64_t require_memory(const TrainSetup& setup, vit::Task& task, const TrainConfig& config,
+                       const CommonOptions& common) {
   const vit::Batch batch = first_pictures(setup, config);
   const int64_t batch_size = config.loader.batch_size;
   const int64_t batch_bytes = batch.images.nbytes() / batch.size() * batch_size;
@@ -139,8 +140,9 @@ void require_same_run(const std::string& prefix, const std::filesystem::path& fo
   for (const std::string& key : vit::differing_keys(before, resolved))
     if (!may_change(key)) differing += (differing.empty() ? "" : ", ") + key;
   if (!differing.empty())
-    vit::fail_usage(prefix, file.string(), " says otherwise about: ", differing,
-                    "; give the values of the run, start another with another `output`, or replace it with --overwrite");
+    vit::fail_usage(
+        prefix, file.string(), " says otherwise about: ", differing,
+        "; give the values of the run, start another with another `output`, or replace it with --overwrite");
 }
 
 TrainRun::TrainRun(const TrainConfig& config, const CommonOptions& common)

@@ -74,8 +74,8 @@ TEST_F(AblateVerb, TrainsAllVariantsAlikeAndMeasuresThem) {
     EXPECT_EQ(lines[i]["status"], "trained");
     EXPECT_EQ(lines[i]["epochs"], 3);
     EXPECT_EQ(lines[i]["steps"], 24);
-    for (const char* key : {"loss", "val_loss", "top1", "top5", "images_per_s", "params", "gflop", "memory_mb",
-                            "train_memory_mb"})
+    for (const char* key :
+         {"loss", "val_loss", "top1", "top5", "images_per_s", "params", "gflop", "memory_mb", "train_memory_mb"})
       EXPECT_GE(lines[i].at(key).get<double>(), 0.0) << key;
     EXPECT_GT(lines[i]["images_per_s"].get<double>(), 0.0);
     EXPECT_THAT(result.err, HasSubstr(std::to_string(i + 1) + "/3 " + names[i] + ": top1 "));
@@ -226,8 +226,7 @@ TEST_F(AblateVerb, RefusesBeforeAnythingIsTrained) {
 
 TEST_F(AblateVerb, OneAtATime) {
   RunningVitkit run(ablate_command("out", {"epochs=200"}), dir_ / "err");
-  while (run.is_running() && checkpoints("out/self").empty())
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (run.is_running() && checkpoints("out/self").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   expect_error(ablate("out", {"epochs=200"}), 2, {"another run is writing to"});
 }
 

@@ -1,5 +1,5 @@
-// The mechanism of docs/adding_an_attention.md: this file and nothing else adds it, and registry_test sweeps it with all
-// others. What stands between the two marks is the document's code, word for word.
+// The mechanism of docs/adding_an_attention.md: this file and nothing else adds it, and registry_test sweeps it with
+// all others. What stands between the two marks is the document's code, word for word.
 
 // [example]
 #include "vit/autograd/tensor_ops.h"
@@ -20,8 +20,7 @@ struct MeanAttentionOptions {
 class MeanAttention : public Attention {
  public:
   using Options = MeanAttentionOptions;
-  MeanAttention(const AttentionShape& shape, const Options& options)
-      : proj_(shape.dim, shape.dim, options.proj_bias) {
+  MeanAttention(const AttentionShape& shape, const Options& options) : proj_(shape.dim, shape.dim, options.proj_bias) {
     add_module("proj", proj_);
   }
 
@@ -38,8 +37,7 @@ class MeanAttention : public Attention {
 };
 
 VITKIT_REGISTER_ATTENTION("mean", MeanAttention, .family = AttentionFamily::spatial,
-                          .summary = "every token is pulled towards the mean of all",
-                          .formula = "W (mean(x) - x)",
+                          .summary = "every token is pulled towards the mean of all", .formula = "W (mean(x) - x)",
                           .source = "after Yu et al. 2022 (PoolFormer), eq. 4, with one pool over the whole grid",
                           .complexity = "O(N C^2)", .equivariance = Equivariance::tokens);
 
