@@ -31,7 +31,8 @@ bool is_below(const std::string& path, const std::string& parent) {
   return parent.empty() ? !path.empty() : path.starts_with(parent + ".");
 }
 
-/// Puts a module under the deepest node on the way to it; modules come parents first.
+/// Puts a module under the deepest node on the way to it; modules come parents first. Parts without a name of their own
+/// are lines of whom they belong to.
 void insert(TreeNode& root, TreeNode node) {
   TreeNode* parent = &root;
   for (bool descended = true; descended;) {
@@ -40,6 +41,11 @@ void insert(TreeNode& root, TreeNode node) {
       parent = &parent->children.back();
       descended = true;
     }
+  }
+  if (!parent->children.empty() && parent->children.back().path == node.path) {
+    auto& parameters = parent->children.back().parameters;
+    parameters.insert(parameters.end(), node.parameters.begin(), node.parameters.end());
+    return;
   }
   node.name = parent->path.empty() ? node.path : node.path.substr(parent->path.size() + 1);
   parent->children.push_back(std::move(node));

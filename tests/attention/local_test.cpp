@@ -42,9 +42,8 @@ using PairBias = std::function<double(int64_t h, Place query, Place key)>;
 
 /// [1, H, N, N]: what `pair` says between patches, and nothing hidden where a prefix token takes part.
 Plain bias_of(const Site& site, const PairBias& pair) {
-  Plain bias = xt::zeros<double>(std::vector<size_t>{1, static_cast<size_t>(site.heads),
-                                                     static_cast<size_t>(site.tokens()),
-                                                     static_cast<size_t>(site.tokens())});
+  Plain bias = xt::zeros<double>(std::vector<size_t>{
+      1, static_cast<size_t>(site.heads), static_cast<size_t>(site.tokens()), static_cast<size_t>(site.tokens())});
   for (int64_t h = 0; h < site.heads; ++h)
     for (int64_t q = site.prefix; q < site.tokens(); ++q)
       for (int64_t k = site.prefix; k < site.tokens(); ++k)
@@ -56,21 +55,21 @@ Plain bias_of(const Site& site, const PairBias& pair) {
 /// Queries, keys or values from packed columns, which may lie head by head.
 Plain part_of(const Plain& qkv, const Site& site, int64_t part, bool head_first) {
   const int64_t dim = site.heads * kHeadDim;
-  if (!head_first) return plain::slice<double>(qkv, 2, static_cast<size_t>(part * dim), static_cast<size_t>((part + 1) * dim));
+  if (!head_first)
+    return plain::slice<double>(qkv, 2, static_cast<size_t>(part * dim), static_cast<size_t>((part + 1) * dim));
   Plain y = xt::zeros<double>({qkv.shape(0), qkv.shape(1), static_cast<size_t>(dim)});
   for (int64_t h = 0; h < site.heads; ++h)
-    xt::view(y, xt::all(), xt::all(), xt::range(h * kHeadDim, (h + 1) * kHeadDim)) =
-        plain::slice<double>(qkv, 2, static_cast<size_t>((3 * h + part) * kHeadDim),
-                             static_cast<size_t>((3 * h + part + 1) * kHeadDim));
+    xt::view(y, xt::all(), xt::all(), xt::range(h * kHeadDim, (h + 1) * kHeadDim)) = plain::slice<double>(
+        qkv, 2, static_cast<size_t>((3 * h + part) * kHeadDim), static_cast<size_t>((3 * h + part + 1) * kHeadDim));
   return y;
 }
 
 Plain expected(MechanismCheck& check, const Site& site, const PairBias& pair, bool head_first = false) {
   const Plain qkv = check.linear(check.plain_x(), "qkv");
   return check.linear(
-      plain::multihead_attention<double>(part_of(qkv, site, 0, head_first), part_of(qkv, site, 1, head_first),
-                                         part_of(qkv, site, 2, head_first), bias_of(site, pair),
-                                         static_cast<size_t>(site.heads), 1.0 / std::sqrt(static_cast<double>(kHeadDim))),
+      plain::multihead_attention<double>(
+          part_of(qkv, site, 0, head_first), part_of(qkv, site, 1, head_first), part_of(qkv, site, 2, head_first),
+          bias_of(site, pair), static_cast<size_t>(site.heads), 1.0 / std::sqrt(static_cast<double>(kHeadDim))),
       "proj");
 }
 
@@ -187,8 +186,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(PartitionForm{"table", "rel_pos_type: bias", {{4, 6}}},
                     PartitionForm{"table_head_first", "head_first: true", {{4, 6}}, true},
                     PartitionForm{"tensorflow", "rel_pos_type: bias_tf, qkv_bias: false", {{6, 3}}},
-                    PartitionForm{"mlp", "rel_pos_type: mlp, rel_pos_dim: 5, head_first: true, qkv_bias: false",
-                                  {{4, 6}, 0, 3}, true},
+                    PartitionForm{"mlp",
+                                  "rel_pos_type: mlp, rel_pos_dim: 5, head_first: true, qkv_bias: false",
+                                  {{4, 6}, 0, 3},
+                                  true},
                     PartitionForm{"no_positions", "rel_pos_type: none, proj_bias: false", {{2, 3}}},
                     PartitionForm{"ragged", "rel_pos_type: bias", {{5, 7}}},
                     PartitionForm{"prefix", "rel_pos_type: bias", {{4, 6}, 2}},
@@ -227,7 +228,7 @@ TEST(Partition, RefusesWhatCannotWork) {
   };
   EXPECT_THAT(refused("{type: block, window: [0, 3]}"), HasSubstr("window"));
   EXPECT_THAT(refused("{type: neighborhood, kernel_size: 4}"), HasSubstr("must be odd"));
-  EXPECT_THAT(refused("{type: spatial_reduction, sr_ratio: 5}"), HasSubstr("choose a smaller one"));
+  EXPECT_THAT(refused("{type: spatial_reduction, sr_ratio: 0}"), HasSubstr("sr_ratio"));
   MechanismCheck check("block", site.shape());
   check.input().bias = Tensor::zeros({1, 24, 24});
   EXPECT_THAT(test::usage_error([&] { check.run(); }), HasSubstr("takes no bias"));
@@ -267,21 +268,29 @@ bool in_window(int64_t query, int64_t key, int64_t length, int64_t kernel) {
   return key >= start && key < start + kernel;
 }
 
+void expect_neighborhood(const Site& site, int64_t kernel, bool with_bias) {
+  const auto side = static_cast<size_t>(2 * kernel - 1);
+  expect_mechanism(
+      str("{type: neighborhood, kernel_size: ", kernel, ", rel_pos_bias: ", with_bias ? "true" : "false", "}"), site,
+      [&](MechanismCheck& check) -> PairBias {
+        const Plain none = xt::zeros<double>({static_cast<size_t>(site.heads), side, side});
+        const Plain rpb = with_bias ? check.parameter("rpb") : none;
+        return [rpb, site, kernel](int64_t h, Place q, Place k) {
+          if (!in_window(q.row, k.row, site.grid.height, kernel) ||
+              !in_window(q.column, k.column, site.grid.width, kernel))
+            return kHidden;
+          return rpb(static_cast<size_t>(h), static_cast<size_t>(k.row - q.row + kernel - 1),
+                     static_cast<size_t>(k.column - q.column + kernel - 1));
+        };
+      });
+}
+
 TEST(Neighborhood, EveryTokenSeesTheWindowAroundIt) {
-  for (const Site& site : {Site{{5, 6}}, Site{{2, 5}, 1}, Site{{3, 3}, 0, 3}})
-    for (const std::string with_bias : {"true", "false"})
-      expect_mechanism("{type: neighborhood, kernel_size: 3, rel_pos_bias: " + with_bias + "}", site,
-                       [&](MechanismCheck& check) -> PairBias {
-                         const Plain rpb = with_bias == "true" ? check.parameter("rpb")
-                                                               : Plain(xt::zeros<double>({3, 5, 5}));
-                         return [rpb, site](int64_t h, Place q, Place k) {
-                           if (!in_window(q.row, k.row, site.grid.height, 3) ||
-                               !in_window(q.column, k.column, site.grid.width, 3))
-                             return kHidden;
-                           return rpb(static_cast<size_t>(h), static_cast<size_t>(k.row - q.row + 2),
-                                      static_cast<size_t>(k.column - q.column + 2));
-                         };
-                       });
+  for (const bool with_bias : {true, false})
+    for (const Site& site : {Site{{5, 6}}, Site{{2, 5}, 1}, Site{{3, 3}, 0, 3}, Site{{9, 14}}})
+      expect_neighborhood(site, 3, with_bias);
+  expect_neighborhood({{6, 11}, 2}, 5, true);
+  expect_neighborhood({{4, 5}}, 1, true);
 }
 
 // ---- spatial_reduction ----
@@ -290,7 +299,8 @@ TEST(Neighborhood, EveryTokenSeesTheWindowAroundIt) {
 Plain reduced_map(MechanismCheck& check, const Site& site, int64_t ratio, bool linear) {
   const Plain x = check.plain_x();
   const size_t batch = x.shape(0), channels = x.shape(2);
-  const int64_t rows = linear ? 7 : site.grid.height / ratio, cols = linear ? 7 : site.grid.width / ratio;
+  const int64_t rows = linear ? 7 : std::max<int64_t>(1, site.grid.height / ratio);
+  const int64_t cols = linear ? 7 : std::max<int64_t>(1, site.grid.width / ratio);
   const Plain weight = check.parameter("sr.weight"), bias = check.parameter("sr.bias");
   const Plain gamma = check.parameter("norm.weight"), beta = check.parameter("norm.bias");
   Plain y = xt::zeros<double>({batch, static_cast<size_t>(site.prefix + rows * cols), channels});
@@ -302,15 +312,19 @@ Plain reduced_map(MechanismCheck& check, const Site& site, int64_t ratio, bool l
       // The tokens of a cell, and what each counts: taps of the convolution, or the same share for all and one tap.
       const auto from = [&](int64_t i, int64_t length) { return linear ? i * length / 7 : i * ratio; };
       const auto to = [&](int64_t i, int64_t length) { return linear ? ((i + 1) * length + 6) / 7 : (i + 1) * ratio; };
-      const int64_t top = from(cell / cols, site.grid.height), bottom = to(cell / cols, site.grid.height);
-      const int64_t left = from(cell % cols, site.grid.width), right = to(cell % cols, site.grid.width);
+      // What is beyond a small map is zeros.
+      const int64_t top = from(cell / cols, site.grid.height), left = from(cell % cols, site.grid.width);
+      const int64_t bottom = std::min(to(cell / cols, site.grid.height), site.grid.height);
+      const int64_t right = std::min(to(cell % cols, site.grid.width), site.grid.width);
       const double share = linear ? 1.0 / static_cast<double>((bottom - top) * (right - left)) : 1.0;
       for (int64_t r = top; r < bottom; ++r)
         for (int64_t s = left; s < right; ++s)
           for (size_t f = 0; f < channels; ++f)
             for (size_t c = 0; c < channels; ++c)
-              z(f) += share * weight(f, c, linear ? 0 : static_cast<size_t>(r - top), linear ? 0 : static_cast<size_t>(s - left)) *
-                      x(b, static_cast<size_t>(site.prefix + r * site.grid.width + s), c);
+              z(f) +=
+                  share *
+                  weight(f, c, linear ? 0 : static_cast<size_t>(r - top), linear ? 0 : static_cast<size_t>(s - left)) *
+                  x(b, static_cast<size_t>(site.prefix + r * site.grid.width + s), c);
       const double mean = xt::mean(z)(), variance = xt::mean(xt::square(z - mean))();
       for (size_t f = 0; f < channels; ++f) {
         const double normed = (z(f) - mean) / std::sqrt(variance + 1e-5) * gamma(f) + beta(f);
@@ -324,17 +338,17 @@ Plain reduced_map(MechanismCheck& check, const Site& site, int64_t ratio, bool l
 
 TEST(SpatialReduction, LooksAtASmallerMap) {
   for (const bool linear : {false, true})
-    for (const Site& site : {Site{{4, 6}}, Site{{5, 9}, 1}}) {
-      MechanismCheck check(linear ? "{type: spatial_reduction, linear: true}" : "{type: spatial_reduction, sr_ratio: 2}",
-                           site.shape());
+    for (const Site& site : {Site{{4, 6}}, Site{{5, 9}, 1}, Site{{1, 5}}}) {
+      MechanismCheck check(
+          linear ? "{type: spatial_reduction, linear: true}" : "{type: spatial_reduction, sr_ratio: 2}", site.shape());
       const Plain q = check.linear(check.plain_x(), "q"), kv = check.linear(reduced_map(check, site, 2, linear), "kv");
       const auto dim = static_cast<size_t>(site.heads * kHeadDim);
       const Plain none = xt::zeros<double>({1, 1, 1, 1});
-      const Plain want = check.linear(
-          plain::multihead_attention<double>(q, plain::slice<double>(kv, 2, 0, dim),
-                                             plain::slice<double>(kv, 2, dim, 2 * dim), none,
-                                             static_cast<size_t>(site.heads), 1.0 / std::sqrt(static_cast<double>(kHeadDim))),
-          "proj");
+      const Plain want =
+          check.linear(plain::multihead_attention<double>(
+                           q, plain::slice<double>(kv, 2, 0, dim), plain::slice<double>(kv, 2, dim, 2 * dim), none,
+                           static_cast<size_t>(site.heads), 1.0 / std::sqrt(static_cast<double>(kHeadDim))),
+                       "proj");
       test::expect_near(check.run(), want);
       check.expect_slopes();
       // Every token's probabilities are spread over all tokens and stay one in sum.
@@ -387,7 +401,8 @@ test::GradientCase bias_case(WindowBiasKind kind) {
     for (int64_t h = 0; h < 2; ++h)
       for (int64_t q = 0; q < 6; ++q)
         for (int64_t k = 0; k < 6; ++k)
-          y(static_cast<size_t>(h), static_cast<size_t>(q), static_cast<size_t>(k)) = ways(h, q / 3 - k / 3, q % 3 - k % 3);
+          y(static_cast<size_t>(h), static_cast<size_t>(q), static_cast<size_t>(k)) =
+              ways(h, q / 3 - k / 3, q % 3 - k % 3);
     return y;
   };
   return {.name = enum_names(kind)[static_cast<size_t>(kind)].second, .inputs = inputs, .run = run, .plain = defined};
@@ -409,15 +424,16 @@ TEST(WindowBias, AnotherWindowReadsBetweenTheOldWays) {
     const std::vector<double> rows = {0, 0, 1 - share, 1, 4, 9, 9 + 7 * share, 16, 16};
     const std::vector<double> columns = {0, 10 * (1 - share), 10, 20, 30, 30 + 10 * share, 40};
     for (size_t i = 0; i < 9; ++i)
-      for (size_t j = 0; j < 7; ++j)
-        EXPECT_NEAR(larger.f32()[i * 7 + j], rows[i] + columns[j], 1e-4) << i << ", " << j;
+      for (size_t j = 0; j < 7; ++j) EXPECT_NEAR(larger.f32()[i * 7 + j], rows[i] + columns[j], 1e-4) << i << ", " << j;
     EXPECT_TRUE(test::same_bits(resample_window_bias(table, {3, 3}), table));
     // A smaller window has the middle of it, where places are 1 % further apart from step to step.
     const Tensor smaller = resample_window_bias(table, {2, 2});
     EXPECT_EQ(smaller.shape(), flat ? (Shape{9, 1}) : (Shape{1, 3, 3}));
     EXPECT_NEAR(smaller.f32()[0], 11.0, 1e-4);
     EXPECT_NEAR(smaller.f32()[8], 39.0, 1e-4);
-    EXPECT_THAT(test::failure([&] { resample_window_bias(table, {2, 2}, std::array<int64_t, 2>{2, 3}); }),
+    EXPECT_THAT(test::failure([&] {
+                  resample_window_bias(table, {2, 2}, std::array<int64_t, 2>{2, 3});
+                }),
                 HasSubstr("window"));
   }
 }

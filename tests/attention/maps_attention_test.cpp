@@ -146,8 +146,9 @@ Plain context_of(MechanismCheck& check) {
 }
 
 Plain context_mlp(MechanismCheck& check, const Plain& context, const std::string& name) {
-  const Plain hidden = plain::layer_norm<double>(layer(check, context, name + ".fc1"), check.parameter(name + ".norm.weight"),
-                                                 check.parameter(name + ".norm.bias"), 1e-6);
+  const Plain hidden =
+      plain::layer_norm<double>(layer(check, context, name + ".fc1"), check.parameter(name + ".norm.weight"),
+                                check.parameter(name + ".norm.bias"), 1e-6);
   return layer(check, silu(hidden), name + ".fc2");
 }
 
@@ -167,9 +168,8 @@ Plain mean_context(MechanismCheck& check) {
 
 Plain non_local(MechanismCheck& check, double scale) {
   const Plain x = check.plain_x(), none = xt::zeros<double>({1, 1, 1, 1});
-  const Plain mixed =
-      plain::multihead_attention<double>(token_layer(check, x, "t"), token_layer(check, x, "p"),
-                                         token_layer(check, x, "g"), none, 1, scale);
+  const Plain mixed = plain::multihead_attention<double>(token_layer(check, x, "t"), token_layer(check, x, "p"),
+                                                         token_layer(check, x, "g"), none, 1, scale);
   return x + batch_norm(check, token_layer(check, mixed, "z"), "norm");
 }
 
@@ -199,8 +199,8 @@ Plain bilinear(MechanismCheck& check) {
         for (size_t g = 0; g < kGroups; ++g)
           for (size_t i = 0; i < kBlock; ++i) m.flat(o) += best(i, g) * weight(o, g, rows ? i : 0, rows ? 0 : i);
       }
-      const Plain s = sigmoid(m);
-      return Plain(s / xt::sum(s, {rows ? 2 : 1}, xt::keep_dims));
+      const Plain s = sigmoid(m), sums = xt::sum(s, std::vector<size_t>{rows ? size_t{2} : size_t{1}}, xt::keep_dims);
+      return Plain(s / sums);
     };
     const Plain p = matrices("ba.conv_p", maxima(true), true), q = matrices("ba.conv_q", maxima(false), false);
     for (size_t r = 0; r < kHeight; ++r)
@@ -222,25 +222,25 @@ struct Form {
 };
 
 std::vector<Form> forms() {
-  return {
-      {"se", "{type: squeeze_excite, rd_ratio: 0.25, rd_divisor: 1, act_layer: silu}", squeeze_excite},
-      {"se_full", "{type: squeeze_excite, add_maxpool: true, norm_layer: batchnorm, gate_layer: tanh}",
-       squeeze_excite_with_everything, false},
-      {"ese", "effective_se", effective_se, false},
-      {"eca", "eca", eca},
-      {"ceca", "{type: eca, circular: true}", circular_eca},
-      {"eca_mlp", "{type: eca, use_mlp: true, act_layer: silu}", eca_mlp},
-      {"cbam", "{type: cbam, rd_ratio: 0.25}", cbam, false},
-      {"cbam_bias_k3", "{type: cbam, rd_channels: 5, mlp_bias: true, spatial_kernel_size: 3}", cbam, false},
-      {"light_cbam", "light_cbam", light_cbam, false},
-      {"gc", "{type: global_context, act_layer: silu, rd_ratio: 0.5}", global_context},
-      {"gc_both", "{type: global_context, fuse_add: true, act_layer: silu, rd_ratio: 0.5}",
-       global_context_of_both_kinds},
-      {"gc_mean", "{type: global_context, use_attn: false, act_layer: silu, rd_ratio: 0.5}", mean_context},
-      {"nl", "{type: non_local, rd_channels: 5}",
-       [](MechanismCheck& check) { return non_local(check, 1.0 / std::sqrt(12.0)); }},
-      {"nl_unscaled", "{type: non_local, use_scale: false}", [](MechanismCheck& check) { return non_local(check, 1.0); }},
-      {"bat", "{type: bilinear, block_size: 2, act_layer: silu}", bilinear, false}};
+  return {{"se", "{type: squeeze_excite, rd_ratio: 0.25, rd_divisor: 1, act_layer: silu}", squeeze_excite},
+          {"se_full", "{type: squeeze_excite, add_maxpool: true, norm_layer: batchnorm, gate_layer: tanh}",
+           squeeze_excite_with_everything, false},
+          {"ese", "effective_se", effective_se, false},
+          {"eca", "eca", eca},
+          {"ceca", "{type: eca, circular: true}", circular_eca},
+          {"eca_mlp", "{type: eca, use_mlp: true, act_layer: silu}", eca_mlp},
+          {"cbam", "{type: cbam, rd_ratio: 0.25}", cbam, false},
+          {"cbam_bias_k3", "{type: cbam, rd_channels: 5, mlp_bias: true, spatial_kernel_size: 3}", cbam, false},
+          {"light_cbam", "light_cbam", light_cbam, false},
+          {"gc", "{type: global_context, act_layer: silu, rd_ratio: 0.5}", global_context},
+          {"gc_both", "{type: global_context, fuse_add: true, act_layer: silu, rd_ratio: 0.5}",
+           global_context_of_both_kinds},
+          {"gc_mean", "{type: global_context, use_attn: false, act_layer: silu, rd_ratio: 0.5}", mean_context},
+          {"nl", "{type: non_local, rd_channels: 5}",
+           [](MechanismCheck& check) { return non_local(check, 1.0 / std::sqrt(12.0)); }},
+          {"nl_unscaled", "{type: non_local, use_scale: false}",
+           [](MechanismCheck& check) { return non_local(check, 1.0); }},
+          {"bat", "{type: bilinear, block_size: 2, act_layer: silu}", bilinear, false}};
 }
 
 class MapsAttentionTest : public testing::TestWithParam<Form> {

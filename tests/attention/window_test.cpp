@@ -55,9 +55,8 @@ Plain global_bias(MechanismCheck& check, const Form& form) {
   constexpr double kNever = -std::numeric_limits<double>::infinity();
   const PlainAxis down(form, 0), across(form, 1);
   const auto prefix = static_cast<size_t>(form.prefix), all = prefix + static_cast<size_t>(down.padded * across.padded);
-  const Plain table = check.has_parameter("relative_position_bias_table")
-                          ? check.parameter("relative_position_bias_table")
-                          : Plain();
+  const Plain table =
+      check.has_parameter("relative_position_bias_table") ? check.parameter("relative_position_bias_table") : Plain();
   Plain bias = xt::zeros<double>({size_t{1}, size_t{2}, all, all});
   std::vector<bool> is_token(all - prefix);
   for (int64_t y = 0; y < down.tokens; ++y)
@@ -72,7 +71,8 @@ Plain global_bias(MechanismCheck& check, const Form& form) {
           continue;
         }
         const auto a = static_cast<int64_t>(i - prefix), b = static_cast<int64_t>(j - prefix);
-        const int64_t y_a = a / across.padded, x_a = a % across.padded, y_b = b / across.padded, x_b = b % across.padded;
+        const int64_t y_a = a / across.padded, x_a = a % across.padded, y_b = b / across.padded,
+                      x_b = b % across.padded;
         if (!down.together(y_a, y_b) || !across.together(x_a, x_b)) {
           added = kNever;
           continue;
@@ -102,8 +102,7 @@ Plain masked_global(MechanismCheck& check, const Form& form) {
   for (size_t i = 0; i < at.size(); ++i) xt::view(padded, xt::all(), at[i]) = xt::view(x, xt::all(), i);
   const Plain qkv = check.linear(padded, "qkv");
   const auto part = [&](size_t index) { return plain::slice<double>(qkv, 2, index * 6, index * 6 + 6); };
-  const Plain mixed =
-      plain::multihead_attention<double>(part(0), part(1), part(2), bias, 2, 1.0 / std::sqrt(3.0));
+  const Plain mixed = plain::multihead_attention<double>(part(0), part(1), part(2), bias, 2, 1.0 / std::sqrt(3.0));
   Plain y = xt::zeros<double>({x.shape(0), x.shape(1), x.shape(2)});
   for (size_t i = 0; i < at.size(); ++i) xt::view(y, xt::all(), i) = xt::view(mixed, xt::all(), at[i]);
   return check.linear(y, "proj");
@@ -113,7 +112,12 @@ std::vector<Form> forms() {
   const std::string hf = "{type: window, window: 4, rule: hugging_face}";
   return {
       {.name = "fits", .options = "{type: window, window: 2}", .grid = {4, 6}, .window = {2, 2}},
-      {.name = "shifted", .options = "{type: window, window: 4}", .grid = {8, 8}, .window = {4, 4}, .shift = {2, 2}, .layer = 1},
+      {.name = "shifted",
+       .options = "{type: window, window: 4}",
+       .grid = {8, 8},
+       .window = {4, 4},
+       .shift = {2, 2},
+       .layer = 1},
       {.name = "oblong_window",
        .options = "{type: window, window: [2, 3]}",
        .grid = {4, 6},
@@ -138,9 +142,25 @@ std::vector<Form> forms() {
        .window = {4, 4},
        .shift = {2, 2},
        .layer = 1},
-      {.name = "hugging_face", .options = hf, .grid = {6, 9}, .window = {4, 4}, .shift = {2, 2}, .layer = 1, .padded_first = true},
-      {.name = "hugging_face_narrow", .options = hf, .grid = {4, 9}, .window = {4, 4}, .layer = 1, .padded_first = true},
-      {.name = "narrow_map", .options = "{type: window, window: 4}", .grid = {3, 8}, .window = {3, 4}, .shift = {0, 2}, .layer = 1},
+      {.name = "hugging_face",
+       .options = hf,
+       .grid = {6, 9},
+       .window = {4, 4},
+       .shift = {2, 2},
+       .layer = 1,
+       .padded_first = true},
+      {.name = "hugging_face_narrow",
+       .options = hf,
+       .grid = {4, 9},
+       .window = {4, 4},
+       .layer = 1,
+       .padded_first = true},
+      {.name = "narrow_map",
+       .options = "{type: window, window: 4}",
+       .grid = {3, 8},
+       .window = {3, 4},
+       .shift = {0, 2},
+       .layer = 1},
       {.name = "small_map", .options = "{type: window, window: 4}", .grid = {3, 4}, .window = {3, 4}, .layer = 1},
       {.name = "small_map_partitioned",
        .options = "{type: window, window: 4, always_partition: true}",
@@ -194,10 +214,16 @@ TEST_P(WindowTest, ProbabilitiesAreOfAllTokens) {
   EXPECT_EQ(check_.observed("scores").shape(), (Shape{2, 2, tokens, tokens}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Maps, WindowTest, testing::ValuesIn(forms()), [](const auto& item) { return item.param.name; });
+INSTANTIATE_TEST_SUITE_P(Maps, WindowTest, testing::ValuesIn(forms()),
+                         [](const auto& item) { return item.param.name; });
 
 TEST(Window, OtherMapsThanTheNativeOne) {
-  const Form form{.name = "native", .options = "{type: window, window: 2}", .grid = {4, 4}, .window = {2, 2}, .shift = {1, 1}, .layer = 1};
+  const Form form{.name = "native",
+                  .options = "{type: window, window: 2}",
+                  .grid = {4, 4},
+                  .window = {2, 2},
+                  .shift = {1, 1},
+                  .layer = 1};
   MechanismCheck native(form.options, form.shape());
   Form other = form;
   other.grid = {5, 7};

@@ -45,10 +45,11 @@ GradientCase conv_case(const std::string& name, const ConvSizes& s, const Conv2d
 }
 
 /// Everything that can follow a convolution, fused or not.
-GradientCase conv_epilogue_case(const std::string& name, const ConvSizes& s, const Conv2dOptions& options) {
+GradientCase conv_epilogue_case(const std::string& name, const ConvSizes& s, const Conv2dOptions& options,
+                                bool per_channel = false) {
   GradientCase op = conv_case(name, s, options);
   op.inputs.push_back(random_tensor({s.outputs}, 30));
-  op.inputs.push_back(random_tensor({s.batch, s.height, s.width, s.outputs}, 31));
+  op.inputs.push_back(random_tensor(per_channel ? Shape{s.outputs} : Shape{s.batch, s.height, s.width, s.outputs}, 31));
   op.run = [=](Context& ctx, const std::vector<Var>& v) {
     Conv2dOptions all = options;
     all.gamma = v[3];
@@ -119,6 +120,7 @@ std::vector<GradientCase> grouped_cases() {
   Conv2dOptions fused = depthwise;
   fused.activation = Activation::gelu;
   all.push_back(conv_epilogue_case("depthwise_fused", {2, 4, 3, 5, 5}, fused));
+  all.push_back(conv_epilogue_case("depthwise_shifted", {2, 4, 3, 5, 5}, fused, /*per_channel=*/true));
   return all;
 }
 
@@ -217,6 +219,33 @@ std::vector<GradientCase> cases() {
 VITKIT_GRADIENT_TESTS(MapsGradient, cases());
 VITKIT_GRADIENT_TESTS(GroupedConvGradient, grouped_cases());
 VITKIT_GRADIENT_TESTS(MapOpsGradient, map_cases());
+
+/// What a pass without a tape does with fused epilogues and packed weights, beside one that records.
+TEST(ConvInference, EqualsRecording) {
+  for (const GradientCase& op : grouped_cases()) {
+    Context ctx;
+    std::vector<Var> constants;
+    for (const Tensor& input : op.inputs) constants.emplace_back(input);
+    const Tensor got = op.run(ctx, constants).value(), want = test::run_case(op).value;
+    ASSERT_EQ(got.shape(), want.shape());
+    for (int64_t i = 0; i < got.numel(); ++i)
+      EXPECT_NEAR(got.f32()[i], want.f32()[i], 1e-5f * (1.0f + std::abs(want.f32()[i]))) << op.name << " " << i;
+  }
+}
+
+TEST(ConvInference, PicturesAreReadByRows) {
+  const Tensor x = random_tensor({2, 13, 11, 3}, 70), w = random_tensor({5, 7, 7, 3}, 71);
+  for (const Conv2dOptions& options :
+       {Conv2dOptions{.kernel_h = 7, .kernel_w = 7, .stride = 4, .padding = 3},
+        Conv2dOptions{.kernel_h = 7, .kernel_w = 7}, Conv2dOptions{.kernel_h = 7, .kernel_w = 7, .padding = 5}}) {
+    Context ctx, recording;
+    Tape tape(recording);
+    recording.tape = &tape;
+    const Tensor rows = conv2d(ctx, x, {w, kUnpacked}, {}, options).value();
+    const Tensor taps = conv2d(recording, Var::leaf(x.clone()), {w, kUnpacked}, {}, options).value();
+    EXPECT_TRUE(test::same_bits(rows, taps));
+  }
+}
 
 TEST(MaxPool2dTest, FirstOfEqualMaximaHasTheGradientAndNaNStays) {
   Context ctx;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "vit/core/parallel.h"
+#include "vit/kernels/group_kernels.h"
 #include "vit/kernels/kernels.h"
 
 namespace {
@@ -135,6 +136,53 @@ void attention(benchmark::State& state) {
         args.qk_dim = args.v_dim = dim;
         args.scale = 0.125f;
         table.attention_rows(args, packed + packed_size, 0, tokens);
+      }
+    });
+  });
+}
+
+/// Arguments: side of the map, side of its windows, heads, head dimension, threads. Windowed attention with a bias,
+/// from packed qkv [N, 3, H, D]; to be held against the share of `attention`.
+void attention_windows(benchmark::State& state) {
+  const vk::GroupKernels& table = *vk::kernels().groups;
+  const int64_t side = state.range(0), window = state.range(1), heads = state.range(2), dim = state.range(3);
+  const int64_t width = heads * dim, tokens = side * side, rows = window * window, groups = tokens / rows;
+  vit::set_num_threads(static_cast<int>(state.range(4)));
+  std::vector<int64_t> index;
+  for (int64_t group = 0; group < groups; ++group)
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t top = group / (side / window) * window, left = group % (side / window) * window;
+      index.push_back((top + i / window) * side + left + i % window);
+    }
+  Buffer qkv(tokens * 3 * width), out(tokens * width), bias(heads * rows * rows);
+  const int64_t threads = vit::num_threads();
+  std::vector<std::unique_ptr<Buffer>> scratch;
+  for (int64_t i = 0; i < threads; ++i)
+    scratch.push_back(std::make_unique<Buffer>(table.grouped_attention_workspace_size(rows, rows, dim, dim)));
+  const auto group_at = [&](int64_t unit) {
+    vk::TokenGroup group;
+    group.q = qkv.data() + unit % heads * dim;
+    group.k = group.q + width;
+    group.v = group.k + width;
+    group.q_stride = group.k_stride = group.v_stride = 3 * width;
+    group.queries = group.keys = index.data() + unit / heads * rows;
+    group.bias = bias.data() + unit % heads * rows * rows;
+    group.q_rows = group.kv_rows = rows;
+    group.qk_dim = group.v_dim = dim;
+    group.scale = 0.125f;
+    return group;
+  };
+  measure(state, 4.0 * static_cast<double>(tokens * rows * width), [&] {
+    vit::parallel_for(threads, [&](int64_t part) {
+      const vit::Range range = vit::part_range(groups * heads, threads, part);
+      for (int64_t unit = range.begin; unit < range.end; ++unit) {
+        const vk::TokenGroup next = group_at(std::min(unit + 1, range.end - 1));
+        vk::GroupedAttentionArgs args;
+        args.out = out.data() + unit % heads * dim;
+        args.out_stride = width;
+        args.group = group_at(unit);
+        args.next = &next;
+        table.grouped_attention(args, scratch[static_cast<std::size_t>(part)]->data());
       }
     });
   });
@@ -284,6 +332,7 @@ void gemm_shapes(benchmark::internal::Benchmark* bench) {
 void attention_shapes(benchmark::internal::Benchmark* bench) {
   for (int64_t threads : {1, 2})
     for (int64_t tokens : {197, 577, 1024, 4096}) bench->Args({tokens, 12, 64, threads});
+  bench->Args({197, 12, 32, 1});
 }
 
 BENCHMARK(peak)->ArgNames({"threads"})->Arg(1)->Arg(2)->UseRealTime();
@@ -295,6 +344,14 @@ BENCHMARK(gemm)
 BENCHMARK(attention)
     ->ArgNames({"n", "heads", "dim", "threads"})
     ->Apply(attention_shapes)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(attention_windows)
+    ->ArgNames({"side", "window", "heads", "dim", "threads"})
+    ->Args({56, 7, 3, 32, 1})
+    ->Args({14, 7, 12, 32, 1})
+    ->Args({56, 7, 3, 64, 1})
+    ->Args({48, 12, 4, 32, 1})
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(gemm_transposed)

@@ -60,33 +60,15 @@ std::vector<std::string> parameters_of(ImageModel& model, const std::string& und
 TEST(MaxxvitConfig, EveryNameIsAModelOfItsWidths) {
   // Parameters in millions, with 1000 classes, as the checkpoints' model cards at huggingface.co/timm have them.
   const std::map<std::string, double> millions = {
-      {"coatnet_nano_rw_224", 15.14},
-      {"coatnet_0_rw_224", 27.44},
-      {"coatnet_bn_0_rw_224", 27.44},
-      {"coatnet_1_rw_224", 41.72},
-      {"coatnet_2_rw_224", 73.87},
-      {"coatnet_rmlp_nano_rw_224", 15.15},
-      {"coatnet_rmlp_1_rw_224", 41.69},
-      {"coatnet_rmlp_1_rw2_224", 41.72},
-      {"coatnet_rmlp_2_rw_384", 73.88},
-      {"coatnext_nano_rw_224", 14.70},
-      {"maxvit_rmlp_pico_rw_256", 7.52},
-      {"maxvit_nano_rw_256", 15.45},
-      {"maxvit_rmlp_nano_rw_256", 15.50},
-      {"maxvit_tiny_rw_224", 29.06},
-      {"maxvit_rmlp_tiny_rw_256", 29.15},
-      {"maxvit_rmlp_small_rw_224", 64.90},
-      {"maxvit_rmlp_base_rw_384", 116.14},
-      {"maxxvit_rmlp_nano_rw_256", 16.78},
-      {"maxxvit_rmlp_small_rw_256", 66.01},
-      {"maxxvitv2_nano_rw_256", 23.70},
-      {"maxxvitv2_rmlp_base_rw_384", 116.09},
-      {"maxvit_tiny_tf_224", 30.92},
-      {"maxvit_tiny_tf_512", 31.05},
-      {"maxvit_small_tf_384", 69.02},
-      {"maxvit_base_tf_224", 119.47},
-      {"maxvit_large_tf_224", 211.79},
-      {"maxvit_xlarge_tf_512", 475.77}};
+      {"coatnet_nano_rw_224", 15.14},       {"coatnet_0_rw_224", 27.44},         {"coatnet_bn_0_rw_224", 27.44},
+      {"coatnet_1_rw_224", 41.72},          {"coatnet_2_rw_224", 73.87},         {"coatnet_rmlp_nano_rw_224", 15.15},
+      {"coatnet_rmlp_1_rw_224", 41.69},     {"coatnet_rmlp_1_rw2_224", 41.72},   {"coatnet_rmlp_2_rw_384", 73.88},
+      {"coatnext_nano_rw_224", 14.70},      {"maxvit_rmlp_pico_rw_256", 7.52},   {"maxvit_nano_rw_256", 15.45},
+      {"maxvit_rmlp_nano_rw_256", 15.50},   {"maxvit_tiny_rw_224", 29.06},       {"maxvit_rmlp_tiny_rw_256", 29.15},
+      {"maxvit_rmlp_small_rw_224", 64.90},  {"maxvit_rmlp_base_rw_384", 116.14}, {"maxxvit_rmlp_nano_rw_256", 16.78},
+      {"maxxvit_rmlp_small_rw_256", 66.01}, {"maxxvitv2_nano_rw_256", 23.70},    {"maxxvitv2_rmlp_base_rw_384", 116.09},
+      {"maxvit_tiny_tf_224", 30.92},        {"maxvit_tiny_tf_512", 31.05},       {"maxvit_small_tf_384", 69.02},
+      {"maxvit_base_tf_224", 119.47},       {"maxvit_large_tf_224", 211.79},     {"maxvit_xlarge_tf_512", 475.77}};
   for (const auto& [name, count] : millions) {
     const ModelPlan plan = plan_model({{{"architecture", name}, {"num_classes", 1000}}, "config.json"});
     EXPECT_NEAR(static_cast<double>(plan.model->parameter_count()) / 1e6, count, 0.006) << name;
@@ -162,15 +144,15 @@ TEST(Maxxvit, ParametersHaveTimmsNames) {
   config.transformer.init_values = 0.5f;
   Maxxvit model(config, "coatnet");
   EXPECT_EQ(parameters_of(model, "stages.0.blocks.0.se_early."),
-            (std::vector<std::string>{"fc1.weight [2, 32, 1, 1]", "fc1.bias [2]", "fc2.weight [32, 2, 1, 1]", "fc2.bias [32]"}));
+            (std::vector<std::string>{"fc1.weight [2, 32, 1, 1]", "fc1.bias [2]", "fc2.weight [32, 2, 1, 1]",
+                                      "fc2.bias [32]"}));
   EXPECT_EQ(parameters_of(model, "stages.1.blocks.0."),
-            (std::vector<std::string>{"shortcut.expand.weight [12, 8, 1, 1]", "shortcut.expand.bias [12]",
-                                      "norm1.norm.weight [8]", "norm1.norm.bias [8]", "attn.qkv.weight [36, 8]",
-                                      "attn.qkv.bias [36]", "attn.rel_pos.relative_position_bias_table [49, 3]",
-                                      "attn.proj.weight [12, 12]", "attn.proj.bias [12]", "ls1.gamma [12]",
-                                      "norm2.weight [12]", "norm2.bias [12]", "mlp.fc1.weight [48, 12]",
-                                      "mlp.fc1.bias [48]", "mlp.fc2.weight [12, 48]", "mlp.fc2.bias [12]",
-                                      "ls2.gamma [12]"}));
+            (std::vector<std::string>{
+                "shortcut.expand.weight [12, 8, 1, 1]", "shortcut.expand.bias [12]", "norm1.norm.weight [8]",
+                "norm1.norm.bias [8]", "attn.qkv.weight [36, 8]", "attn.qkv.bias [36]",
+                "attn.rel_pos.relative_position_bias_table [49, 3]", "attn.proj.weight [12, 12]", "attn.proj.bias [12]",
+                "ls1.gamma [12]", "norm2.weight [12]", "norm2.bias [12]", "mlp.fc1.weight [48, 12]",
+                "mlp.fc1.bias [48]", "mlp.fc2.weight [12, 48]", "mlp.fc2.bias [12]", "ls2.gamma [12]"}));
   // Weights of 1 x 1 convolutions and tables of other maps are fitted, as timm's filter does.
   const Tensor conv = Tensor::zeros({36, 8, 1, 1});
   EXPECT_EQ(model.adapt_parameter("stages.1.blocks.0.attn.qkv.weight", {36, 8}, conv).shape(), (Shape{36, 8}));
@@ -190,7 +172,8 @@ TEST(Maxxvit, StagesHaveTheirMechanisms) {
                         "maxvit.yaml"),
       "maxvit");
   // Where the width changes, it does before a mechanism that keeps it.
-  EXPECT_EQ(parameters_of(*model, "stages.1.blocks.0.expand."), (std::vector<std::string>{"weight [32, 16]", "bias [32]"}));
+  EXPECT_EQ(parameters_of(*model, "stages.1.blocks.0.expand."),
+            (std::vector<std::string>{"weight [32, 16]", "bias [32]"}));
   EXPECT_EQ(parameters_of(*model, "stages.0.blocks.0.attn_grid.attn.relative_position_bias_table"),
             std::vector<std::string>{" [49, 2]"});
   const auto again = build_model(model->describe(), "again");
@@ -363,7 +346,8 @@ TEST_P(MaxxvitTrainingTest, RecordingChangesNoNumbers) {
 }
 
 TEST_P(MaxxvitTrainingTest, GradientsAreTheSlopes) {
-  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); }, GetParam().step);
+  test::expect_directional_derivatives(
+      model_, [&](Context& ctx) { return forward(ctx); }, GetParam().step);
 }
 
 TEST_P(MaxxvitTrainingTest, CheckpointingGivesTheSameBits) {

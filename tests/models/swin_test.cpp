@@ -13,6 +13,7 @@
 #include "vit/core/parallel.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
+#include "vit/nn/window_bias.h"
 
 namespace vit {
 namespace {
@@ -159,6 +160,23 @@ TEST(Swin, OtherImageSizes) {
   Context ctx;
   expect_near(at_once.forward(ctx, pixels(28, 20)).value(), in_pass.forward(ctx, pixels(28, 20)).value());
   EXPECT_THAT(test::usage_error([&] { at_once.set_input_size(3, 20); }), HasSubstr("too small"));
+}
+
+TEST(Swin, BiasesOfOtherWindowsAreResampled) {
+  SwinConfig config = small();
+  const Swin timm(config, "swin");
+  const std::string name = "layers.0.blocks.1.attn.relative_position_bias_table";
+  const Tensor found = test::random_tensor({49, 1}, 3);  // windows of 4; those of the model are 3 x 3
+  const Tensor adapted = timm.adapt_parameter(name, {25, 1}, found);
+  EXPECT_TRUE(same_bits(adapted, resample_window_bias(found, {3, 3})));
+  // The second stage's map has 3 x 2 tokens, and so has its window.
+  EXPECT_EQ(timm.adapt_parameter("layers.1.blocks.0.attn.relative_position_bias_table", {15, 2},
+                                 test::random_tensor({49, 2}, 4))
+                .shape(),
+            (Shape{15, 2}));
+  EXPECT_TRUE(same_bits(timm.adapt_parameter("layers.0.blocks.1.attn.qkv.bias", {25, 1}, found), found));
+  config.dialect = Dialect::hugging_face;
+  EXPECT_TRUE(same_bits(Swin(config, "swin").adapt_parameter(name, {25, 1}, found), found));
 }
 
 TEST(Swin, WhatFillsNoPatch) {

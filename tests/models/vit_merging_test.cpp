@@ -101,11 +101,13 @@ TEST(VitMerging, EqualTokensMergeWithoutAChange) {
   }
 }
 
+// Along a direction other tokens become the most similar: between these jumps the differences are the slopes.
 TEST(VitMerging, GradientsAreTheSlopes) {
   for (const Pool pool : {Pool::token, Pool::avg, Pool::map}) {
     Built built(small("2", pool));
-    test::expect_directional_derivatives(built.model,
-                                         [&](Context& ctx) { return built.model.forward(ctx, built.pixels); });
+    test::expect_directional_derivatives(
+        built.model, [&](Context& ctx) { return built.model.forward(ctx, built.pixels); },
+        std::vector<double>{0.02, 5e-3, 1e-3});
   }
 }
 

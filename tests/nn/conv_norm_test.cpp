@@ -14,7 +14,7 @@ namespace {
 using test::random_tensor;
 using test::same_bits;
 
-constexpr Conv2dOptions kStrided{.kernel_h = 3, .kernel_w = 3, .stride = 2, .padding = 1};
+const Conv2dOptions kStrided{.kernel_h = 3, .kernel_w = 3, .stride = 2, .padding = 1};
 
 void expect_near(const Tensor& a, const Tensor& b) {
   ASSERT_EQ(a.shape(), b.shape());

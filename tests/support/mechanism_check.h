@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/support/gradient_check.h"
 #include "vit/nn/attention.h"
@@ -46,7 +47,7 @@ class MechanismCheck : public Module {
   Parameter x_, memory_;
   AttentionInput input_;
   std::unique_ptr<Attention> attention_;
-  double step_;  // of differences: short where the mechanism has corners
+  std::vector<double> steps_;  // of differences: shorter ones, too, where the mechanism has corners
 };
 
 /// Both numbers equal up to the rounding of some hundred operations.

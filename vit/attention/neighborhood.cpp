@@ -2,17 +2,23 @@
 // the k x k tokens around it. At the map's border the window stays inside, so that every token sees k x k of them
 // (or the whole extent, where the map is smaller). With learned relative biases, as NAT has them.
 //
-// A table of the bias [H, 2k - 1, 2k - 1] serves every token: a token's keys are listed by their way from it, and
-// places of that list outside its window stay empty.
+// Tokens ask in tiles of 4 x 4, whose windows are much the same: a tile's keys are listed by their way from its corner,
+// so that one table of biases serves all tiles, and a mask hides from each token what is outside its own window. Tiles
+// inside the map share one mask. Time and memory grow like N.
 #include <algorithm>
+#include <limits>
+#include <map>
 
 #include "vit/attention/grouped.h"
+#include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
 #include "vit/nn/linear.h"
 
 namespace vit {
 
 namespace {
+
+constexpr int64_t kTile = 4;
 
 struct NeighborhoodAttentionOptions {
   int64_t kernel_size = 7;
@@ -33,32 +39,105 @@ struct NeighborhoodAttentionOptions {
   }
 };
 
-/// The window of a token at `position` of an axis: [first, first + count).
-struct Span {
-  int64_t first, count;
-};
-Span window_at(int64_t position, int64_t length, int64_t kernel) {
-  const int64_t count = std::min(kernel, length);
-  return {std::clamp<int64_t>(position - kernel / 2, 0, length - count), count};
-}
+/// How the tiles of an axis see it. A slot is a key's way from the tile's first token, the first slot being -(k - 1).
+struct TiledAxis {
+  int64_t length, kernel, tiles, slots;
+  std::vector<std::vector<bool>> sights{};  ///< of each kind of tile: [kTile, slots], who sees what
+  std::vector<int64_t> kinds{};             ///< of each tile
 
-/// One group per token. With a bias a key's place in the list is its way from the token; else keys follow one another.
-TokenGroups neighborhoods(const Grid& grid, int64_t kernel, bool by_way) {
-  const int64_t side = by_way ? 2 * kernel - 1 : kernel, tokens = grid.count();
-  Tensor queries = Tensor::empty({tokens, 1}, DType::i64), keys = Tensor::empty({tokens, side * side}, DType::i64);
-  std::fill_n(keys.data<int64_t>(), keys.numel(), int64_t{-1});
-  for (int64_t token = 0; token < tokens; ++token) {
-    const int64_t y = token / grid.width, x = token % grid.width;
-    const Span rows = window_at(y, grid.height, kernel), cols = window_at(x, grid.width, kernel);
-    const int64_t first_y = by_way ? rows.first - y + kernel - 1 : 0,
-                  first_x = by_way ? cols.first - x + kernel - 1 : 0;
-    queries.data<int64_t>()[token] = token;
-    int64_t* list = keys.data<int64_t>() + token * side * side;
-    for (int64_t i = 0; i < rows.count; ++i)
-      for (int64_t j = 0; j < cols.count; ++j)
-        list[(first_y + i) * side + first_x + j] = (rows.first + i) * grid.width + cols.first + j;
+  TiledAxis(int64_t axis_length, int64_t kernel_size)
+      : length(axis_length),
+        kernel(kernel_size),
+        tiles((axis_length + kTile - 1) / kTile),
+        slots(2 * (kernel_size - 1) + kTile) {
+    std::map<std::vector<bool>, int64_t> known;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const std::vector<bool> sight = sight_of(tile);
+      const auto [entry, added] = known.emplace(sight, static_cast<int64_t>(known.size()));
+      if (added) sights.push_back(sight);
+      kinds.push_back(entry->second);
+    }
   }
-  return {std::move(queries), std::move(keys)};
+  /// A token's place, or a slot's; -1: outside the axis.
+  int64_t token(int64_t tile, int64_t i) const { return within(tile * kTile + i); }
+  int64_t key(int64_t tile, int64_t slot) const { return within(tile * kTile + slot - (kernel - 1)); }
+  bool sees(int64_t kind, int64_t i, int64_t slot) const {
+    return sights[static_cast<size_t>(kind)][static_cast<size_t>(i * slots + slot)];
+  }
+
+ private:
+  int64_t within(int64_t place) const { return place >= 0 && place < length ? place : -1; }
+  std::vector<bool> sight_of(int64_t tile) const {
+    std::vector<bool> sight(static_cast<size_t>(kTile * slots), false);
+    const int64_t count = std::min(kernel, length);
+    for (int64_t i = 0; i < kTile; ++i) {
+      const int64_t position = token(tile, i);
+      if (position < 0) continue;
+      const int64_t first = std::clamp<int64_t>(position - kernel / 2, 0, length - count);
+      for (int64_t slot = 0; slot < slots; ++slot) {
+        const int64_t place = key(tile, slot);
+        sight[static_cast<size_t>(i * slots + slot)] = place >= first && place < first + count && place >= 0;
+      }
+    }
+    return sight;
+  }
+};
+
+/// The tiles as groups, and their masks.
+struct Neighborhoods {
+  TokenGroups groups;
+  Tensor mask, mask_of;
+
+  Neighborhoods(const Grid& grid, int64_t kernel) {
+    const TiledAxis rows(grid.height, kernel), cols(grid.width, kernel);
+    const int64_t count = rows.tiles * cols.tiles;
+    const auto kinds = static_cast<int64_t>(cols.sights.size());
+    groups = {Tensor::empty({count, kTile * kTile}, DType::i64),
+              Tensor::empty({count, rows.slots * cols.slots}, DType::i64)};
+    mask_of = Tensor::empty({count}, DType::i64);
+    int64_t *query = groups.queries.data<int64_t>(), *key = groups.keys.data<int64_t>();
+    const auto cell = [&](int64_t row, int64_t col) { return row < 0 || col < 0 ? -1 : row * grid.width + col; };
+    for (int64_t tile = 0; tile < count; ++tile) {
+      const int64_t tile_y = tile / cols.tiles, tile_x = tile % cols.tiles;
+      for (int64_t i = 0; i < kTile; ++i)
+        for (int64_t j = 0; j < kTile; ++j) *query++ = cell(rows.token(tile_y, i), cols.token(tile_x, j));
+      for (int64_t i = 0; i < rows.slots; ++i)
+        for (int64_t j = 0; j < cols.slots; ++j) *key++ = cell(rows.key(tile_y, i), cols.key(tile_x, j));
+      mask_of.data<int64_t>()[tile] =
+          rows.kinds[static_cast<size_t>(tile_y)] * kinds + cols.kinds[static_cast<size_t>(tile_x)];
+    }
+    fill_mask(rows, cols);
+  }
+
+ private:
+  void fill_mask(const TiledAxis& rows, const TiledAxis& cols) {
+    const auto kinds_y = static_cast<int64_t>(rows.sights.size()), kinds_x = static_cast<int64_t>(cols.sights.size());
+    mask = Tensor::empty({kinds_y * kinds_x, kTile * kTile, rows.slots * cols.slots});
+    float* at = mask.f32();
+    for (int64_t kind = 0; kind < kinds_y * kinds_x; ++kind)
+      for (int64_t query = 0; query < kTile * kTile; ++query)
+        for (int64_t i = 0; i < rows.slots; ++i) {
+          const bool row_seen = rows.sees(kind / kinds_x, query / kTile, i);
+          for (int64_t j = 0; j < cols.slots; ++j)
+            *at++ = row_seen && cols.sees(kind % kinds_x, query % kTile, j) ? 0.0f
+                                                                            : -std::numeric_limits<float>::infinity();
+        }
+  }
+};
+
+/// The entry of a table [2k - 1, 2k - 1] for each token and slot of a tile: i64 [kTile^2 * slots^2]. Ways that are no
+/// token's are the first entry's; masks hide them.
+Tensor way_index(int64_t kernel) {
+  const int64_t slots = 2 * (kernel - 1) + kTile, side = 2 * kernel - 1;
+  Tensor index = Tensor::empty({kTile * kTile * slots * slots}, DType::i64);
+  int64_t* at = index.data<int64_t>();
+  for (int64_t query = 0; query < kTile * kTile; ++query)
+    for (int64_t i = 0; i < slots; ++i)
+      for (int64_t j = 0; j < slots; ++j) {
+        const int64_t down = i - query / kTile, right = j - query % kTile;
+        *at++ = down >= 0 && down < side && right >= 0 && right < side ? down * side + right : 0;
+      }
+  return index;
 }
 
 }  // namespace
@@ -85,19 +164,30 @@ class NeighborhoodAttention : public Attention {
 
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override {
     const Var qkv = qkv_.forward(ctx, x);
-    const int64_t side = 2 * options_.kernel_size - 1;
-    const GroupedHeads heads{
-        .q = {qkv, 0},
-        .k = {qkv, dim_},
-        .v = {qkv, 2 * dim_},
-        .heads = heads_,
-        .head_dim = dim_ / heads_,
-        .groups = neighborhoods(input.grid, options_.kernel_size, options_.rel_pos_bias),
-        .bias = options_.rel_pos_bias ? reshape(ctx, rpb_.value, {heads_, 1, side * side}) : Var()};
+    const Neighborhoods neighborhoods(input.grid, options_.kernel_size);
+    const GroupedHeads heads{.q = {qkv, 0},
+                             .k = {qkv, dim_},
+                             .v = {qkv, 2 * dim_},
+                             .heads = heads_,
+                             .head_dim = dim_ / heads_,
+                             .groups = neighborhoods.groups,
+                             .bias = tile_bias(ctx),
+                             .mask = neighborhoods.mask,
+                             .mask_of = neighborhoods.mask_of};
     return proj_.forward(ctx, attend_in_groups(ctx, {heads}, input), input.residual);
   }
 
  private:
+  /// rpb for the tokens and slots of a tile: [H, kTile^2, slots^2]; undefined without biases.
+  Var tile_bias(Context& ctx) const {
+    if (!options_.rel_pos_bias) return {};
+    const int64_t side = 2 * options_.kernel_size - 1;
+    const Tensor index = way_index(options_.kernel_size);
+    const Var ways = permute(ctx, reshape(ctx, rpb_.value, {heads_, side * side}), {1, 0});
+    const Var bias = permute(ctx, embedding(ctx, ways, index), {1, 0});
+    return reshape(ctx, bias, {heads_, kTile * kTile, index.numel() / (kTile * kTile)});
+  }
+
   NeighborhoodAttentionOptions options_;
   int64_t dim_, heads_;
   Linear qkv_;

@@ -1,12 +1,14 @@
 // Spatial-reduction attention (Wang et al. 2021, "Pyramid vision transformer", section 3.3; Wang et al. 2022, "PVT v2",
 // section 3.2): queries are all tokens, keys and values those of a map made smaller, by a strided convolution or, in
-// PVT v2's linear form, by averages over 7 x 7 areas. timm's models/pvt_v2.py.
+// PVT v2's linear form, by averages over 7 x 7 areas. timm's models/pvt_v2.py, which ignores rows and columns that fill
+// no area, and cannot do maps that are smaller than one; here zeros fill that.
 //
 // Prefix tokens are keys of their own, not reduced, and look at everything. An observer is shown the share of a reduced
 // token in equal parts on the tokens it was made from.
 #include <algorithm>
 #include <cmath>
 
+#include "vit/autograd/map_ops.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
 #include "vit/nn/attention.h"
@@ -47,11 +49,11 @@ Tensor adaptive_average(int64_t length, int64_t pieces) {
   return shares;
 }
 
-/// Averages over blocks of `ratio`, whose rest at the end is ignored.
+/// Averages over blocks of `ratio`, whose rest at the end is ignored; what is shorter is one block.
 Tensor block_average(int64_t length, int64_t ratio) {
-  const Tensor shares = Tensor::zeros({length / ratio, length});
-  for (int64_t i = 0; i < length / ratio * ratio; ++i)
-    shares.f32()[i / ratio * length + i] = 1.0f / static_cast<float>(ratio);
+  const int64_t blocks = std::max<int64_t>(1, length / ratio), size = std::min(length, ratio);
+  const Tensor shares = Tensor::zeros({blocks, length});
+  for (int64_t i = 0; i < blocks * size; ++i) shares.f32()[i / size * length + i] = 1.0f / static_cast<float>(size);
   return shares;
 }
 
@@ -83,9 +85,6 @@ class SpatialReductionAttention : public Attention {
         proj_(shape.dim, shape.dim, options.proj_bias) {
     if (heads_ <= 0 || dim_ % heads_ != 0)
       fail_usage("attention: dim ", dim_, " must be divisible by num_heads ", heads_);
-    if (!options.linear && std::min(shape.grid.height, shape.grid.width) < options.sr_ratio)
-      fail_usage("attention 'spatial_reduction': a grid of ", shape.grid.height, " x ", shape.grid.width,
-                 " cannot be reduced by sr_ratio ", options.sr_ratio, "; choose a smaller one");
     add_module("q", q_);
     add_module("kv", kv_);
     if (options.linear || options.sr_ratio > 1) {
@@ -131,7 +130,13 @@ class SpatialReductionAttention : public Attention {
       const Var pooled = matmul(ctx, shares(input.grid), patches);
       map = sr_->forward(ctx, reshape(ctx, pooled, {batch, kPooledSide, kPooledSide, dim_}));
     } else {
-      map = sr_->forward(ctx, reshape(ctx, patches, {batch, input.grid.height, input.grid.width, dim_}));
+      const auto [height, width] = input.grid;
+      map = reshape(ctx, patches, {batch, height, width, dim_});
+      // A map that is smaller than the convolution's window has zeros beside it.
+      const Border rest{.bottom = std::max<int64_t>(0, options_.sr_ratio - height),
+                        .right = std::max<int64_t>(0, options_.sr_ratio - width)};
+      if (rest.bottom > 0 || rest.right > 0) map = pad_map(ctx, map, rest);
+      map = sr_->forward(ctx, map);
     }
     map = norm_->forward(ctx, reshape(ctx, map, {batch, map.size(1) * map.size(2), dim_}));
     if (options_.linear) map = activate(ctx, map, Activation::gelu);
@@ -158,6 +163,6 @@ VITKIT_REGISTER_ATTENTION("spatial_reduction", SpatialReductionAttention, .famil
                           .summary = "PVT: tokens look at a map made smaller by a strided convolution or by pooling",
                           .formula = "softmax(q k^T / sqrt(D)) v, k and v of norm(conv(x)), per head",
                           .source = "Wang et al. 2021 (PVT), section 3.3; Wang et al. 2022 (PVT v2), section 3.2",
-                          .complexity = "O(N^2 C / r^2)", .needs_grid = true);
+                          .complexity = "O(N^2 C / r^2), or O(49 N C)", .needs_grid = true);
 
 }  // namespace vit

@@ -142,7 +142,7 @@ struct Conv2dOptions {
   int64_t groups = 1;  ///< neighbouring channels that are convolved among themselves; c: depthwise
   Activation activation = Activation::none;
   Var gamma{};     ///< [F] factor after the activation, as in LinearOptions; undefined: 1
-  Var residual{};  ///< shape of the result, added last; undefined: 0
+  Var residual{};  ///< shape of the result, or [F], added last; undefined: 0
 };
 
 /// 2-d convolution of a token grid, without im2col: x [B, height, width, c], weight [F, kernel_h * kernel_w * c]

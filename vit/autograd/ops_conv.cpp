@@ -2,8 +2,8 @@
 #include <memory>
 
 #include "vit/autograd/conv_depthwise.h"
+#include "vit/autograd/map_ops.h"
 #include "vit/autograd/op_support.h"
-#include "vit/autograd/ops.h"
 #include "vit/autograd/products.h"
 #include "vit/kernels/conv_offsets.h"
 
@@ -143,6 +143,25 @@ PackedWeight packed_for_conv(Context& ctx, const Weight& weight, const Conv2dOpt
       plain, options.groups, taps, ctx.arena.empty({PackedWeight::convolution_elements(plain, options.groups, taps)}));
 }
 
+/// Of pictures and the like a whole row of the kernel is read at once: taps of three floats are mostly overhead.
+bool few_channels(int64_t channels, const Conv2dOptions& options) {
+  constexpr int64_t kFew = 16;
+  return channels <= kFew && options.kernel_w > 1 && options.dilation == 1 && options.groups == 1;
+}
+
+kernels::Epilogue epilogue_of(const Var& bias, const Conv2dOptions& options, const Shape& shape) {
+  const int64_t outputs = shape[3];
+  const Var& residual = options.residual;
+  const bool per_channel = residual.defined() && residual.shape() == Shape{outputs};
+  check(!residual.defined() || per_channel || residual.shape() == shape, "conv2d: residual must be ", shape, " or [",
+        outputs, "], got ", residual.shape());
+  return {.bias = vector_or_null("conv2d", "bias", bias, outputs),
+          .activation = options.activation,
+          .gamma = vector_or_null("conv2d", "gamma", options.gamma, outputs),
+          .residual = floats_or_null(residual),
+          .residual_stride = per_channel ? 0 : outputs};
+}
+
 kernels::ConvGeometry geometry_of(const Var& x, const Conv2dOptions& options) {
   return {.height = x.size(1),
           .width = x.size(2),
@@ -188,8 +207,8 @@ Var patch_embed(Context& ctx, const Var& image, const Weight& weight, const Var&
 }
 
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options) {
-  if (recording(ctx, {&x, &weight.plain, &bias, &options.gamma, &options.residual}) &&
-      (options.activation != Activation::none || options.gamma.defined() || options.residual.defined())) {
+  const bool recorded = recording(ctx, {&x, &weight.plain, &bias, &options.gamma, &options.residual});
+  if (recorded && (options.activation != Activation::none || options.gamma.defined() || options.residual.defined())) {
     // The gradients of what follows read what the fused form never writes down.
     Conv2dOptions alone = options;
     alone.activation = Activation::none;
@@ -208,32 +227,34 @@ Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, co
   const int64_t outputs = packed.outputs();
   check(packed.groups() == options.groups, "conv2d: a weight packed for ", packed.groups(), " groups, used with ",
         options.groups);
-  const kernels::ConvGeometry geometry = geometry_of(x, options);
-  const auto offsets = kernels::shared_conv_offsets(geometry);
+  kernels::ConvGeometry geometry = geometry_of(x, options);
   const Shape shape{batch, geometry.out_h(), geometry.out_w(), outputs};
-  check(!options.residual.defined() || options.residual.shape() == shape, "conv2d: residual must be ", shape, ", got ",
-        options.residual.shape());
-  const kernels::Epilogue epilogue{.bias = vector_or_null("conv2d", "bias", bias, outputs),
-                                   .activation = options.activation,
-                                   .gamma = vector_or_null("conv2d", "gamma", options.gamma, outputs),
-                                   .residual = options.residual.defined() ? options.residual.value().f32() : nullptr,
-                                   .residual_stride = outputs};
+  const kernels::Epilogue epilogue = epilogue_of(bias, options, shape);
   if (packed.depthwise())
-    return DepthwiseConvolution{x, weight.plain, bias, geometry, offsets}.run(ctx, packed, epilogue, shape);
+    return DepthwiseConvolution{x, weight.plain, bias, geometry, kernels::shared_conv_offsets(geometry)}.run(
+        ctx, packed, epilogue, shape);
+  Var map = x;
+  if (!recorded && few_channels(channels, options)) {
+    if (options.padding > 0) map = pad_map(ctx, x, {.left = options.padding, .right = options.padding});
+    geometry.width = map.size(2);
+    geometry.pad_left = geometry.pad_right = 0;
+    geometry.rows_as_taps = true;
+  }
+  const int64_t tap_length = channels / options.groups * (options.kernel_w / geometry.taps_per_row());
   const IndirectProduct product{
       .op = "conv2d",
-      .x = x,
+      .x = map,
       .weight = weight.plain,
       .bias = bias,
-      .offsets = offsets,
+      .offsets = kernels::shared_conv_offsets(geometry),
       .batch = batch,
-      .image_stride = x.size(1) * x.size(2) * channels,
+      .image_stride = geometry.height * geometry.width * channels,
       .rows_per_image = geometry.out_h() * geometry.out_w(),
-      .taps = options.kernel_h * options.kernel_w,
-      .tap_length = channels / options.groups,
+      .taps = geometry.taps(),
+      .tap_length = tap_length,
       .outputs = outputs,
       .groups = options.groups,
-      .zeros = std::make_shared<const std::vector<float>>(static_cast<size_t>(channels), 0.0f)};
+      .zeros = std::make_shared<const std::vector<float>>(static_cast<size_t>(tap_length), 0.0f)};
   return product.run(ctx, packed, epilogue, shape);
 }
 

@@ -164,13 +164,19 @@ void answer(Context& ctx, const GroupedProblem& problem, const Tensor& out, cons
                         table.grouped_attention_workspace_size(problem.q_rows, problem.kv_rows, d, d));
   parallel_for(parts, [&](int64_t part) {
     const Range range = part_range(units, parts, part);
+    kernels::TokenGroup group = problem.at(range.begin / heads, range.begin % heads);
     for (int64_t unit = range.begin; unit < range.end; ++unit) {
-      const int64_t item = unit / heads, h = unit % heads, b = item / problem.count;
+      // The kernel fetches the rows of the group that comes next while it works on this one.
+      const bool last = unit + 1 == range.end;
+      const kernels::TokenGroup next = last ? group : problem.at((unit + 1) / heads, (unit + 1) % heads);
+      const int64_t b = unit / heads / problem.count, h = unit % heads;
       table.grouped_attention({.out = out.f32() + b * problem.queries * problem.width() + h * d,
                                .out_stride = problem.width(),
                                .lse = lse.defined() ? lse.f32() + (b * heads + h) * problem.queries : nullptr,
-                               .group = problem.at(item, h)},
+                               .group = group,
+                               .next = last ? nullptr : &next},
                               scratch.of(part));
+      group = next;
     }
   });
 }

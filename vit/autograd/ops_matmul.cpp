@@ -51,7 +51,8 @@ Tensor folded(const Tensor& x) { return x.view({x.shape().rows(), x.size(-1)}); 
 
 /// scale * a b with the batches broadcast.
 Tensor product(const Memory& memory, Factor a, Factor b, float scale) {
-  const Shape batch = broadcast_shape("matmul", batch_of(a.tensor.shape()), batch_of(b.tensor.shape()));
+  const Shape batch =
+      broadcast_shape("matmul (axes before the last two)", batch_of(a.tensor.shape()), batch_of(b.tensor.shape()));
   Tensor c = memory(joined(batch, a.rows(), b.cols()));
   if (!a.transposed && batch_of(b.tensor.shape()).numel() == 1 && batch_of(a.tensor.shape()).numel() == batch.numel()) {
     // One right factor for all: one product of all rows.

@@ -1,4 +1,4 @@
-// Moves: other orders of axes, heads, pieces of an axis.
+// Moves: other orders of axes, heads, pieces of an axis, of tokens and features.
 #include <utility>
 
 #include "vit/autograd/op_support.h"
@@ -42,24 +42,50 @@ Var moved(Context& ctx, const char* op, const Var& x, const Shape& y_shape, cons
   });
 }
 
-}  // namespace
-
-Var permute(Context& ctx, const Var& x, const std::vector<int64_t>& order) {
+Var permuted(Context& ctx, const char* op, const Var& x, const std::vector<int64_t>& order) {
   const int64_t rank = x.value().rank();
-  check(static_cast<int64_t>(order.size()) == rank, "permute: ", order.size(), " axes are named for ", x.shape());
+  check(static_cast<int64_t>(order.size()) == rank, op, ": ", order.size(), " axes are named for ", x.shape());
   const Strides own = contiguous_strides(x.shape());
   std::vector<int64_t> extents;
   std::vector<bool> seen(order.size(), false);
   Strides in_x{};
   for (const int64_t axis : order) {
-    const auto from = static_cast<size_t>(checked_axis("permute", x.shape(), axis));
-    check(!seen[from], "permute: axis ", axis, " is named twice");
+    const auto from = static_cast<size_t>(checked_axis(op, x.shape(), axis));
+    check(!seen[from], op, ": axis ", axis, " is named twice");
     seen[from] = true;
     in_x[extents.size()] = own[from];
     extents.push_back(x.size(static_cast<int>(from)));
   }
   const Shape shape(extents);
-  return moved(ctx, "permute", x, shape, {shape, contiguous_strides(shape), in_x});
+  return moved(ctx, op, x, shape, {shape, contiguous_strides(shape), in_x});
+}
+
+Var sliced(Context& ctx, const char* op, const Var& x, int64_t axis, int64_t begin, int64_t end) {
+  const int64_t at = checked_axis(op, x.shape(), axis), extent = x.size(static_cast<int>(at));
+  check(0 <= begin && begin <= end && end <= extent, op, ": [", begin, ", ", end, ") is outside axis ", axis, " of ",
+        x.shape());
+  std::vector<int64_t> extents(x.shape().begin(), x.shape().end());
+  extents[static_cast<size_t>(at)] = end - begin;
+  const Shape shape(extents);
+  const Strides in_x = contiguous_strides(x.shape());
+  return moved(ctx, op, x, shape, {shape, contiguous_strides(shape), in_x, 0, begin * in_x[static_cast<size_t>(at)]});
+}
+
+}  // namespace
+
+Var permute(Context& ctx, const Var& x, const std::vector<int64_t>& order) {
+  return permuted(ctx, "permute", x, order);
+}
+
+Var channels_last(Context& ctx, const Var& image) {
+  check(image.value().rank() == 4, "channels_last: expected images [B, c, height, width], got ", image.shape());
+  return permuted(ctx, "channels_last", image, {0, 2, 3, 1});
+}
+
+Var taps_outermost(Context& ctx, const Var& weight) {
+  check(weight.value().rank() == 4, "taps_outermost: expected a weight [F, c, kernel_h, kernel_w], got ",
+        weight.shape());
+  return permuted(ctx, "taps_outermost", weight, {0, 2, 3, 1});
 }
 
 Var split_heads(Context& ctx, const HeadColumns& columns, int64_t heads, int64_t head_dim) {
@@ -80,16 +106,19 @@ Var merge_heads(Context& ctx, const Var& x) {
 }
 
 Var slice(Context& ctx, const Var& x, int64_t axis, int64_t begin, int64_t end) {
-  const int64_t at = checked_axis("slice", x.shape(), axis), extent = x.size(static_cast<int>(at));
-  check(0 <= begin && begin <= end && end <= extent, "slice: [", begin, ", ", end, ") is outside axis ", axis, " of ",
-        x.shape());
-  std::vector<int64_t> extents(x.shape().begin(), x.shape().end());
-  extents[static_cast<size_t>(at)] = end - begin;
-  const Shape shape(extents);
-  const Strides in_x = contiguous_strides(x.shape());
-  return moved(ctx, "slice", x, shape,
-               {shape, contiguous_strides(shape), in_x, 0, begin * in_x[static_cast<size_t>(at)]});
+  return sliced(ctx, "slice", x, axis, begin, end);
 }
+
+Var slice_features(Context& ctx, const Var& x, int64_t begin, int64_t end) {
+  return sliced(ctx, "slice_features", x, -1, begin, end);
+}
+
+Var slice_tokens(Context& ctx, const Var& x, int64_t begin, int64_t end) {
+  check(x.value().rank() == 3, "slice_tokens: expected tokens [B, N, C], got ", x.shape());
+  return sliced(ctx, "slice_tokens", x, 1, begin, end);
+}
+
+Var concat_features(Context& ctx, const Var& a, const Var& b) { return concat(ctx, {a, b}, -1); }
 
 Var concat(Context& ctx, const std::vector<Var>& pieces, int64_t axis) {
   StageTimer timer(ctx.profile, "concat");

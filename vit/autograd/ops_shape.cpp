@@ -32,27 +32,6 @@ void check_tokens(const char* op, const Var& x) {
   check(x.value().rank() == 3, op, ": expected tokens [B, N, C], got ", x.shape());
 }
 
-/// x [B, c, *] -> [B, *, c] of the given shape: each of B matrices transposed.
-Var transpose_each(Context& ctx, const char* op, const Var& x, const Shape& shape) {
-  StageTimer timer(ctx.profile, op);
-  const int64_t batch = x.size(0), rows = x.size(1);
-  const int64_t cols = rows == 0 || batch == 0 ? 0 : x.value().numel() / (batch * rows);
-  const auto run = [batch](float* to, const float* from, int64_t m, int64_t n) {
-    parallel_for_range(batch, row_grain(m * n), [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) kernels::kernels().transpose(to + b * m * n, m, from + b * m * n, n, m, n);
-    });
-  };
-  Tensor y = ctx.arena.empty(shape);
-  run(y.f32(), x.value().f32(), rows, cols);
-  report_traffic(ctx, op, 2.0 * static_cast<double>(y.numel()));
-  if (!recording(ctx, {&x})) return y;
-  return ctx.tape->record(std::move(y), {x}, [x, run, rows, cols](Tape& tape, const Tensor& d_y) {
-    Tensor d_x = tape.empty(x.shape());
-    run(d_x.f32(), d_y.f32(), cols, rows);
-    tape.accumulate(x, std::move(d_x));
-  });
-}
-
 }  // namespace
 
 Var join_tokens(Context& ctx, const Var& prefix, const Var& x, const Var& pos) {
@@ -123,59 +102,6 @@ Var slice_rows(Context& ctx, const Var& x, int64_t begin, int64_t end) {
   });
 }
 
-Var slice_features(Context& ctx, const Var& x, int64_t begin, int64_t end) {
-  StageTimer timer(ctx.profile, "slice_features");
-  const int64_t width = x.size(-1), kept = end - begin, rows = x.shape().rows();
-  check(0 <= begin && begin <= end && end <= width, "slice_features: [", begin, ", ", end, ") is outside ", x.shape());
-  std::vector<int64_t> extents(x.shape().begin(), x.shape().end());
-  extents.back() = kept;
-  Tensor y = ctx.arena.empty(Shape(extents));
-  for (int64_t row = 0; row < rows; ++row)
-    copy_floats(y.f32() + row * kept, x.value().f32() + row * width + begin, kept);
-  if (!recording(ctx, {&x})) return y;
-  return ctx.tape->record(std::move(y), {x}, [x, begin, width, kept, rows](Tape& tape, const Tensor& d_y) {
-    Tensor d_x = tape.zeros(x.shape());
-    for (int64_t row = 0; row < rows; ++row) copy_floats(d_x.f32() + row * width + begin, d_y.f32() + row * kept, kept);
-    tape.accumulate(x, std::move(d_x));
-  });
-}
-
-Var concat_features(Context& ctx, const Var& a, const Var& b) {
-  check(a.value().rank() == 2 && b.value().rank() == 2 && a.size(0) == b.size(0), "concat_features: ", a.shape(),
-        " and ", b.shape(), " do not match");
-  const int64_t left = a.size(1), right = b.size(1);
-  Tensor y = ctx.arena.empty({a.size(0), left + right});
-  for (int64_t i = 0; i < a.size(0); ++i) {
-    copy_floats(y.f32() + i * (left + right), a.value().f32() + i * left, left);
-    copy_floats(y.f32() + i * (left + right) + left, b.value().f32() + i * right, right);
-  }
-  if (!recording(ctx, {&a, &b})) return y;
-  return ctx.tape->record(std::move(y), {a, b}, [a, b, left, right](Tape& tape, const Tensor& d_y) {
-    Tensor d_a = tape.empty(a.shape()), d_b = tape.empty(b.shape());
-    for (int64_t i = 0; i < d_y.size(0); ++i) {
-      copy_floats(d_a.f32() + i * left, d_y.f32() + i * (left + right), left);
-      copy_floats(d_b.f32() + i * right, d_y.f32() + i * (left + right) + left, right);
-    }
-    tape.accumulate(a, std::move(d_a));
-    tape.accumulate(b, std::move(d_b));
-  });
-}
-
-Var slice_tokens(Context& ctx, const Var& x, int64_t begin, int64_t end) {
-  check_tokens("slice_tokens", x);
-  check(0 <= begin && begin <= end && end <= x.size(1), "slice_tokens: [", begin, ", ", end, ") is outside ",
-        x.shape());
-  Tensor y = tokens_of(ctx.arena.empty({x.size(0), end - begin, x.size(2)}), x.value(), begin, end);
-  if (!recording(ctx, {&x})) return y;
-  return ctx.tape->record(std::move(y), {x}, [x, begin](Tape& tape, const Tensor& d_y) {
-    Tensor d_x = tape.zeros(x.shape());
-    const int64_t channels = x.size(2), count = d_y.size(1) * channels;
-    for (int64_t b = 0; b < x.size(0); ++b)
-      copy_floats(d_x.f32() + (b * x.size(1) + begin) * channels, d_y.f32() + b * count, count);
-    tape.accumulate(x, std::move(d_x));
-  });
-}
-
 Var reshape(Context& ctx, const Var& x, const Shape& shape) {
   Tensor y = x.value().view(shape);
   if (!recording(ctx, {&x})) return y;
@@ -185,18 +111,6 @@ Var reshape(Context& ctx, const Var& x, const Shape& shape) {
 
 Var select_token(Context& ctx, const Var& x, int64_t index) {
   return reshape(ctx, slice_tokens(ctx, x, index, index + 1), {x.size(0), x.size(2)});
-}
-
-Var channels_last(Context& ctx, const Var& image) {
-  check(image.value().rank() == 4, "channels_last: expected images [B, c, height, width], got ", image.shape());
-  return transpose_each(ctx, "channels_last", image, {image.size(0), image.size(2), image.size(3), image.size(1)});
-}
-
-Var taps_outermost(Context& ctx, const Var& weight) {
-  check(weight.value().rank() == 4, "taps_outermost: expected a weight [F, c, kernel_h, kernel_w], got ",
-        weight.shape());
-  return transpose_each(ctx, "taps_outermost", weight,
-                        {weight.size(0), weight.size(2), weight.size(3), weight.size(1)});
 }
 
 Var embedding(Context& ctx, const Var& table, const Tensor& indices) {

@@ -13,6 +13,8 @@ namespace vit {
 
 namespace {
 
+constexpr int64_t kTile = 128;  // rows and columns that are transposed at a time
+
 /// Nested loops over up to kMaxRank axes in which each of `kOperands` tensors has a stride.
 template <size_t kOperands>
 struct Loops {
@@ -98,27 +100,37 @@ void copy_runs(float* y, const float* x, CopyLoops outer, int64_t run) {
   });
 }
 
-/// Copies matrices transposed: rows of the source are columns of the target.
+/// Copies matrices transposed, rows of the source being columns of the target, in tiles: neither the rows that are read
+/// side by side nor those that are written are then more than the cache can follow.
 void copy_transposed(float* y, const float* x, const CopyLoops& outer, const CopyLoops::Axis& rows,
                      const CopyLoops::Axis& cols) {
-  // Cut along rows into pieces of whole cache lines.
-  const int64_t piece = std::clamp<int64_t>(row_grain(cols.extent) / 16 * 16, 16, 4096);
-  const int64_t pieces = (rows.extent + piece - 1) / piece;
-  for_row_blocks(outer.count(), pieces, piece * cols.extent, [&](int64_t block, int64_t begin, int64_t end) {
+  const auto tiles_of = [](int64_t extent) { return (extent + kTile - 1) / kTile; };
+  const int64_t row_tiles = tiles_of(rows.extent), col_tiles = tiles_of(cols.extent);
+  const int64_t tile = std::min(kTile, rows.extent) * std::min(kTile, cols.extent);
+  for_row_blocks(outer.count(), row_tiles * col_tiles, tile, [&](int64_t block, int64_t begin, int64_t end) {
     const auto at = outer.offsets(block);
-    const int64_t first = begin * piece, last = std::min(end * piece, rows.extent);
-    kernels::kernels().transpose(y + at[0] + first, cols.strides[0], x + at[1] + first * rows.strides[1],
-                                 rows.strides[1], last - first, cols.extent);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i % row_tiles * kTile, col = i / row_tiles * kTile;
+      kernels::kernels().transpose(y + at[0] + row + col * cols.strides[0], cols.strides[0],
+                                   x + at[1] + row * rows.strides[1] + col, rows.strides[1],
+                                   std::min(kTile, rows.extent - row), std::min(kTile, cols.extent - col));
+    }
   });
 }
 
 /// Any strides: one by one.
 void copy_elements(float* y, const float* x, CopyLoops outer) {
-  const auto inner = outer.take_last();
-  for_row_blocks(outer.count(), 1, inner.extent, [&](int64_t block, int64_t, int64_t) {
-    const auto at = outer.offsets(block);
-    for (int64_t i = 0; i < inner.extent; ++i) y[at[0] + i * inner.strides[0]] = x[at[1] + i * inner.strides[1]];
-  });
+  const auto inner = outer.take_last(), rows = outer.take_last();
+  const int64_t pieces = std::max<int64_t>(1, inner.extent / kElementGrain);
+  for_row_blocks(outer.count() * pieces, rows.extent, inner.extent / pieces,
+                 [&](int64_t block, int64_t begin, int64_t end) {
+                   const auto at = outer.offsets(block / pieces);
+                   const Range part = part_range(inner.extent, pieces, block % pieces);
+                   for (int64_t row = begin; row < end; ++row)
+                     for (int64_t i = part.begin; i < part.end; ++i)
+                       y[at[0] + row * rows.strides[0] + i * inner.strides[0]] =
+                           x[at[1] + row * rows.strides[1] + i * inner.strides[1]];
+                 });
 }
 
 /// One step of a reduction: x [outer, rows, cols] over its rows -> y [outer, cols].

@@ -64,9 +64,14 @@ VITKIT_INLINE void depthwise_weight_tile(float* d_weight, const DepthwiseArgs& a
     VITKIT_UNROLL
     for (int j = 0; j < NV; ++j) sum[t][j] = load(target + t * a.tap_length, j);
   }
-  for (int64_t r = r0; r < r1; ++r) {
-    const float* image = a.images + r / a.rows_per_image * a.image_stride + ch;
-    const int32_t* offsets = a.offsets + r % a.rows_per_image * a.taps + tap;
+  int64_t row = r0 % a.rows_per_image;  // within its image
+  const float* image = a.images + r0 / a.rows_per_image * a.image_stride + ch;
+  for (int64_t r = r0; r < r1; ++r, ++row) {
+    if (row == a.rows_per_image) {
+      row = 0;
+      image += a.image_stride;
+    }
+    const int32_t* offsets = a.offsets + row * a.taps + tap;
     V d[NV];
     VITKIT_UNROLL
     for (int j = 0; j < NV; ++j) d[j] = load(args.c + r * args.c_stride + ch, j);

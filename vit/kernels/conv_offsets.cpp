@@ -34,12 +34,14 @@ std::vector<int32_t> conv_offsets(const ConvGeometry& g) {
   check(reach_h <= g.height + g.pad_top + g.pad_bottom && reach_w <= g.width + g.pad_left + g.pad_right,
         "conv_offsets: kernel of ", reach_h, " x ", reach_w, " exceeds the padded input of ",
         g.height + g.pad_top + g.pad_bottom, " x ", g.width + g.pad_left + g.pad_right);
+  check(!g.rows_as_taps || (g.dilation_w == 1 && g.pad_left == 0 && g.pad_right == 0),
+        "conv_offsets: rows as taps need dilation 1 and no padding along them");
   std::vector<int32_t> offsets;
-  offsets.reserve(static_cast<std::size_t>(g.out_h() * g.out_w() * g.kernel_h * g.kernel_w));
+  offsets.reserve(static_cast<std::size_t>(g.out_h() * g.out_w() * g.taps()));
   for (int64_t oy = 0; oy < g.out_h(); ++oy)
     for (int64_t ox = 0; ox < g.out_w(); ++ox)
       for (int64_t ky = 0; ky < g.kernel_h; ++ky)
-        for (int64_t kx = 0; kx < g.kernel_w; ++kx) {
+        for (int64_t kx = 0; kx < g.taps_per_row(); ++kx) {
           const int64_t y = oy * g.stride_h - g.pad_top + ky * g.dilation_h;
           const int64_t x = ox * g.stride_w - g.pad_left + kx * g.dilation_w;
           const bool inside = y >= 0 && y < g.height && x >= 0 && x < g.width;

@@ -16,13 +16,18 @@ struct ConvGeometry {
   int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
   int64_t dilation_h = 1, dilation_w = 1;
 
+  /// A row of the kernel is one tap, a run of kernel_w pixels, which few channels profit from. Needs dilation_w 1 and
+  /// no padding on the left or the right.
+  bool rows_as_taps = false;
   bool operator==(const ConvGeometry&) const = default;
 
+  int64_t taps_per_row() const { return rows_as_taps ? 1 : kernel_w; }
+  int64_t taps() const { return kernel_h * taps_per_row(); }
   int64_t out_h() const { return (height + pad_top + pad_bottom - dilation_h * (kernel_h - 1) - 1) / stride_h + 1; }
   int64_t out_w() const { return (width + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1; }
 };
 
-/// Offsets [out_h * out_w, kernel_h * kernel_w] into one NHWC image; taps in the padding are kZeroTap. The matching
+/// Offsets [out_h * out_w, taps] into one NHWC image; taps in the padding are kZeroTap. The matching
 /// packed weight has k index (ky, kx, channel). Errors: vit::Error when the kernel exceeds the padded input, a stride,
 /// dilation or extent is not positive, or the image has 2^31 floats or more.
 std::vector<int32_t> conv_offsets(const ConvGeometry& geometry);

@@ -32,6 +32,9 @@ struct GroupedAttentionArgs {
   int64_t out_stride = 0;
   float* lse = nullptr;  ///< optional [tokens], likewise: log of the sum of exp(scores)
   TokenGroup group;
+  /// What this thread will be given after this, or null: its rows are fetched into the cache meanwhile. It changes the
+  /// time and nothing else.
+  const TokenGroup* next = nullptr;
 };
 
 /// Gradients of the same, as AttentionGradArgs has them.

@@ -12,7 +12,7 @@ BlockOptions block_options(const CaitConfig& config, double mlp_ratio) {
   return {.dim = config.embed_dim,
           .norm_eps = config.norm_eps,
           .init_values = config.init_values,
-          .scale_names = {"gamma_1", "gamma_2"},
+          .own_scales = true,
           .mlp = {.dim = config.embed_dim,
                   .hidden = static_cast<int64_t>(static_cast<double>(config.embed_dim) * mlp_ratio)}};
 }

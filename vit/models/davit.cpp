@@ -19,7 +19,8 @@ ConfigNode flag(bool value) { return ConfigNode::make_scalar(value ? "true" : "f
 Conv2d::Options stem_conv(const DavitConfig& config) {
   return {.in_channels = config.in_chans,
           .out_channels = config.embed_dims.empty() ? 1 : config.embed_dims[0],
-          .conv = {.kernel_h = 7, .kernel_w = 7, .stride = kStemStride, .padding = 3}};
+          .conv = {.kernel_h = 7, .kernel_w = 7, .stride = kStemStride, .padding = 3},
+          .torch_init = true};
 }
 
 /// Even kernels cut the padded map into whole cells; odd ones reach over the border.
@@ -104,11 +105,12 @@ void Davit::add_stage(size_t index, Grid grid) {
   const int64_t dim = config_.embed_dims[index];
   if (index > 0) {
     const int64_t inputs = config_.embed_dims[index - 1];
-    add_module(
-        prefix + ".downsample",
-        stage.downsample.emplace(
-            Conv2d::Options{.in_channels = inputs, .out_channels = dim, .conv = down_conv(config_.down_kernel_size)},
-            inputs, config_.norm_eps, /*norm_is_first=*/true));
+    add_module(prefix + ".downsample",
+               stage.downsample.emplace(Conv2d::Options{.in_channels = inputs,
+                                                        .out_channels = dim,
+                                                        .conv = down_conv(config_.down_kernel_size),
+                                                        .torch_init = true},
+                                        inputs, config_.norm_eps, /*norm_is_first=*/true));
   }
   DavitBlockOptions options{.dim = dim,
                             .norm_eps = config_.norm_eps,

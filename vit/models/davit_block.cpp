@@ -7,7 +7,8 @@ namespace vit {
 ConvPositions::ConvPositions(int64_t dim, Activation activation)
     : proj_({.in_channels = dim,
              .out_channels = dim,
-             .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim}}),
+             .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim},
+             .torch_init = true}),
       activation_(activation) {
   add_module("proj", proj_);
 }

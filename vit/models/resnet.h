@@ -144,6 +144,11 @@ class ResNet : public Backbone {
   std::map<std::string, ReferenceOutput> reference_names_;
 };
 
+/// The configuration whose dimensions are those of tensors under timm's (and torchvision's) names behind a prefix, for
+/// checkpoints that say "resnet50" and no more. `config` has what tensors do not tell: strides, the activation, the
+/// mechanism. Errors (usage): there is no ResNet under the prefix.
+ResNetConfig resnet_config_from_weights(const Weights& weights, const std::string& prefix, ResNetConfig config = {});
+
 /// How Hugging Face names a ResNet's tensors ("{p}embedder.embedder.convolution.weight"), with rules for the head.
 KeyMap resnet_hugging_face_keys(const ResNetConfig& config, const std::string& prefix);
 

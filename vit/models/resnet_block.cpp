@@ -78,8 +78,8 @@ Var ResNetBlock::shortcut(Context& ctx, const Var& x) const {
   if (options_.avg_down && options_.dilation > 1)  // timm's AvgPool2dSame: the border's zeros count
     pooled = avg_pool2d(ctx, pad_map(ctx, x, {.bottom = 1, .right = 1}), {.kernel = 2, .stride = 1});
   else if (options_.avg_down && options_.stride > 1)
-    pooled = avg_pool2d(ctx, x,
-                        {.kernel = 2, .stride = options_.stride, .ceil_mode = true, .count_include_pad = false});
+    pooled =
+        avg_pool2d(ctx, x, {.kernel = 2, .stride = options_.stride, .ceil_mode = true, .count_include_pad = false});
   return downsample_->forward(ctx, pooled);
 }
 

@@ -260,6 +260,16 @@ void Swin::set_input_size(int64_t height, int64_t width) {
   config_.img_size = info_.input_size = resized.img_size;
 }
 
-Tensor Swin::adapt_parameter(const std::string&, const Shape&, Tensor found) const { return found; }
+Tensor Swin::adapt_parameter(const std::string& name, const Shape& expected, Tensor found) const {
+  // timm's checkpoint_filter_fn: biases of a checkpoint with other windows are resampled. Hugging Face has none of it.
+  const bool table = name.starts_with("layers.") && name.ends_with(".relative_position_bias_table");
+  if (!table || config_.dialect != Dialect::timm || found.rank() != 2 || found.size(1) != expected[1]) return found;
+  const int64_t stage = std::stoll(name.substr(7));
+  const TypedConfig mechanism = split_type(config_.attention_of_stage(stage));
+  if (mechanism.type != "window") return found;
+  const WindowAttention window({.dim = config_.dim(stage), .num_heads = expected[1], .grid = config_.grid(stage)},
+                               read_config<WindowAttentionOptions>(mechanism.options));
+  return resample_window_bias(to_f32(found), window.window());
+}
 
 }  // namespace vit

@@ -7,7 +7,10 @@ namespace vit {
 namespace {
 
 Conv2d::Options depthwise(int64_t dim) {
-  return {.in_channels = dim, .out_channels = dim, .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim}};
+  return {.in_channels = dim,
+          .out_channels = dim,
+          .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim},
+          .torch_init = true};
 }
 
 /// What readers of scores need to know about the tokens.
@@ -22,16 +25,29 @@ void observe_layout(Context& ctx, int64_t prefix, Grid grid) {
 
 LocalPatchInteraction::LocalPatchInteraction(int64_t dim) : conv1_(depthwise(dim)), norm_(dim), conv2_(depthwise(dim)) {
   add_module("conv1", conv1_);
-  add_module("bn", norm_);
+  // This module's own and no child: prepare() needs its parameters.
+  for (const auto& [name, parameter] : norm_.own_parameters())
+    add_parameter(dotted("bn", name), *parameter, parameter->shape, parameter->init);
   add_module("conv2", conv2_);
 }
 
 Var LocalPatchInteraction::forward(Context& ctx, const Var& x, Grid grid, const LinearOptions& residual) const {
   const Shape tokens = x.shape(), map{x.size(0), grid.height, grid.width, x.size(2)};
-  const Var hidden = norm_.forward(ctx, conv1_.forward(ctx, reshape(ctx, x, map), Activation::gelu));
+  const Var hidden = hidden_of(ctx, reshape(ctx, x, map));
   LinearOptions epilogue = residual;
   if (residual.residual.defined()) epilogue.residual = reshape(ctx, residual.residual, map);
   return reshape(ctx, conv2_.forward(ctx, hidden, epilogue), tokens);
+}
+
+Var LocalPatchInteraction::hidden_of(Context& ctx, const Var& map) const {
+  if (!scale_.defined()) return norm_.forward(ctx, conv1_.forward(ctx, map, Activation::gelu));
+  return conv1_.forward(ctx, map, {.activation = Activation::gelu, .gamma = scale_, .residual = shift_});
+}
+
+void LocalPatchInteraction::prepare() {
+  const BatchNorm::Affine affine = norm_.take_affine();
+  scale_ = affine.scale;
+  shift_ = affine.shift;
 }
 
 XcitBlock::XcitBlock(const XcitBlockOptions& options, std::unique_ptr<Attention> attention)

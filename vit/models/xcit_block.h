@@ -20,11 +20,16 @@ class LocalPatchInteraction : public Module {
   explicit LocalPatchInteraction(int64_t dim);
   /// x [B, N, C] on the grid -> [B, N, C], with the skip connection and its layer scale.
   Var forward(Context& ctx, const Var& x, Grid grid, const LinearOptions& residual) const;
+  /// The norm becomes what ends the first convolution. (Not what begins the second: around its map are zeros.)
+  void prepare() override;
 
  private:
+  /// x [B, height, width, C] -> the same shape: what the second convolution reads.
+  Var hidden_of(Context& ctx, const Var& map) const;
   Conv2d conv1_;
   BatchNorm norm_;
   Conv2d conv2_;
+  Var scale_, shift_;  ///< the norm, once prepared
 };
 
 struct XcitBlockOptions {

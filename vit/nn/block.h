@@ -1,7 +1,6 @@
 // The pre-norm transformer block (Dosovitskiy et al. 2021, eq. 2 and 3), with layer scale (Touvron et al. 2021, CaiT).
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,8 +16,7 @@ struct BlockOptions {
   NormKind norm = NormKind::layer_norm;
   float norm_eps = 1e-6f;
   std::optional<float> init_values{};  ///< layer scale's start value; none: no layer scale
-  /// Names of layer scale's parameters; CaiT and BEiT have gamma_1 and gamma_2.
-  std::array<const char*, 2> scale_names{"ls1.gamma", "ls2.gamma"};
+  bool own_scales = false;  ///< layer scale is gamma_1 and gamma_2 of the block (CaiT), not ls1.gamma and ls2.gamma
   MlpOptions mlp{};
 };
 
@@ -47,12 +45,12 @@ class Block : public Module {
  private:
   Var attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const;
   struct LayerScale : Module {
-    LayerScale(const char* name, int64_t dim, float init) { add_parameter(name, gamma, {dim}, Init::constant(init)); }
-    Parameter gamma;
+    using Module::add_parameter;
   };
   Norm norm1_, norm2_;
   std::unique_ptr<Attention> attention_;
-  std::optional<LayerScale> scale1_, scale2_;
+  Parameter gamma1_, gamma2_;
+  LayerScale ls1_, ls2_;
   Mlp mlp_;
   BlockDropout dropout_;
 };

@@ -10,9 +10,10 @@ Conv2d::Conv2d(const Options& options) : options_(options) {
     fail_usage("convolution: ", options.in_channels, " -> ", options.out_channels, " channels cannot be divided into ",
                conv.groups, " groups");
   const auto fan_out = static_cast<float>(options.out_channels / conv.groups * conv.kernel_h * conv.kernel_w);
+  const auto fan_in = static_cast<float>(options.in_channels / conv.groups * conv.kernel_h * conv.kernel_w);
   add_parameter("weight", weight_,
                 {options.out_channels, options.in_channels / conv.groups, conv.kernel_h, conv.kernel_w},
-                Init::normal(std::sqrt(2.0f / fan_out)));
+                options.torch_init ? Init::uniform(1.0f / std::sqrt(fan_in)) : Init::normal(std::sqrt(2.0f / fan_out)));
   if (options.bias) add_parameter("bias", bias_, {options.out_channels}, Init::zeros());
 }
 

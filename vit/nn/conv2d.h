@@ -12,9 +12,11 @@ class Conv2d : public Module {
     int64_t in_channels = 0, out_channels = 0;
     Conv2dOptions conv{};  ///< kernel, stride, padding, dilation, groups
     bool bias = true;
+    bool torch_init = false;  ///< the weight starts as torch's own convolution: uniform within 1 / sqrt(fan_in)
   };
   /// weight [out_channels, in_channels / groups, kernel_h, kernel_w] as in checkpoints, bias [out_channels]; the weight
-  /// starts normal with std sqrt(2 / fan_out) (He et al. 2015). Errors (usage): groups does not divide the channels.
+  /// starts normal with std sqrt(2 / fan_out) (He et al. 2015), unless torch_init is set. Errors (usage): groups does
+  /// not divide the channels.
   explicit Conv2d(const Options& options);
 
   /// x [B, height, width, in_channels] -> [B, height', width', out_channels]; where the convolution is a linear map of
