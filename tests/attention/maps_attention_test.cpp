@@ -213,8 +213,8 @@ Plain bilinear(MechanismCheck& check, size_t block) {
             for (size_t l = 0; l < block; ++l) {
               const size_t row = j * rows_per + r % rows_per, col = l * cols_per + c % cols_per;
               if (row < kHeight && col < kWidth)
-                mixed(b, r * kWidth + c, ch) += p(ch / depth, r / rows_per, j) * q(ch / depth, l, c / cols_per) *
-                                                inner(b, row * kWidth + col, ch);
+                mixed(b, r * kWidth + c, ch) +=
+                    p(ch / depth, r / rows_per, j) * q(ch / depth, l, c / cols_per) * inner(b, row * kWidth + col, ch);
             }
   }
   const Plain y = silu(batch_norm(check, token_layer(check, mixed, "ba.conv2.conv"), "ba.conv2.bn"));
@@ -247,11 +247,11 @@ std::vector<Form> forms() {
           {"nl_unscaled", "{type: non_local, use_scale: false}",
            [](MechanismCheck& check) { return non_local(check, 1.0); }},
           {"bat", "{type: bilinear, block_size: 2, act_layer: silu}",
-       [](MechanismCheck& check) { return bilinear(check, 2); }},
-      {"bat_padded", "{type: bilinear, block_size: 3, act_layer: silu}",
-       [](MechanismCheck& check) { return bilinear(check, 3); }},
-      {"bat_wide", "{type: bilinear, block_size: 5, act_layer: silu}",
-       [](MechanismCheck& check) { return bilinear(check, 5); }}};
+           [](MechanismCheck& check) { return bilinear(check, 2); }},
+          {"bat_padded", "{type: bilinear, block_size: 3, act_layer: silu}",
+           [](MechanismCheck& check) { return bilinear(check, 3); }},
+          {"bat_wide", "{type: bilinear, block_size: 5, act_layer: silu}",
+           [](MechanismCheck& check) { return bilinear(check, 5); }}};
 }
 
 class MapsAttentionTest : public testing::TestWithParam<Form> {

@@ -22,13 +22,11 @@ ResNetConfig config_of(const json& file) {
 TEST(ResNetConfig, TimmArchitecturesHaveTheirParameters) {
   // Numbers of timm's results table, in thousands.
   const std::map<std::string, int64_t> thousands = {
-      {"resnet10t", 5440},        {"resnet18", 11690},           {"resnet26t", 16010},
-      {"resnet34", 21798},        {"resnet50", 25557},           {"resnet50c", 25576},
-      {"resnet50d", 25576},       {"resnet50s", 25680},          {"resnet50t", 25570},
-      {"resnet101", 44549},       {"wide_resnet50_2", 68883},    {"resnext50_32x4d", 25029},
-      {"seresnet50", 28088},      {"ecaresnet50d", 25576},       {"ecaresnetlight", 30162},
-      {"seresnext50_32x4d", 27560}, {"seresnext26t_32x4d", 16810}, {"resnetrs50", 35690},
-      {"resnetaa50", 25557},      {"tv_resnet50", 25557}};
+      {"resnet10t", 5440},           {"resnet18", 11690},     {"resnet26t", 16010},       {"resnet34", 21798},
+      {"resnet50", 25557},           {"resnet50c", 25576},    {"resnet50d", 25576},       {"resnet50s", 25680},
+      {"resnet50t", 25570},          {"resnet101", 44549},    {"wide_resnet50_2", 68883}, {"resnext50_32x4d", 25029},
+      {"seresnet50", 28088},         {"ecaresnet50d", 25576}, {"ecaresnetlight", 30162},  {"seresnext50_32x4d", 27560},
+      {"seresnext26t_32x4d", 16810}, {"resnetrs50", 35690},   {"resnetaa50", 25557},      {"tv_resnet50", 25557}};
   for (const auto& [name, count] : thousands) {
     const ModelPlan plan = plan_model({json{{"architecture", name}}, "config.json"});
     EXPECT_NEAR(static_cast<double>(plan.model->parameter_count()) / 1000.0, static_cast<double>(count), 11.0) << name;
@@ -105,7 +103,9 @@ TEST(ResNetConfig, HuggingFacesDefaultsAndVariants) {
   EXPECT_EQ(basic.block, ResNetBlockKind::basic);
   EXPECT_EQ(basic.num_classes, 3);
   EXPECT_TRUE(basic.downsample_in_first_stage);
-  EXPECT_THAT(test::usage_error([] { config_of({{"model_type", "resnet"}, {"hidden_sizes", {6, 8, 8, 8}}}); }),
+  EXPECT_THAT(test::usage_error([] {
+                config_of({{"model_type", "resnet"}, {"hidden_sizes", {6, 8, 8, 8}}});
+              }),
               HasSubstr("multiples of 4"));
 }
 
