@@ -23,26 +23,6 @@ double inner_product(const Tensor& a, const Tensor& b) {
   return sum;
 }
 
-/// The slope of f at 0 by differences. Where a function has corners (steps are short there), one within reach spoils
-/// some of the differences: those to the other side, or of a shorter step, are still right, as are those of a longer
-/// step where the slope is small beside f32's rounding. A wrong gradient equals none of them, so the nearest to
-/// `expected` counts.
-double slope_at_corners(const std::function<double(double)>& f, double step, double expected) {
-  const bool has_corners = step < kSmoothStep;
-  double nearest = INFINITY;
-  const auto consider = [&](double slope) {
-    if (!(std::abs(slope - expected) >= std::abs(nearest - expected))) nearest = slope;
-  };
-  for (const double h : has_corners ? std::vector{8 * step, step, step / 4} : std::vector{step}) {
-    const double here = f(0), above = f(h), below = f(-h), far_above = f(2 * h), far_below = f(-2 * h);
-    consider((8.0 * (above - below) - (far_above - far_below)) / (12.0 * h));
-    if (!has_corners) continue;
-    consider((4.0 * above - far_above - 3.0 * here) / (2.0 * h));
-    consider((3.0 * here - 4.0 * below + far_below) / (2.0 * h));
-  }
-  return nearest;
-}
-
 }  // namespace
 
 void fill_leaves(Module& module) {
