@@ -23,14 +23,15 @@ TEST_F(BadModel, UnknownNamesAreRefused) {
   expect_refused(run_vitkit({"classify", "--model", jpeg("a.jpg"), jpeg("a.jpg")}), "a.jpg");
 }
 
-TEST_F(BadModel, AnUnknownArchitectureListsTheKnown) {
+TEST_F(BadModel, AnUnknownArchitectureHasANearOneOrAList) {
   nlohmann::json config = tiny_config();
-  config["architecture"] = "resnet_of_tomorrow";
+  config["architecture"] = "vit_bas_patch16_224";
   write_config(config);
   const CommandResult result = classify();
-  expect_refused(result, "resnet_of_tomorrow");
+  expect_refused(result, "vit_bas_patch16_224");
   EXPECT_THAT(result.err, HasSubstr("config.json"));
-  EXPECT_THAT(result.err, HasSubstr("vit_base_patch16_224"));
+  EXPECT_THAT(result.err, HasSubstr("did you mean 'vit_base_patch16_224'"));
+  EXPECT_THAT(result.err, HasSubstr("info --list architectures"));
 }
 
 TEST_F(BadModel, NonsenseDimensionsAreRefused) {

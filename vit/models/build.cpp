@@ -24,7 +24,10 @@ Registry<CheckpointFactory>& hugging_face_registry() {
 
 ModelPlan plan_model(const CheckpointConfig& config) {
   const JsonObject json(config.json, config.where);
-  const auto from = [&](const Registry<CheckpointFactory>& registry, const std::string& name) {
+  const auto from = [&](const Registry<CheckpointFactory>& registry, const std::string& name, const char* list) {
+    if (!registry.contains(name))
+      fail_usage(config.where, ": ", list, " '", name, "' is not known", did_you_mean(name, registry.names()),
+                 "; `vitkit info --list ", list, "s` prints the ", registry.names().size(), " that are");
     try {
       return registry.find(name)(config);
     } catch (const Error& error) {
@@ -39,11 +42,11 @@ ModelPlan plan_model(const CheckpointConfig& config) {
                         own.get_string("name", "vitkit")),
             {}};
   }
-  if (json.has("architecture")) return from(timm_registry(), json.require_string("architecture"));
-  if (json.has("model_type")) return from(hugging_face_registry(), json.require_string("model_type"));
+  if (json.has("architecture")) return from(timm_registry(), json.require_string("architecture"), "architecture");
+  if (json.has("model_type")) return from(hugging_face_registry(), json.require_string("model_type"), "model_type");
   fail_usage(config.where,
-             ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; known architectures: ",
-             joined(timm_registry().names()), "; known model types: ", joined(hugging_face_registry().names()));
+             ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; `vitkit info --list architectures` "
+             "and `vitkit info --list model_types` print the known ones");
 }
 
 std::unique_ptr<ImageModel> build_model(const ConfigNode& config, const std::string& name) {
