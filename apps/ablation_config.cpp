@@ -62,6 +62,8 @@ Ablation load_ablation(const std::string& file, const std::vector<std::string>& 
     section.get("key").refuse("expected a key of the training configuration such as model.attention, got '" +
                               config.key + "'");
 
+  if (config.key == "output") section.get("key").refuse("`output` is where results go, not what can vary");
+
   Ablation ablation{.output = base.has("output") ? base.get("output").text() : "runs/ablation",
                     .key = config.key,
                     .rounds = config.rounds,

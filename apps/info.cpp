@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "apps/ablation_config.h"
 #include "apps/attention_info.h"
 #include "apps/lists.h"
 #include "apps/model_facts.h"
@@ -111,6 +112,10 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
   std::string labels = "none: the output is features";
   if (info.num_classes > 0) labels = label_source_text(vit::load_labels(checkpoint, *model).source());
 
+  // Layers of one shape look alike in the tree, so the mechanisms are named here.
+  const vit::ConfigNode described = model->describe().get("attention");
+  const std::string attention = described.is_null() ? "the family's own" : inline_yaml(described);
+
   if (output.format() != Format::text) {
     if (output.format() == Format::json)
       output.line(json_line({{"model", options.model},
@@ -119,6 +124,7 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
                              {"has_weights", checkpoint.has_weights()},
                              {"input", {info.input_channels, info.input_size[0], info.input_size[1]}},
                              {"classes", info.num_classes},
+                             {"attention", attention},
                              {"labels", labels},
                              {"preprocessing", preprocessing},
                              {"params", tree.params},
@@ -128,10 +134,10 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
   } else {
     output.line(fmt::format(
         "model:          {} ({})\nfrom:           {}{}\ninput:          {} x {} x {}, {} classes\n"
-        "pre-processing: {}\nlabels:         {}\n"
+        "attention:      {}\npre-processing: {}\nlabels:         {}\n"
         "total:          {:.2f} M parameters, {:.1f} MB as f32, {:.2f} GFLOP per picture\n",
         options.model, info.name, from, checkpoint.has_weights() ? "" : " (no weights)", info.input_channels,
-        info.input_size[0], info.input_size[1], info.num_classes, preprocessing, labels,
+        info.input_size[0], info.input_size[1], info.num_classes, attention, preprocessing, labels,
         1e-6 * static_cast<double>(tree.params), 1e-6 * static_cast<double>(tree.bytes), 1e-9 * tree.flops));
     output.write({}, tree_text(tree));
   }

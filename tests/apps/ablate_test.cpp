@@ -208,6 +208,7 @@ TEST_F(AblateVerb, RefusesBeforeAnythingIsTrained) {
                {"variant '2'", "did you mean 'depth'"});
   expect_error(ablate("out", {"ablation.rounds=0"}), 2, {"rounds"});
   expect_error(ablate("out", {"ablation.round=2"}), 2, {"did you mean 'rounds'"});
+  expect_error(ablate("out", {"ablation.key=output", "ablation.variants=[a, b]"}), 2, {"ablation.key", "results"});
   expect_error(ablate("out", {"max_minutes=1"}), 2, {"max_minutes", "epochs"});
   expect_error(ablate("out", {"batch_size=8", "max_memory_gb=0.001"}), 2, {"variant 'self'", "max_memory_gb"});
   expect_error(ablate("out", {"--measure"}), 2, {"'self' is not trained yet"});

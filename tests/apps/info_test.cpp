@@ -90,6 +90,17 @@ TEST_F(InfoVerb, RefusesWhatIsNoMechanism) {
   EXPECT_EQ(run_vitkit({"info", "--attention", "self", "--scores", path("none/a.png")}).status, 1);
 }
 
+TEST_F(InfoVerb, TakesTheModelOfATrainingConfiguration) {
+  const std::string file = dir_.write("window.yaml",
+             "model: {type: vit, dim: 32, depth: 2, num_heads: 4, img_size: [32, 32], patch_size: [4, 4],\n"
+             "        attention: {type: window, window: 4}}\n").string();
+  const CommandResult text = run_vitkit({"info", "--model", file});
+  ASSERT_EQ(text.status, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("attention:      {type: window, window: 4}"));
+  const std::string untyped = dir_.write("untyped.yaml", "{type: vit, depth: 2, attention: {window: 4}}\n").string();
+  expect_refused(run_vitkit({"info", "--model", untyped}), "`type` is missing");
+}
+
 TEST_F(InfoVerb, DescribesTheBuild) {
   const CommandResult result = run_vitkit({"info", "--threads", "1"});
   EXPECT_EQ(result.status, 0);

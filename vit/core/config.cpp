@@ -15,7 +15,11 @@ namespace {
 }
 
 /// Numbers as people write bounds: 1, 0.5, 1e-08.
-std::string bound(double value) { return str(value); }
+std::string bound(double value) {
+  constexpr double kExact = 1e15;
+  return value == std::floor(value) && std::abs(value) < kExact ? std::to_string(static_cast<int64_t>(value))
+                                                                : str(value);
+}
 
 std::string range_phrase(const FieldRule& rule) {
   const bool has_min = std::isfinite(rule.min), has_max = std::isfinite(rule.max);

@@ -22,6 +22,18 @@ Registry<CheckpointFactory>& hugging_face_registry() {
   return registry;
 }
 
+namespace {
+
+/// Where a node comes from, without the line.
+std::string file_of(const ConfigNode& node) {
+  const std::string place = node.place();
+  const size_t colon = place.rfind(':');
+  const bool line = colon != std::string::npos && place.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+  return line ? place.substr(0, colon) : place;
+}
+
+}  // namespace
+
 ModelPlan plan_model(const CheckpointConfig& config) {
   const JsonObject json(config.json, config.where);
   const auto from = [&](const Registry<CheckpointFactory>& registry, const std::string& name, const char* list) {
@@ -44,15 +56,23 @@ ModelPlan plan_model(const CheckpointConfig& config) {
   }
   if (json.has("architecture")) return from(timm_registry(), json.require_string("architecture"), "architecture");
   if (json.has("model_type")) return from(hugging_face_registry(), json.require_string("model_type"), "model_type");
-  fail_usage(config.where,
-             ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; `vitkit info --list architectures` "
-             "and `vitkit info --list model_types` print the known ones");
+  fail_usage(
+      config.where,
+      ": neither `architecture` (timm) nor `model_type` (Hugging Face) is given; `vitkit info --list architectures` "
+      "and `vitkit info --list model_types` print the known ones");
 }
 
 std::unique_ptr<ImageModel> build_model(const ConfigNode& config, const std::string& name) {
   const TypedConfig typed = split_type(config);
   if (!model_registry().contains(typed.type)) config.get("type").refuse(model_registry().unknown(typed.type));
-  return model_registry().find(typed.type)(typed.options, name);
+  try {
+    return model_registry().find(typed.type)(typed.options, name);
+  } catch (const Error& error) {
+    // What a part says of the shape it is given has no place; here it is known which file that came from.
+    if (error.kind() != ErrorKind::kUsage || std::string(error.what()).find(file_of(config)) != std::string::npos)
+      throw;
+    config.refuse(error.what());
+  }
 }
 
 std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadModelOptions& options) {
@@ -63,7 +83,10 @@ std::unique_ptr<ImageModel> load_model(const Checkpoint& checkpoint, const LoadM
     load_parameters(*plan.model, checkpoint.weights(), plan.keys, options.purpose);
     model = std::move(plan.model);
   } else {
-    model = build_model(ConfigNode::load(checkpoint.yaml()), checkpoint.name());
+    ConfigNode config = ConfigNode::load(checkpoint.yaml());
+    // A training configuration, or a file of its `model` alone, describes a model as well.
+    if (!config.has("type") && config.get("model").is_map()) config = config.get("model");
+    model = build_model(config, checkpoint.name());
     if (options.zero_weights)
       zero_parameters(*model, options.purpose);
     else

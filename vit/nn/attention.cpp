@@ -38,6 +38,8 @@ void check_place(const ConfigNode& node, const std::string& name, const Attentio
 
 std::unique_ptr<Attention> build_attention(const ConfigNode& node, const AttentionShape& shape,
                                            const std::string& fallback) {
+  if (node.is_map() && !node.keys().empty() && !node.has("type"))
+    node.refuse("`type` is missing: which mechanism has these options? `vitkit info --list attentions` prints all");
   const TypedConfig mechanism = split_type(node, fallback);
   if (!attention_registry().contains(mechanism.type)) node.refuse(attention_registry().unknown(mechanism.type));
   const AttentionEntry& entry = attention_registry().find(mechanism.type);

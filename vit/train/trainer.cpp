@@ -97,6 +97,9 @@ class Run {
 
   TrainResult run() {
     TrainResult result;
+    if (config_.schedule.warmup_epochs > 0 && config_.schedule.warmup_epochs >= config_.schedule.epochs)
+      note(str("warning: warmup_epochs ", config_.schedule.warmup_epochs, " fills all ", config_.schedule.epochs,
+               " epochs: the rate stays below lr"));
     while (epoch_ < schedule_.epochs() && !stopping_.should_stop()) {
       if (!train_epoch()) break;
       finish_epoch();
