@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/support/errors.h"
 #include "tests/support/mechanism_check.h"
 #include "tests/support/model_gradients.h"
 #include "vit/autograd/tape.h"
@@ -45,7 +46,7 @@ TEST(HardAttention, ArgmaxLooksAtTheLikeliest) {
 }
 
 TEST(HardAttention, DrawsAsOftenAsTheProbabilitiesSay) {
-  MechanismCheck check = make("hard");
+  MechanismCheck check = make("{type: hard, estimator: reinforce}");
   const Tensor probs = check.observed("probs");
   std::vector<double> seen(static_cast<size_t>(probs.numel()), 0.0);
   HardSample last;
@@ -59,6 +60,8 @@ TEST(HardAttention, DrawsAsOftenAsTheProbabilitiesSay) {
     Context ctx;
     ctx.training = true;
     ctx.seed = static_cast<uint64_t>(i);
+    Tape tape(ctx);
+    ctx.tape = &tape;
     check.forward(ctx);
   }
   // Five standard deviations of a count.
@@ -76,7 +79,7 @@ TEST(HardAttention, DrawsAsOftenAsTheProbabilitiesSay) {
 }
 
 TEST(HardAttention, SameSeedSameDraw) {
-  for (const char* options : {"hard", "{type: hard, estimator: gumbel}"}) {
+  for (const char* options : {"{type: hard, estimator: reinforce}", "{type: hard, estimator: gumbel}"}) {
     MechanismCheck check = make(options);
     const auto run = [&](uint64_t seed) {
       Context ctx;
@@ -90,7 +93,7 @@ TEST(HardAttention, SameSeedSameDraw) {
 }
 
 TEST(HardAttention, NeverDrawsWhatIsHidden) {
-  for (const char* options : {"hard", "{type: hard, estimator: gumbel}"}) {
+  for (const char* options : {"{type: hard, estimator: reinforce}", "{type: hard, estimator: gumbel}"}) {
     MechanismCheck check = make(options);
     Tensor mask = Tensor::full({2, kEntries}, -std::numeric_limits<float>::infinity());
     mask.f32()[4] = mask.f32()[kEntries + 2] = 0.0f;
@@ -107,7 +110,7 @@ TEST(HardAttention, NeverDrawsWhatIsHidden) {
 
 /// The mean over draws of REINFORCE's gradient is the gradient of the expected reward.
 TEST(HardAttention, ReinforceIsUnbiased) {
-  MechanismCheck check = make("hard");
+  MechanismCheck check = make("{type: hard, estimator: reinforce}");
   // Reward: how much of entry 2 each sample saw. Its expectation is the sum of its probabilities.
   const auto exact = [&] {
     Context ctx;
@@ -161,13 +164,33 @@ TEST(HardAttention, ReinforceIsUnbiased) {
   EXPECT_NEAR((at(0.01) - at(-0.01)) / 0.02, norm, 0.15 * norm);
 }
 
-TEST(HardAttention, GumbelGivesScoresAGradient) {
-  MechanismCheck check = make("{type: hard, estimator: gumbel, temperature: 0.5}");
+TEST(HardAttention, ReinforceIsNotTrainedInSilence) {
+  MechanismCheck check = make("{type: hard, estimator: reinforce}");
   Context ctx;
   ctx.training = true;
-  const auto gradients = test::gradients_of(check, ctx, [&](Context& inner) { return check.forward(inner); });
-  for (const char* name : {"attn.query.weight", "attn.key.weight", "attn.score.weight", "attn.proj.weight"})
-    EXPECT_TRUE(gradients.count(name)) << name;
+  const auto train = [&] { test::gradients_of(check, ctx, [&](Context& inner) { return check.forward(inner); }); };
+  EXPECT_THAT(test::usage_error(train), testing::HasSubstr("estimator: gumbel"));
+  hard(check).listen([](const HardSample&) {});
+  train();
+  // Gradient checkpointing runs a part without a tape first.
+  EXPECT_THAT(test::usage_error([&] {
+                test::gradients_of(check, ctx, [&](Context& inner) {
+                  return checkpoint(
+                      inner, [&](Context& part, const Var&) { return check.forward(part); }, check.x());
+                });
+              }),
+              testing::HasSubstr("checkpointing"));
+}
+
+TEST(HardAttention, GumbelGivesScoresAGradient) {
+  for (const char* options : {"hard", "{type: hard, estimator: gumbel, temperature: 0.5}"}) {
+    MechanismCheck check = make(options);
+    Context ctx;
+    ctx.training = true;
+    const auto gradients = test::gradients_of(check, ctx, [&](Context& inner) { return check.forward(inner); });
+    for (const char* name : {"attn.query.weight", "attn.key.weight", "attn.score.weight", "attn.proj.weight"})
+      EXPECT_TRUE(gradients.count(name)) << options << ": " << name;
+  }
 }
 
 TEST(MovingBaseline, FollowsTheReward) {

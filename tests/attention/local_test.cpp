@@ -411,6 +411,25 @@ test::GradientCase bias_case(WindowBiasKind kind) {
 VITKIT_GRADIENT_TESTS(WindowBiasTest, (std::vector{bias_case(WindowBiasKind::bias), bias_case(WindowBiasKind::bias_tf),
                                                    bias_case(WindowBiasKind::mlp)}));
 
+/// The tables that are kept for the native grid are those that a pass makes for it when the native grid is another.
+TEST(GridTables, AreTheSameKeptOrMadeForAPass) {
+  for (const char* options : {"neighborhood", "{type: region_routing, n_win: 3, topk: 2}",
+                              "{type: agent, pool_size: 2, bias: false}", "{type: agent, pool_size: 2}"}) {
+    for (const int64_t prefix : {0, 2}) {
+      SCOPED_TRACE(str(options, ", ", prefix, " prefix tokens"));
+      AttentionShape shape{.dim = 12, .num_heads = 3, .grid = {5, 7}, .prefix_tokens = prefix};
+      MechanismCheck kept(options, shape);
+      const Tensor want = kept.run();
+      // Told another grid, it keeps tables of that one.
+      kept.mechanism().set_grid({4, 9});
+      const Tensor made = kept.run();
+      EXPECT_TRUE(test::same_bits(made, want));
+      kept.mechanism().set_grid(shape.grid);
+      EXPECT_TRUE(test::same_bits(kept.run(), want));
+    }
+  }
+}
+
 TEST(WindowBias, AnotherWindowReadsBetweenTheOldWays) {
   // A window of 3 x 3 has ways of up to 2, one of 5 x 4 ways of up to 4 and 3. Of the old ways 0, 1, 1 + q the last is
   // put at 4 or 3 as far as q <= 1.5 allows: at 2.5 in both cases, so what is further reads the last.

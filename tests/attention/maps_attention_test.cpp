@@ -7,6 +7,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/mechanism_check.h"
 #include "vit/attention/eca.h"
+#include "vit/autograd/tape.h"
 #include "vit/nn/squeeze.h"
 
 namespace vit {
@@ -306,6 +307,29 @@ TEST(MapsAttention, RefusesPlacesWhereItCannotWork) {
   EXPECT_THAT(refused("{type: eca, kernel_size: 4}", kShape), testing::HasSubstr("must be odd"));
   EXPECT_THAT(refused("{type: eca, circular: true, kernel_size: 27}", kShape), testing::HasSubstr("too long"));
   EXPECT_THAT(refused("cbam", {.dim = 12}), testing::HasSubstr("grid"));
+  for (const char* option : {"gamma: 1.0e-12", "gamma: 1.0e-38", "gamma: 1.0e+9", "beta: 1.0e+30"})
+    EXPECT_THAT(refused(str("{type: eca, ", option, "}"), kShape), testing::HasSubstr("test:1")) << option;
+}
+
+TEST(MapsAttention, EcaKernelsHaveALongest) {
+  const auto kernel = [](double gamma, double beta, int64_t channels) {
+    return EcaOptions{.gamma = gamma, .beta = beta}.kernel_for(channels);
+  };
+  EXPECT_EQ(kernel(2.0, 1.0, 512), 5);
+  EXPECT_EQ(kernel(2.0, 1.0, 8), 3);
+  EXPECT_EQ(kernel(0.001, 1000.0, 512), 1023);
+  EXPECT_EQ(kernel(0.001, -1000.0, 1), 1023);
+}
+
+TEST(MapsAttention, EqualMaximaShareTheGradient) {
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Var x = Var::leaf(Tensor::from<float>({2, 1, 2, 5, 0, 5, 2, 5}, {1, 4, 2}));
+  tape.backward(squeeze_tokens(ctx, x, /*add_maxpool=*/true), Tensor::full({1, 2}, 24.0f));
+  // Half of the mean's quarter, and half of the maximum's third.
+  const std::vector<float> want = {7, 3, 7, 7, 3, 7, 7, 7};
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_FLOAT_EQ(x.grad().f32()[i], want[i]) << i;
 }
 
 TEST(MapsAttention, DropsWholeChannelsOfTheBilinearBranch) {

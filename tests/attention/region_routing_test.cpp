@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tests/support/errors.h"
 #include "tests/support/mechanism_check.h"
@@ -114,6 +115,17 @@ TEST(RegionRouting, AllRegionsAreSelfAttention) {
   Context ctx;
   test::expect_near(routed.run(), self.mechanism().forward(ctx, routed.x(), self.input()).value());
   routed.expect_slopes();
+}
+
+/// A choice among numbers that are none still is one: the first regions, as among equals.
+TEST(RegionRouting, WhatIsNoNumberIsNeverBetter) {
+  const AttentionShape shape{.dim = kDim, .num_heads = kHeads, .grid = {7, 7}};
+  MechanismCheck check("{type: region_routing, n_win: 7, topk: 4, side_dwconv: 0}", shape, 1);
+  Tensor x = check.x().clone();
+  for (int64_t c = 0; c < x.size(2); ++c) x.f32()[48 * x.size(2) + c] = std::numeric_limits<float>::quiet_NaN();
+  Context ctx;
+  const Tensor y = check.mechanism().forward(ctx, x, check.input()).value();
+  for (int64_t i = 0; i < 48 * y.size(2); ++i) EXPECT_TRUE(std::isfinite(y.f32()[i])) << i;
 }
 
 TEST(RegionRouting, RefusesMoreRegionsThanThereAre) {

@@ -235,6 +235,22 @@ TEST(Window, OtherMapsThanTheNativeOne) {
   test::expect_near(check.run(), masked_global(check, other));
 }
 
+TEST(Window, OneNumberIsASquare) {
+  const AttentionShape shape{.dim = 6, .num_heads = 2, .grid = {4, 7}};
+  for (const std::string type : {"window", "block", "grid"}) {
+    MechanismCheck number("{type: " + type + ", window: 3}", shape),
+        list("{type: " + type + ", window: [3, 3]}", shape);
+    test::copy_parameters(number, list);
+    EXPECT_TRUE(test::same_bits(number.run(), list.run())) << type;
+  }
+}
+
+TEST(WindowBias, RefusesWindowsWhoseTablesNoMemoryHolds) {
+  EXPECT_THAT(test::usage_error([] { WindowBias({.window = {65, 65}}); }), testing::HasSubstr("65 x 65"));
+  WindowBias bias({.window = {2, 2}});
+  EXPECT_THAT(test::usage_error([&] { bias.set_window({1, 5000}); }), testing::HasSubstr("at most 4096"));
+}
+
 TEST(Window, SaysWhatIsWrong) {
   const auto refused = [](const std::string& options, const AttentionShape& shape) {
     return test::usage_error([&] { build_attention(ConfigNode::parse(options, "test.yaml"), shape); });
@@ -244,6 +260,13 @@ TEST(Window, SaysWhatIsWrong) {
   EXPECT_THAT(refused("{type: window, window: [2, 3, 4]}", shape), testing::HasSubstr("list of 2"));
   EXPECT_THAT(refused("{type: window, shift: 7}", shape), testing::HasSubstr("less than the window of 7"));
   EXPECT_THAT(refused("window", {.dim = 6, .num_heads = 2}), testing::HasSubstr("grid"));
+  for (const char* type : {"window", "block", "grid"})
+    for (const char* window : {"300", "[1, 4097]", "[65, 64]"})
+      EXPECT_THAT(refused(str("type: ", type, "\nwindow: ", window), shape),
+                  testing::AllOf(testing::HasSubstr("test.yaml:2"), testing::HasSubstr("4096")))
+          << type << window;
+  EXPECT_THAT(refused("{type: window, window: 300, always_partition: true}", shape), testing::HasSubstr("test.yaml:1"));
+  EXPECT_THAT(refused("{type: neighborhood, kernel_size: 65}", shape), testing::HasSubstr("test.yaml:1"));
   EXPECT_THAT(refused("window", {.dim = 6, .num_heads = 4, .grid = {4, 4}}), testing::HasSubstr("divisible"));
 }
 

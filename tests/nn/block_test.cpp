@@ -46,6 +46,25 @@ void expect_near(const Tensor& a, const Tensor& b, const std::string& what) {
   EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(400, 1.0)) << what;
 }
 
+TEST(Block, ObserversSeeTheLayoutWhereTheMechanismRuns) {
+  struct Layout : Observer {
+    bool wants(const std::string& name) override { return name == "attn.layout"; }
+    void observe(const std::string& name, const Tensor& tensor) override {
+      if (wants(name)) value = tensor.clone();
+    }
+    Tensor value;
+  } observer;
+  Block block({.dim = kDim, .mlp = {.dim = kDim, .hidden = 20}},
+              attention_registry().find("self").make({kDim, 3}, ConfigNode()));
+  test::fill_leaves(block);
+  Context ctx;
+  ctx.observer = &observer;
+  block.forward(ctx, random_tensor({kBatch, kTokens, kDim}, 1), {.grid = {2, 3}, .prefix_tokens = 1});
+  ASSERT_EQ(observer.value.shape(), (Shape{3}));
+  const std::vector<float> seen(observer.value.f32(), observer.value.f32() + 3);
+  EXPECT_EQ(seen, (std::vector<float>{1, 2, 3}));
+}
+
 TEST(Block, WantedTokensInTrainingGiveTheSameGradients) {
   for (const float drop_path : {0.0f, 0.5f}) {
     for (const char* options : {"{}", "{qk_norm: layernorm}"}) {

@@ -3,11 +3,11 @@
 #include <cmath>
 #include <optional>
 
+#include "vit/attention/local_values.h"
+#include "vit/attention/map_shares.h"
 #include "vit/attention/memory.h"
 #include "vit/autograd/map_ops.h"
 #include "vit/autograd/tensor_ops.h"
-#include "vit/core/parallel.h"
-#include "vit/nn/conv2d.h"
 #include "vit/nn/linear.h"
 
 namespace vit {
@@ -33,21 +33,9 @@ struct AgentOptions {
   }
 };
 
-/// Row i * size + j of [size^2, prefix + cells] takes the mean of one bin of the grid, as torch's AdaptiveAvgPool2d
-/// places them; prefix tokens are in none.
+/// Row i * size + j of [size^2, prefix + cells] takes the mean of one bin of the grid; prefix tokens are in none.
 Tensor pooling_matrix(int64_t size, const Grid& grid, int64_t prefix) {
-  Tensor matrix = Tensor::zeros({size * size, prefix + grid.count()});
-  const auto bin = [size](int64_t i, int64_t extent) {
-    return Range{i * extent / size, ((i + 1) * extent + size - 1) / size};
-  };
-  for (int64_t agent = 0; agent < size * size; ++agent) {
-    const Range rows = bin(agent / size, grid.height), cols = bin(agent % size, grid.width);
-    const auto cells = static_cast<float>((rows.end - rows.begin) * (cols.end - cols.begin));
-    for (int64_t row = rows.begin; row < rows.end; ++row)
-      for (int64_t col = cols.begin; col < cols.end; ++col)
-        matrix.f32()[agent * matrix.size(1) + prefix + row * grid.width + col] = 1.0f / cells;
-  }
-  return matrix;
+  return map_shares(adaptive_average(grid.height, size), adaptive_average(grid.width, size), prefix);
 }
 
 /// The position biases between A agents and the tokens (section 3.3): a coarse table, a row part and a column part, and
@@ -110,24 +98,31 @@ class AgentAttention : public Attention {
   AgentAttention(const AttentionShape& shape, const AgentOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
-        head_dim_(head_dim_of("agent", shape)),
+        head_dim_(head_dim_of(shape)),
         pool_size_(options.pool_size),
+        prefix_(shape.prefix_tokens),
+        grid_(shape.grid),
+        pooling_(pooling_matrix(pool_size_, grid_, prefix_)),
         qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
         proj_(shape.dim, shape.dim, options.proj_bias) {
     add_module("qkv", qkv_);
     add_module("proj", proj_);
-    const Conv2dOptions near{.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim_};
-    if (options.conv)
-      add_module("dwc", dwc_.emplace(Conv2d::Options{.in_channels = dim_, .out_channels = dim_, .conv = near}));
+    if (options.conv) add_module("dwc", dwc_.emplace(local_convolution(dim_, 3)));
     if (options.bias)
       add_module("", bias_.emplace(heads_, pool_size_ * pool_size_, options.window, shape.grid, shape.prefix_tokens));
+  }
+
+  void set_grid(Grid grid) override {
+    grid_ = grid;
+    pooling_ = pooling_matrix(pool_size_, grid, prefix_);
   }
 
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override {
     refuse_bias("agent", input);
     const int64_t prefix = input.prefix_tokens;
     const Var qkv = qkv_.forward(ctx, x);
-    const Tensor pooling = pooling_matrix(pool_size_, input.grid, prefix);
+    const bool native = input.grid == grid_ && prefix == prefix_;
+    const Tensor pooling = native ? pooling_ : pooling_matrix(pool_size_, input.grid, prefix);
     const Var agents = matmul(ctx, pooling, slice_features(ctx, qkv, 0, dim_));  // [B, A, C]
     AttentionOptions options{.heads = heads_,
                              .head_dim = head_dim_,
@@ -142,23 +137,14 @@ class AgentAttention : public Attention {
       ctx.observe("probs", matmul(ctx, out, attention_probs(ctx, {agents, 0}, {qkv, dim_}, gathering)).value());
     }
     Var mixed = attention(ctx, {asking, 0}, {agents, 0}, {values, 0}, options);
-    // Prefix tokens are no cells: where only they are wanted there is nothing to convolve.
-    if (dwc_ && mixed.size(1) > prefix)
-      mixed = add(ctx, mixed, slice_tokens(ctx, convolved_values(ctx, qkv, input), 0, mixed.size(1)));
+    if (dwc_) mixed = with_local_values(ctx, mixed, *dwc_, qkv, input);
     return proj_.forward(ctx, mixed, input.residual);
   }
 
  private:
-  /// [B, N, C]; zeros for prefix tokens.
-  Var convolved_values(Context& ctx, const Var& qkv, const AttentionInput& input) const {
-    const int64_t batch = qkv.size(0), prefix = input.prefix_tokens, tokens = qkv.size(1);
-    const Var values = slice_tokens(ctx, slice_features(ctx, qkv, 2 * dim_, 3 * dim_), prefix, tokens);
-    const Var map = reshape(ctx, values, {batch, input.grid.height, input.grid.width, dim_});
-    const Var near = reshape(ctx, dwc_->forward(ctx, map), {batch, tokens - prefix, dim_});
-    return prefix == 0 ? near : concat_tokens(ctx, Tensor::zeros({1, prefix, dim_}), near);
-  }
-
-  int64_t dim_, heads_, head_dim_, pool_size_;
+  int64_t dim_, heads_, head_dim_, pool_size_, prefix_;
+  Grid grid_;
+  Tensor pooling_;  ///< for grid_ and prefix_
   Linear qkv_, proj_;
   std::optional<Conv2d> dwc_;
   std::optional<AgentBias> bias_;

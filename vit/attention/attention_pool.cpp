@@ -15,7 +15,7 @@ const std::vector<std::pair<LatentPool, std::string>>& enum_names(LatentPool) {
 AttentionPool::AttentionPool(const AttentionShape& shape, const AttentionPoolOptions& options)
     : dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(head_dim_of("attention_pool", shape)),
+      head_dim_(head_dim_of(shape)),
       memory_dim_(shape.memory_dim),
       pool_type_(options.pool_type),
       q_(shape.dim, shape.dim, options.qkv_bias),

@@ -4,6 +4,7 @@
 // Here both happen in one layer, as CSWin has it: the first half of the heads (rounded up) looks along rows, the others
 // along columns. With a single head, layers alternate: even ones look along rows. Two layers reach the whole map.
 #include "vit/attention/grouped.h"
+#include "vit/attention/memory.h"
 #include "vit/core/config.h"
 #include "vit/nn/linear.h"
 
@@ -42,11 +43,10 @@ class AxialAttention : public Attention {
   AxialAttention(const AttentionShape& shape, const AxialAttentionOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
+        head_dim_(head_dim_of(shape)),
         row_heads_(shape.num_heads > 1 ? (shape.num_heads + 1) / 2 : (shape.layer + 1) % 2),
         qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
         proj_(shape.dim, shape.dim, options.proj_bias) {
-    if (heads_ <= 0 || dim_ % heads_ != 0)
-      fail_usage("attention: dim ", dim_, " must be divisible by num_heads ", heads_);
     add_module("qkv", qkv_);
     add_module("proj", proj_);
   }
@@ -62,16 +62,16 @@ class AxialAttention : public Attention {
  private:
   /// Heads [first, last) within rows or columns.
   GroupedHeads along(const Var& qkv, int64_t first, int64_t last, TokenGroups groups) const {
-    const int64_t head_dim = dim_ / heads_, offset = first * head_dim;
+    const int64_t offset = first * head_dim_;
     return {.q = {qkv, offset},
             .k = {qkv, dim_ + offset},
             .v = {qkv, 2 * dim_ + offset},
             .heads = last - first,
-            .head_dim = head_dim,
+            .head_dim = head_dim_,
             .groups = std::move(groups)};
   }
 
-  int64_t dim_, heads_, row_heads_;
+  int64_t dim_, heads_, head_dim_, row_heads_;
   Linear qkv_, proj_;
 };
 

@@ -32,16 +32,34 @@ struct PartitionAttentionOptions {
   bool qkv_bias = true;
   bool proj_bias = true;
 
+  /// All but the window, which BlockGridOptions reads.
   template <class V>
   void visit_fields(V& v) {
-    v("window", window, "Height and width of a group: neighbours (block), or tokens spread over the map (grid).",
-      between(1, 1 << 10));
     v("rel_pos_type", rel_pos_type, "Form of the relative position bias; none: positions do not count in a group.");
     v("rel_pos_dim", rel_pos_dim, "Hidden width of the bias's MLP, for rel_pos_type: mlp.", between(1, 1 << 16));
     v("head_first", head_first,
       "Order of the packed projection's outputs: each head's q, k and v together, instead of all heads' q first.");
     v("qkv_bias", qkv_bias, "Bias of the packed query, key and value projection.");
     v("proj_bias", proj_bias, "Bias of the last projection.");
+  }
+};
+
+/// Options of `block` and `grid` in a configuration.
+struct BlockGridOptions {
+  ConfigNode window = ConfigNode::make_scalar("7", false);
+  PartitionAttentionOptions others{};
+
+  template <class V>
+  void visit_fields(V& v) {
+    v("window", window,
+      "Side of a group in tokens, or [height, width]: neighbours (block), or tokens spread over the map (grid).");
+    others.visit_fields(v);
+  }
+  /// Errors (usage), at the window's place: as read_window().
+  PartitionAttentionOptions resolved() const {
+    PartitionAttentionOptions options = others;
+    options.window = read_window(window);
+    return options;
   }
 };
 
@@ -54,7 +72,6 @@ struct AttentionWidths {
 /// timm's AttentionCl and Attention2d (models/maxxvit.py). Parameters: qkv.*, rel_pos.*, proj.*.
 class PartitionAttention : public Attention {
  public:
-  using Options = PartitionAttentionOptions;
   /// Errors (usage): the inner width is not divisible by num_heads; no grid, where the whole map is the window.
   PartitionAttention(const AttentionShape& shape, const PartitionAttentionOptions& options, Partition partition,
                      const AttentionWidths& widths);
@@ -102,14 +119,16 @@ TokenGroups partition_groups(const Grid& grid, const std::array<int64_t, 2>& win
 
 class BlockAttention : public PartitionAttention {
  public:
-  BlockAttention(const AttentionShape& shape, const PartitionAttentionOptions& options)
-      : PartitionAttention(shape, options, Partition::block) {}
+  using Options = BlockGridOptions;
+  BlockAttention(const AttentionShape& shape, const BlockGridOptions& options)
+      : PartitionAttention(shape, options.resolved(), Partition::block) {}
 };
 
 class GridAttention : public PartitionAttention {
  public:
-  GridAttention(const AttentionShape& shape, const PartitionAttentionOptions& options)
-      : PartitionAttention(shape, options, Partition::grid) {}
+  using Options = BlockGridOptions;
+  GridAttention(const AttentionShape& shape, const BlockGridOptions& options)
+      : PartitionAttention(shape, options.resolved(), Partition::grid) {}
 };
 
 }  // namespace vit

@@ -1,8 +1,8 @@
 #include "vit/attention/channel_group.h"
 
-#include <algorithm>
 #include <cmath>
 
+#include "vit/attention/memory.h"
 #include "vit/autograd/attention_ops.h"
 
 namespace vit {
@@ -16,12 +16,10 @@ const std::vector<std::pair<ChannelGroupRoles, std::string>>& enum_names(Channel
 ChannelGroupAttention::ChannelGroupAttention(const AttentionShape& shape, const ChannelGroupOptions& options)
     : dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+      head_dim_(head_dim_of(shape)),
       roles_(options.roles),
       qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
       proj_(shape.dim, shape.dim, options.proj_bias) {
-  if (heads_ <= 0 || dim_ % heads_ != 0)
-    fail_usage("channel_group: dim ", dim_, " must be divisible by num_heads ", heads_);
   add_module("qkv", qkv_);
   add_module("proj", proj_);
 }

@@ -2,14 +2,12 @@
 
 #include <cmath>
 
+#include "vit/attention/memory.h"
+
 namespace vit {
 
 ClassAttention::ClassAttention(const AttentionShape& shape, const ClassAttentionOptions& options)
-    : dim_(shape.dim),
-      heads_(shape.num_heads),
-      head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
-      proj_(shape.dim, shape.dim) {
-  if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
+    : dim_(shape.dim), heads_(shape.num_heads), head_dim_(head_dim_of(shape)), proj_(shape.dim, shape.dim) {
   if (options.packed) {
     add_module("qkv", qkv_.emplace(dim_, 3 * dim_, options.qkv_bias));
   } else {

@@ -9,7 +9,7 @@ namespace vit {
 CrossAttention::CrossAttention(const AttentionShape& shape, const CrossAttentionOptions& options)
     : dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(head_dim_of("cross", shape)),
+      head_dim_(head_dim_of(shape)),
       memory_dim_(shape.memory_dim),
       q_(shape.dim, shape.dim, options.qkv_bias),
       q_norm_(options.qk_norm, head_dim_, options.norm_eps),

@@ -1,7 +1,6 @@
 #include "vit/attention/cross_covariance.h"
 
-#include <algorithm>
-
+#include "vit/attention/memory.h"
 #include "vit/autograd/attention_ops.h"
 
 namespace vit {
@@ -9,11 +8,9 @@ namespace vit {
 CrossCovarianceAttention::CrossCovarianceAttention(const AttentionShape& shape, const CrossCovarianceOptions& options)
     : dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+      head_dim_(head_dim_of(shape)),
       qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
       proj_(shape.dim, shape.dim, options.proj_bias) {
-  if (heads_ <= 0 || dim_ % heads_ != 0)
-    fail_usage("cross_covariance: dim ", dim_, " must be divisible by num_heads ", heads_);
   add_parameter("temperature", temperature_, {heads_, 1, 1}, Init::ones());
   add_module("qkv", qkv_);
   add_module("proj", proj_);

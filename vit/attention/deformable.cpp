@@ -9,7 +9,7 @@ namespace vit {
 DeformableAttention::DeformableAttention(const AttentionShape& shape, const DeformableAttentionOptions& options)
     : dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(head_dim_of("deformable", shape)),
+      head_dim_(head_dim_of(shape)),
       memory_dim_(shape.memory_dim),
       levels_(options.levels),
       points_(options.points),

@@ -1,5 +1,6 @@
 #include "vit/attention/eca.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "vit/autograd/map_ops.h"
@@ -14,7 +15,8 @@ void EcaOptions::validate() const {
 
 int64_t EcaOptions::kernel_for(int64_t channels) const {
   if (kernel_size) return *kernel_size;
-  const auto size = static_cast<int64_t>(std::abs(std::log2(static_cast<double>(channels)) + beta) / gamma);
+  const double length = std::abs(std::log2(static_cast<double>(channels)) + beta) / gamma;
+  const auto size = static_cast<int64_t>(std::min(length, static_cast<double>(kMaxKernel)));
   return std::max<int64_t>(3, size % 2 == 1 ? size : size + 1);
 }
 

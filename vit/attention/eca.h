@@ -9,6 +9,8 @@
 namespace vit {
 
 struct EcaOptions {
+  static constexpr int64_t kMaxKernel = 1023;  ///< odd
+
   std::optional<int64_t> kernel_size{};
   double gamma = 2.0;
   double beta = 1.0;
@@ -20,9 +22,10 @@ struct EcaOptions {
 
   template <class V>
   void visit_fields(V& v) {
-    v("kernel_size", kernel_size, "Channels that a gate looks at, odd; none: by gamma and beta.", between(1, 1023));
-    v("gamma", gamma, "The kernel is |log2(C) + beta| / gamma, made odd, at least 3.", above(0));
-    v("beta", beta, "See gamma.");
+    v("kernel_size", kernel_size, "Channels that a gate looks at, odd; none: by gamma and beta.",
+      between(1, kMaxKernel));
+    v("gamma", gamma, "The kernel is |log2(C) + beta| / gamma, made odd, from 3 to 1023.", between(0.001, 1000));
+    v("beta", beta, "See gamma.", between(-1000, 1000));
     v("circular", circular, "The last channel is the first one's neighbour (timm's CecaModule); else zeros are.");
     v("use_mlp", use_mlp, "Two layers, an experiment of timm's: rd_channels features of each mean, then the kernel.");
     width.visit_fields(v);

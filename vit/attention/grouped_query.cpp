@@ -5,6 +5,7 @@
 // and the attention kernel packs each head's keys and values once for all of them.
 #include <cmath>
 
+#include "vit/attention/memory.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
 #include "vit/nn/attention.h"
@@ -40,13 +41,12 @@ class GroupedQueryAttention : public Attention {
   GroupedQueryAttention(const AttentionShape& shape, const GroupedQueryOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
-        head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+        head_dim_(head_dim_of(shape)),
         kv_heads_(options.num_kv_heads),
         qkv_(shape.dim, shape.dim + 2 * kv_heads_ * head_dim_, options.qkv_bias),
         q_norm_(options.qk_norm, head_dim_, options.norm_eps),
         k_norm_(options.qk_norm, head_dim_, options.norm_eps),
         proj_(shape.dim, shape.dim, options.proj_bias) {
-    if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
     if (heads_ % kv_heads_ != 0) fail_usage("num_kv_heads ", kv_heads_, " must divide num_heads ", heads_);
     add_module("qkv", qkv_);
     add_module("q_norm", q_norm_);

@@ -105,6 +105,14 @@ Var HardAttention::look(Context& ctx, const Var& scores, const Var& memory) cons
 }
 
 Var HardAttention::draw(Context& ctx, const Var& weights, const Var& memory) const {
+  if (ctx.tape && !listener_)
+    fail_usage(
+        "attention 'hard': estimator: reinforce needs a trainer that listens to its draws and adds reinforce_loss(); "
+        "without one the scores are not trained. Set estimator: gumbel");
+  if (!ctx.tape && listener_)
+    fail_usage(
+        "attention 'hard': a draw that is listened to needs a tape, or its probability has no gradient; with "
+        "estimator: reinforce gradient checkpointing must be off");
   Rng rng(ctx.seed, ctx.next_random_stream());
   const Tensor index = drawn_entries(weights.value(), rng);
   if (listener_) {

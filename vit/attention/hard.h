@@ -24,7 +24,7 @@ enum class HardInference {
 const EnumNames<HardInference>& enum_names(HardInference);
 
 struct HardAttentionOptions {
-  HardEstimator estimator = HardEstimator::reinforce;
+  HardEstimator estimator = HardEstimator::gumbel;
   HardInference inference = HardInference::expectation;
   float temperature = 1.0f;
   int64_t attention_dim = 0;
@@ -32,7 +32,7 @@ struct HardAttentionOptions {
 
   template <class V>
   void visit_fields(V& v) {
-    v("estimator", estimator, "Gradient of the draw in training; reinforce needs a trainer that knows it.");
+    v("estimator", estimator, "Gradient of the draw in training; reinforce needs a trainer that listens to the draws.");
     v("inference", inference, "What a query sees at inference.");
     v("temperature", temperature, "Of the Gumbel-softmax; near 0 it is as sharp as the draw.", above(0));
     v("attention_dim", attention_dim, "Hidden width of the scoring network; 0: the tokens' width.",
@@ -55,7 +55,8 @@ class HardAttention : public Attention {
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override;
 
   /// Called in training with every draw of the `reinforce` estimator, while the tape records: a trainer collects them
-  /// for reinforce_loss(). Not with gradient checkpointing, which draws without a tape first.
+  /// for reinforce_loss(). forward() refuses (usage) to draw while a tape records and nobody listens, because the
+  /// scores would get no gradient, and to draw for a listener without a tape, as gradient checkpointing does first.
   void listen(std::function<void(const HardSample&)> listener) { listener_ = std::move(listener); }
 
  private:

@@ -104,7 +104,7 @@ class HierarchicalAttention : public Attention {
   HierarchicalAttention(const AttentionShape& shape, const HierarchicalOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
-        head_dim_(head_dim_of("hierarchical", shape)),
+        head_dim_(head_dim_of(shape)),
         memory_dim_(shape.memory_dim),
         regions_(options.regions),
         q_(shape.dim, 2 * shape.dim, options.qkv_bias),

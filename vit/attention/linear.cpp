@@ -11,7 +11,7 @@ LinearAttention::LinearAttention(std::string name, FeatureMap features, const At
       features_(features),
       dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(head_dim_of(name_, shape)),
+      head_dim_(head_dim_of(shape)),
       eps_(options.eps),
       qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
       proj_(shape.dim, shape.dim, options.proj_bias) {

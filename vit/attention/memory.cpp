@@ -45,9 +45,9 @@ Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k,
   return attention(ctx, q, k, v, options);
 }
 
-int64_t head_dim_of(const std::string& mechanism, const AttentionShape& shape) {
+int64_t head_dim_of(const AttentionShape& shape) {
   if (shape.num_heads <= 0 || shape.dim % shape.num_heads != 0)
-    fail_usage("attention '", mechanism, "': dim ", shape.dim, " must be divisible by num_heads ", shape.num_heads);
+    fail_usage("dim ", shape.dim, " must be divisible by num_heads ", shape.num_heads);
   return shape.dim / shape.num_heads;
 }
 

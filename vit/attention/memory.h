@@ -32,7 +32,7 @@ Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k,
                        const AttentionOptions& options);
 
 /// Head dimension D = dim / num_heads. Errors (usage): num_heads does not divide dim.
-int64_t head_dim_of(const std::string& mechanism, const AttentionShape& shape);
+int64_t head_dim_of(const AttentionShape& shape);
 
 /// Errors (usage): the mechanism has no scores that a bias could be added to, and the model has one.
 void refuse_bias(const std::string& mechanism, const AttentionInput& input);

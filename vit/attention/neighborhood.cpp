@@ -10,15 +10,19 @@
 #include <map>
 
 #include "vit/attention/grouped.h"
+#include "vit/attention/memory.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
 #include "vit/nn/linear.h"
+#include "vit/nn/window_bias.h"
 
 namespace vit {
 
 namespace {
 
 constexpr int64_t kTile = 4;
+constexpr int64_t kMaxKernel = 63;
+static_assert(kMaxKernel * kMaxKernel <= kMaxWindowTokens);
 
 struct NeighborhoodAttentionOptions {
   int64_t kernel_size = 7;
@@ -28,7 +32,8 @@ struct NeighborhoodAttentionOptions {
 
   template <class V>
   void visit_fields(V& v) {
-    v("kernel_size", kernel_size, "Height and width of the window around each token; an odd number.", between(1, 255));
+    v("kernel_size", kernel_size, "Height and width of the window around each token; an odd number.",
+      between(1, kMaxKernel));
     v("rel_pos_bias", rel_pos_bias, "Learned biases of the way from token to token.");
     v("qkv_bias", qkv_bias, "Bias of the packed query, key and value projection.");
     v("proj_bias", proj_bias, "Bias of the last projection.");
@@ -151,25 +156,32 @@ class NeighborhoodAttention : public Attention {
       : options_(options),
         dim_(shape.dim),
         heads_(shape.num_heads),
+        head_dim_(head_dim_of(shape)),
+        grid_(shape.grid),
+        neighborhoods_(grid_, options.kernel_size),
+        way_index_(way_index(options.kernel_size)),
         qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
         proj_(shape.dim, shape.dim, options.proj_bias) {
-    options.validate();
-    if (heads_ <= 0 || dim_ % heads_ != 0)
-      fail_usage("attention: dim ", dim_, " must be divisible by num_heads ", heads_);
     const int64_t side = 2 * options.kernel_size - 1;
     add_module("qkv", qkv_);
     if (options.rel_pos_bias) add_parameter("rpb", rpb_, {heads_, side, side}, Init::truncated_normal(0.02f));
     add_module("proj", proj_);
   }
 
+  void set_grid(Grid grid) override {
+    grid_ = grid;
+    neighborhoods_ = Neighborhoods(grid, options_.kernel_size);
+  }
+
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override {
     const Var qkv = qkv_.forward(ctx, x);
-    const Neighborhoods neighborhoods(input.grid, options_.kernel_size);
+    const Neighborhoods neighborhoods =
+        input.grid == grid_ ? neighborhoods_ : Neighborhoods(input.grid, options_.kernel_size);
     const GroupedHeads heads{.q = {qkv, 0},
                              .k = {qkv, dim_},
                              .v = {qkv, 2 * dim_},
                              .heads = heads_,
-                             .head_dim = dim_ / heads_,
+                             .head_dim = head_dim_,
                              .groups = neighborhoods.groups,
                              .bias = tile_bias(ctx),
                              .mask = neighborhoods.mask,
@@ -182,14 +194,16 @@ class NeighborhoodAttention : public Attention {
   Var tile_bias(Context& ctx) const {
     if (!options_.rel_pos_bias) return {};
     const int64_t side = 2 * options_.kernel_size - 1;
-    const Tensor index = way_index(options_.kernel_size);
     const Var ways = permute(ctx, reshape(ctx, rpb_.value, {heads_, side * side}), {1, 0});
-    const Var bias = permute(ctx, embedding(ctx, ways, index), {1, 0});
-    return reshape(ctx, bias, {heads_, kTile * kTile, index.numel() / (kTile * kTile)});
+    const Var bias = permute(ctx, embedding(ctx, ways, way_index_), {1, 0});
+    return reshape(ctx, bias, {heads_, kTile * kTile, way_index_.numel() / (kTile * kTile)});
   }
 
   NeighborhoodAttentionOptions options_;
-  int64_t dim_, heads_;
+  int64_t dim_, heads_, head_dim_;
+  Grid grid_;
+  Neighborhoods neighborhoods_;  ///< of grid_
+  Tensor way_index_;
   Linear qkv_;
   Parameter rpb_;
   Linear proj_;

@@ -76,7 +76,7 @@ class NystromAttention : public Attention {
   NystromAttention(const AttentionShape& shape, const NystromOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
-        head_dim_(head_dim_of("nystrom", shape)),
+        head_dim_(head_dim_of(shape)),
         options_(options),
         qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
         proj_(shape.dim, shape.dim, options.proj_bias) {

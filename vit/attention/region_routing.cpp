@@ -1,20 +1,24 @@
 // Bi-level routing attention (Zhu et al. 2023, "BiFormer: vision transformer with bi-level routing attention", section
 // 3.2): each region of the grid looks at the few regions whose mean key suits its mean query.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <vector>
 
 #include "vit/attention/grouped.h"
+#include "vit/attention/local_values.h"
 #include "vit/attention/memory.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/parallel.h"
-#include "vit/nn/conv2d.h"
 #include "vit/nn/linear.h"
 
 namespace vit {
 
 namespace {
+
+/// The affinity of what is no number: routing needs an order.
+constexpr float kLeast = -std::numeric_limits<float>::max();
 
 struct RegionRoutingOptions {
   int64_t n_win = 7;
@@ -67,76 +71,86 @@ Tensor region_means(const Tensor& table, int64_t prefix, int64_t tokens) {
   return means;
 }
 
+/// What a map's regions are, and their means.
+struct Regions {
+  Tensor members, means;
+  Regions(const Grid& grid, int64_t prefix, int64_t n_win)
+      : members(region_table(grid, n_win)), means(region_means(members, prefix, prefix + grid.count())) {}
+};
+
 class RegionRoutingAttention : public Attention {
  public:
   using Options = RegionRoutingOptions;
   RegionRoutingAttention(const AttentionShape& shape, const RegionRoutingOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
-        head_dim_(head_dim_of("region_routing", shape)),
+        head_dim_(head_dim_of(shape)),
         options_(options),
+        grid_(shape.grid),
+        prefix_(shape.prefix_tokens),
+        regions_(grid_, prefix_, options.n_win),
         qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
         proj_(shape.dim, shape.dim, options.proj_bias) {
     add_module("qkv", qkv_);
-    const Conv2dOptions near{.kernel_h = options.side_dwconv,
-                             .kernel_w = options.side_dwconv,
-                             .padding = options.side_dwconv / 2,
-                             .groups = dim_};
-    if (options.side_dwconv > 0)
-      add_module("lepe", lepe_.emplace(Conv2d::Options{.in_channels = dim_, .out_channels = dim_, .conv = near}));
+    if (options.side_dwconv > 0) add_module("lepe", lepe_.emplace(local_convolution(dim_, options.side_dwconv)));
     add_module("proj", proj_);
+  }
+
+  void set_grid(Grid grid) override {
+    grid_ = grid;
+    regions_ = Regions(grid, prefix_, options_.n_win);
   }
 
   Var forward(Context& ctx, const Var& x, const AttentionInput& input) const override {
     const Var qkv = qkv_.forward(ctx, x);
-    const Tensor regions = region_table(input.grid, options_.n_win);
+    const bool native = input.grid == grid_ && input.prefix_tokens == prefix_;
+    const Regions regions = native ? regions_ : Regions(input.grid, input.prefix_tokens, options_.n_win);
     const GroupedHeads heads{.q = {qkv, 0},
                              .k = {qkv, dim_},
                              .v = {qkv, 2 * dim_},
                              .heads = heads_,
                              .head_dim = head_dim_,
-                             .groups = {regions, routed_keys(ctx, qkv.value(), regions, input.prefix_tokens)}};
+                             .groups = {regions.members, routed_keys(ctx, qkv.value(), regions)}};
     Var mixed = attend_in_groups(ctx, {heads}, input);
-    if (lepe_ && mixed.size(1) > input.prefix_tokens)
-      mixed = add(ctx, mixed, slice_tokens(ctx, local_values(ctx, qkv, input), 0, mixed.size(1)));
+    if (lepe_) mixed = with_local_values(ctx, mixed, *lepe_, qkv, input);
     return proj_.forward(ctx, mixed, input.residual);
   }
 
  private:
   /// The patches of the best `topk` regions of each region, [B, R, topk * longest] (eq. 3 to 5). Like the authors' code
-  /// this choice has no gradient. Among equals the first region wins.
-  Tensor routed_keys(Context& ctx, const Tensor& qkv, const Tensor& regions, int64_t prefix) const {
-    const int64_t batch = qkv.size(0), count = regions.size(0), length = regions.size(1);
+  /// this choice has no gradient. Among equals the first region wins; what is no number is never better.
+  Tensor routed_keys(Context& ctx, const Tensor& qkv, const Regions& regions) const {
+    const Tensor& members = regions.members;
+    const int64_t batch = qkv.size(0), count = members.size(0), length = members.size(1);
     const int64_t best = std::min(options_.topk, count);
-    const Var means = matmul(ctx, region_means(regions, prefix, qkv.size(1)), slice_features(ctx, qkv, 0, 2 * dim_));
+    const Var means = matmul(ctx, regions.means, slice_features(ctx, qkv, 0, 2 * dim_));
     const Tensor affinity =
         attention_scores(ctx, {means, 0}, {means, dim_}, {.heads = 1, .head_dim = dim_, .scale = 1.0f});
     Tensor keys = Tensor::empty({batch, count, best * length}, DType::i64);
     std::vector<int64_t> order(static_cast<size_t>(count));
+    std::vector<float> of_row(static_cast<size_t>(count));
     for (int64_t row = 0; row < batch * count; ++row) {
-      const float* of_row = affinity.f32() + row * count;
+      for (int64_t i = 0; i < count; ++i) {
+        const float value = affinity.f32()[row * count + i];
+        of_row[static_cast<size_t>(i)] = value > kLeast ? value : kLeast;
+      }
       std::iota(order.begin(), order.end(), int64_t{0});
-      std::partial_sort(order.begin(), order.begin() + best, order.end(), [of_row](int64_t i, int64_t j) {
-        return of_row[i] != of_row[j] ? of_row[i] > of_row[j] : i < j;
+      std::partial_sort(order.begin(), order.begin() + best, order.end(), [&](int64_t i, int64_t j) {
+        const float left = of_row[static_cast<size_t>(i)], right = of_row[static_cast<size_t>(j)];
+        return left != right ? left > right : i < j;
       });
       for (int64_t i = 0; i < best; ++i)
-        std::copy_n(regions.data<int64_t>() + order[static_cast<size_t>(i)] * length, length,
+        std::copy_n(members.data<int64_t>() + order[static_cast<size_t>(i)] * length, length,
                     keys.data<int64_t>() + (row * best + i) * length);
     }
     return keys;
   }
 
-  /// Local enhancement: a depthwise convolution of the values (eq. 7); zeros for prefix tokens. [B, P + N, C]
-  Var local_values(Context& ctx, const Var& qkv, const AttentionInput& input) const {
-    const int64_t batch = qkv.size(0), prefix = input.prefix_tokens, tokens = qkv.size(1);
-    const Var values = slice_tokens(ctx, slice_features(ctx, qkv, 2 * dim_, 3 * dim_), prefix, tokens);
-    const Var map = reshape(ctx, values, {batch, input.grid.height, input.grid.width, dim_});
-    const Var near = reshape(ctx, lepe_->forward(ctx, map), {batch, tokens - prefix, dim_});
-    return prefix == 0 ? near : concat_tokens(ctx, Tensor::zeros({1, prefix, dim_}), near);
-  }
-
   int64_t dim_, heads_, head_dim_;
   RegionRoutingOptions options_;
+  Grid grid_;
+  int64_t prefix_;
+  Regions regions_;  ///< of grid_
   Linear qkv_;
   std::optional<Conv2d> lepe_;
   Linear proj_;

@@ -2,19 +2,19 @@
 
 #include <cmath>
 
+#include "vit/attention/memory.h"
+
 namespace vit {
 
 SelfAttention::SelfAttention(const AttentionShape& shape, const SelfAttentionOptions& options)
     : dim_(shape.dim),
       heads_(shape.num_heads),
-      head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+      head_dim_(head_dim_of(shape)),
       qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
       q_norm_(options.qk_norm, head_dim_, options.norm_eps),
       k_norm_(options.qk_norm, head_dim_, options.norm_eps),
       norm_(options.scale_norm, shape.dim, options.norm_eps),
       proj_(shape.dim, shape.dim, options.proj_bias) {
-  if (heads_ <= 0 || dim_ % heads_ != 0)
-    fail_usage("attention: dim ", dim_, " must be divisible by num_heads ", heads_);
   add_module("qkv", qkv_);
   add_module("q_norm", q_norm_);
   add_module("k_norm", k_norm_);

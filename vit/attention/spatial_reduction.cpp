@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "vit/attention/map_shares.h"
+#include "vit/attention/memory.h"
 #include "vit/autograd/map_ops.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
@@ -39,33 +41,11 @@ struct SpatialReductionOptions {
   }
 };
 
-/// The tokens of a line of `length` that piece `piece` of `pieces` is made from: torch's AdaptiveAvgPool2d.
-Tensor adaptive_average(int64_t length, int64_t pieces) {
-  const Tensor shares = Tensor::zeros({pieces, length});
-  for (int64_t piece = 0; piece < pieces; ++piece) {
-    const int64_t begin = piece * length / pieces, end = ((piece + 1) * length + pieces - 1) / pieces;
-    for (int64_t i = begin; i < end; ++i) shares.f32()[piece * length + i] = 1.0f / static_cast<float>(end - begin);
-  }
-  return shares;
-}
-
 /// Averages over blocks of `ratio`, whose rest at the end is ignored; what is shorter is one block.
 Tensor block_average(int64_t length, int64_t ratio) {
   const int64_t blocks = std::max<int64_t>(1, length / ratio), size = std::min(length, ratio);
   const Tensor shares = Tensor::zeros({blocks, length});
   for (int64_t i = 0; i < blocks * size; ++i) shares.f32()[i / size * length + i] = 1.0f / static_cast<float>(size);
-  return shares;
-}
-
-/// Shares of rows and of columns -> shares of the map's tokens, [reduced tokens, tokens].
-Tensor map_shares(const Tensor& rows, const Tensor& cols) {
-  const int64_t height = rows.size(1), width = cols.size(1);
-  const Tensor shares = Tensor::empty({rows.size(0) * cols.size(0), height * width});
-  float* at = shares.f32();
-  for (int64_t i = 0; i < rows.size(0); ++i)
-    for (int64_t j = 0; j < cols.size(0); ++j)
-      for (int64_t y = 0; y < height; ++y)
-        for (int64_t x = 0; x < width; ++x) *at++ = rows.f32()[i * height + y] * cols.f32()[j * width + x];
   return shares;
 }
 
@@ -80,11 +60,10 @@ class SpatialReductionAttention : public Attention {
       : options_(options),
         dim_(shape.dim),
         heads_(shape.num_heads),
+        head_dim_(head_dim_of(shape)),
         q_(shape.dim, shape.dim, options.qkv_bias),
         kv_(shape.dim, 2 * shape.dim, options.qkv_bias),
         proj_(shape.dim, shape.dim, options.proj_bias) {
-    if (heads_ <= 0 || dim_ % heads_ != 0)
-      fail_usage("attention: dim ", dim_, " must be divisible by num_heads ", heads_);
     add_module("q", q_);
     add_module("kv", kv_);
     if (options.linear || options.sr_ratio > 1) {
@@ -101,8 +80,8 @@ class SpatialReductionAttention : public Attention {
     const Var q = q_.forward(ctx, asking);
     const Var kv = kv_.forward(ctx, reduced(ctx, x, input));
     const AttentionOptions options{.heads = heads_,
-                                   .head_dim = dim_ / heads_,
-                                   .scale = 1.0f / std::sqrt(static_cast<float>(dim_ / heads_)),
+                                   .head_dim = head_dim_,
+                                   .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
                                    .bias = input.bias};
     check(!sr_ || !input.bias.defined(),
           "attention 'spatial_reduction' takes no bias between all tokens, because its keys are others");
@@ -152,7 +131,7 @@ class SpatialReductionAttention : public Attention {
   }
 
   SpatialReductionOptions options_;
-  int64_t dim_, heads_;
+  int64_t dim_, heads_, head_dim_;
   Linear q_, kv_;
   std::unique_ptr<Conv2d> sr_;
   std::unique_ptr<Norm> norm_;

@@ -2,6 +2,7 @@
 // heads, of the scores before the softmax (proj_l) and of the weights after it (proj_w).
 #include <cmath>
 
+#include "vit/attention/memory.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
 #include "vit/nn/attention.h"
@@ -46,12 +47,11 @@ class TalkingHeadsAttention : public Attention {
   TalkingHeadsAttention(const AttentionShape& shape, const TalkingHeadsOptions& options)
       : dim_(shape.dim),
         heads_(shape.num_heads),
-        head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+        head_dim_(head_dim_of(shape)),
         qkv_(shape.dim, 3 * shape.dim, options.qkv_bias),
         proj_l_(shape.num_heads),
         proj_w_(shape.num_heads),
         proj_(shape.dim, shape.dim) {
-    if (heads_ <= 0 || dim_ % heads_ != 0) fail_usage("dim ", dim_, " must be divisible by num_heads ", heads_);
     add_module("qkv", qkv_);
     add_module("proj_l", proj_l_);
     add_module("proj_w", proj_w_);

@@ -51,13 +51,22 @@ Tensor metric_of(Context& ctx, const HeadColumns& keys, int64_t heads, int64_t h
   return metric;
 }
 
-/// Places of one sample's tokens: scores [Na, Nb] of A and B.
+/// Places of one sample's tokens. All memory is there from the start, so that find() and number() cannot throw.
 class SampleMatching {
  public:
-  SampleMatching(const float* scores, int64_t tokens, int64_t prefix, int64_t merged)
-      : tokens_(tokens), prefix_(prefix), in_a_((tokens + 1) / 2), in_b_(tokens / 2) {
+  SampleMatching(int64_t tokens, int64_t prefix)
+      : tokens_(tokens),
+        prefix_(prefix),
+        in_a_((tokens + 1) / 2),
+        in_b_(tokens / 2),
+        similarity_(static_cast<size_t>(in_a_)),
+        partner_(static_cast<size_t>(in_a_)),
+        order_(static_cast<size_t>(in_a_)),
+        goes_(static_cast<size_t>(in_a_)) {}
+
+  /// The best `merged` pairs by the scores [Na, Nb] of A and B.
+  void find(const float* scores, int64_t merged) {
     find_partners(scores);
-    order_.resize(static_cast<size_t>(in_a_));
     std::iota(order_.begin(), order_.end(), int64_t{0});
     const auto better = [&](int64_t i, int64_t j) {
       const float similarity_i = similarity_[static_cast<size_t>(i)],
@@ -65,7 +74,7 @@ class SampleMatching {
       return similarity_i != similarity_j ? similarity_i > similarity_j : i < j;
     };
     std::nth_element(order_.begin(), order_.begin() + merged, order_.end(), better);
-    goes_.assign(static_cast<size_t>(in_a_), false);
+    std::fill(goes_.begin(), goes_.end(), false);
     for (int64_t i = 0; i < merged; ++i) goes_[static_cast<size_t>(order_[static_cast<size_t>(i)])] = true;
   }
 
@@ -82,8 +91,8 @@ class SampleMatching {
 
  private:
   void find_partners(const float* scores) {
-    similarity_.assign(static_cast<size_t>(in_a_), -std::numeric_limits<float>::infinity());
-    partner_.assign(static_cast<size_t>(in_a_), 0);
+    std::fill(similarity_.begin(), similarity_.end(), -std::numeric_limits<float>::infinity());
+    std::fill(partner_.begin(), partner_.end(), int64_t{0});
     for (int64_t i = 0; i < in_a_; ++i) {
       if (2 * i < prefix_) continue;
       float& best = similarity_[static_cast<size_t>(i)];
@@ -120,8 +129,10 @@ TokenMatching match_tokens(Context& ctx, const HeadColumns& keys, int64_t heads,
   }
   const Tensor a = metric_of(ctx, keys, heads, head_dim, 0), b = metric_of(ctx, keys, heads, head_dim, 1);
   const Tensor scores = attention_scores(ctx, {a, 0}, {b, 0}, {.heads = 1, .head_dim = head_dim, .scale = 1.0f});
+  std::vector<SampleMatching> samples(static_cast<size_t>(batch), SampleMatching(tokens, prefix_tokens));
   parallel_for(batch, [&](int64_t sample) {
-    const SampleMatching found(scores.f32() + sample * a.size(1) * b.size(1), tokens, prefix_tokens, merged);
+    SampleMatching& found = samples[static_cast<size_t>(sample)];
+    found.find(scores.f32() + sample * a.size(1) * b.size(1), merged);
     found.number(matching.place.data<int64_t>() + sample * tokens);
   });
   return matching;

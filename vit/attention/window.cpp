@@ -2,25 +2,13 @@
 
 #include <algorithm>
 
+#include "vit/attention/memory.h"
+
 namespace vit {
 
 namespace {
 
 constexpr float kMasked = -100.0f;
-
-/// Height and width as a list of two, for the one reader of lists.
-struct Extents {
-  std::array<int64_t, 2> window{};
-  template <class V>
-  void visit_fields(V& v) {
-    v("window", window, "Height and width.", between(1, 1 << 10));
-  }
-};
-
-std::array<int64_t, 2> read_window(const ConfigNode& node) {
-  const ConfigNode both = node.is_list() ? node : ConfigNode::make_list({node, node});
-  return read_config<Extents>(ConfigNode::make_map().with("window", both)).window;
-}
 
 int64_t padded_to(int64_t count, int64_t size) { return (count + size - 1) / size * size; }
 
@@ -97,7 +85,7 @@ WindowLayout window_layout(const Grid& grid, const std::array<int64_t, 2>& windo
 
 WindowAttention::WindowAttention(const AttentionShape& shape, const WindowAttentionOptions& options)
     : heads_(shape.num_heads),
-      head_dim_(shape.dim / std::max<int64_t>(1, shape.num_heads)),
+      head_dim_(head_dim_of(shape)),
       rule_(options.rule),
       always_partition_(options.always_partition),
       target_window_(read_window(options.window)),
@@ -106,8 +94,6 @@ WindowAttention::WindowAttention(const AttentionShape& shape, const WindowAttent
              .window = target_window_,
              .heads = shape.num_heads}),
       proj_(shape.dim, shape.dim, options.proj_bias) {
-  if (heads_ <= 0 || shape.dim % heads_ != 0)
-    fail_usage("window attention: dim ", shape.dim, " must be divisible by num_heads ", heads_);
   for (size_t axis = 0; axis < 2; ++axis) {
     target_shift_[axis] = options.shift.value_or(shape.layer % 2 == 0 ? 0 : target_window_[axis] / 2);
     if (target_shift_[axis] >= target_window_[axis])

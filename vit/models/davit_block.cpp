@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "vit/nn/layout.h"
+
 namespace vit {
 
 ConvPositions::ConvPositions(int64_t dim, Activation activation)
@@ -33,9 +35,7 @@ DavitBlock::DavitBlock(const DavitBlockOptions& options, std::unique_ptr<Attenti
 
 Var DavitBlock::attend(Context& ctx, const Var& x, const LinearOptions& skip, Grid grid) const {
   Scope scope(ctx, "attn");
-  if (ctx.wants("layout"))
-    ctx.observe("layout",
-                Tensor::from<float>({0.0f, static_cast<float>(grid.height), static_cast<float>(grid.width)}, {3}));
+  observe_layout(ctx, 0, grid);
   return attention_->forward(ctx, norm1_.forward(ctx, x), {.grid = grid, .residual = skip});
 }
 

@@ -1,6 +1,7 @@
 // The transformer parts of CoAtNet and MaxViT.
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/maxxvit_blocks.h"
+#include "vit/nn/layout.h"
 
 namespace vit {
 
@@ -50,10 +51,7 @@ struct MapAttention {
   Var forward(Context& ctx, const Var& map, const char* name, const LinearOptions& skip) const {
     Scope scope(ctx, name);
     const AttentionInput input{.grid = {map.size(1), map.size(2)}, .residual = skip};
-    if (ctx.wants("layout"))
-      ctx.observe("layout",
-                  Tensor::from<float>(
-                      {0.0f, static_cast<float>(input.grid.height), static_cast<float>(input.grid.width)}, {3}));
+    observe_layout(ctx, 0, input.grid);
     return attention->forward(ctx, reshape(ctx, map, {map.size(0), input.grid.count(), map.size(3)}), input);
   }
 };

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "vit/nn/layout.h"
+
 namespace vit {
 
 namespace {
@@ -11,14 +13,6 @@ Conv2d::Options depthwise(int64_t dim) {
           .out_channels = dim,
           .conv = {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = dim},
           .torch_init = true};
-}
-
-/// What readers of scores need to know about the tokens.
-void observe_layout(Context& ctx, int64_t prefix, Grid grid) {
-  if (ctx.wants("layout"))
-    ctx.observe("layout", Tensor::from<float>({static_cast<float>(prefix), static_cast<float>(grid.height),
-                                               static_cast<float>(grid.width)},
-                                              {3}));
 }
 
 }  // namespace

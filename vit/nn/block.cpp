@@ -1,5 +1,7 @@
 #include "vit/nn/block.h"
 
+#include "vit/nn/layout.h"
+
 namespace vit {
 
 Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
@@ -27,11 +29,7 @@ Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
 
 Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const {
   Scope scope(ctx, "attn");
-  if (ctx.wants("layout"))
-    ctx.observe("layout",
-                Tensor::from<float>({static_cast<float>(input.prefix_tokens), static_cast<float>(input.grid.height),
-                                     static_cast<float>(input.grid.width)},
-                                    {3}));
+  observe_layout(ctx, input.prefix_tokens, input.grid);
   input.residual = skip;
   return attention_->forward(ctx, norm1_.forward(ctx, x), input);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "vit/autograd/gate_ops.h"
+#include "vit/autograd/tensor_ops.h"
 
 namespace vit {
 
@@ -55,7 +56,8 @@ Var SqueezeMlp::forward(Context& ctx, const Var& x, Activation gate) const {
 
 Var squeeze_tokens(Context& ctx, const Var& x, bool add_maxpool) {
   const Var mean = reduce_tokens(ctx, x, 0, Reduction::mean);
-  return add_maxpool ? average(ctx, mean, reduce_tokens(ctx, x, 0, Reduction::max)) : mean;
+  // The maximum's gradient is shared between equals, as torch.amax has it.
+  return add_maxpool ? average(ctx, mean, amax(ctx, x, {1})) : mean;
 }
 
 Var gate_tokens(Context& ctx, const Var& x, const Var& gate, const AttentionInput& input) {

@@ -40,7 +40,36 @@ Tensor log_coordinates(const std::array<int64_t, 2>& window) {
   return Tensor::from(values, {static_cast<int64_t>(values.size()) / 2, 2});
 }
 
+/// Height and width as a list of two, for the one reader of lists.
+struct Extents {
+  std::array<int64_t, 2> window{};
+  template <class V>
+  void visit_fields(V& v) {
+    v("window", window, "Height and width.", between(1, kMaxWindowTokens));
+  }
+};
+
+/// "" where a window is small enough.
+std::string complaint(const std::array<int64_t, 2>& window) {
+  const auto [height, width] = window;
+  // Divided, so that no product overflows.
+  if (width <= 0 || height <= kMaxWindowTokens / width) return {};
+  return str("a window of ", height, " x ", width, " is too large: expected at most ", kMaxWindowTokens,
+             " tokens (64 x 64)");
+}
+
+void require_size(const std::array<int64_t, 2>& window) {
+  if (const std::string message = complaint(window); !message.empty()) fail_usage(message);
+}
+
 }  // namespace
+
+std::array<int64_t, 2> read_window(const ConfigNode& node) {
+  const ConfigNode both = node.is_list() ? node : ConfigNode::make_list({node, node}, node.place());
+  const auto window = read_config<Extents>(ConfigNode::make_map().with("window", both)).window;
+  if (const std::string message = complaint(window); !message.empty()) node.refuse(message);
+  return window;
+}
 
 const std::vector<std::pair<WindowBiasKind, std::string>>& enum_names(WindowBiasKind) {
   static const std::vector<std::pair<WindowBiasKind, std::string>> names = {{WindowBiasKind::none, "none"},
@@ -54,6 +83,7 @@ WindowBias::WindowBias(const WindowBiasOptions& options) : options_(options) {
   check(options.window[0] > 0 && options.window[1] > 0 && options.heads > 0,
         "window bias: expected a window and heads, got ", options.window[0], " x ", options.window[1], " and ",
         options.heads);
+  require_size(options.window);
   switch (options.kind) {
     case WindowBiasKind::none:
       break;
@@ -107,6 +137,7 @@ void WindowBias::prepare() {
 
 void WindowBias::set_window(const std::array<int64_t, 2>& window) {
   if (window == options_.window) return;
+  require_size(window);
   if (table_.value.defined()) table_.value = Var(resample_window_bias(table_.value.value(), window, options_.window));
   options_.window = window;
   if (options_.kind == WindowBiasKind::bias || options_.kind == WindowBiasKind::bias_tf) table_.shape = table_shape();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "vit/autograd/ops.h"
+#include "vit/core/config.h"
 #include "vit/nn/module.h"
 
 namespace vit {
@@ -23,6 +24,13 @@ enum class WindowBiasKind {
 /// "none", "bias", "bias_tf", "mlp": timm's rel_pos_type.
 const std::vector<std::pair<WindowBiasKind, std::string>>& enum_names(WindowBiasKind);
 
+/// Most tokens of a window, 64 x 64: tables and masks of a window grow like the square of their number.
+inline constexpr int64_t kMaxWindowTokens = 4096;
+
+/// A window's height and width from `window: 7` or `window: [7, 14]`. Errors (usage), at the node's place: neither, or
+/// more than kMaxWindowTokens.
+std::array<int64_t, 2> read_window(const ConfigNode& node);
+
 struct WindowBiasOptions {
   WindowBiasKind kind = WindowBiasKind::bias;
   std::array<int64_t, 2> window{};  ///< height and width
@@ -32,7 +40,8 @@ struct WindowBiasOptions {
 
 class WindowBias : public Module {
  public:
-  /// Parameters: relative_position_bias_table, or mlp.fc1.* and mlp.fc2.*; none for `none`.
+  /// Parameters: relative_position_bias_table, or mlp.fc1.* and mlp.fc2.*; none for `none`. Errors (usage): a window of
+  /// more than kMaxWindowTokens.
   explicit WindowBias(const WindowBiasOptions& options);
 
   /// What is added to the scores of a window, its tokens row by row: [H, h * w, h * w], rows are queries; undefined for
@@ -40,6 +49,7 @@ class WindowBias : public Module {
   Var forward(Context& ctx) const;
 
   /// For another window: the table is resampled (see resample_window_bias); the MLP needs nothing.
+  /// Errors: as above.
   void set_window(const std::array<int64_t, 2>& window);
   const std::array<int64_t, 2>& window() const { return options_.window; }
 
