@@ -42,6 +42,8 @@ TEST(DavitConfig, TimmNamesAndArguments) {
   EXPECT_EQ(base.embed_dims, (std::vector<int64_t>{128, 256, 512, 1024}));
   EXPECT_EQ(base.depths, (std::vector<int64_t>{1, 1, 9, 1}));
   EXPECT_EQ(base.img_size, (std::array<int64_t, 2>{192, 256}));
+  const DavitConfig old = timm({{"architecture", "davit_base"}, {"input_size", {3, 96, 128}}});
+  EXPECT_EQ(old.img_size, (std::array<int64_t, 2>{96, 128}));
   const DavitConfig florence = timm({{"architecture", "davit_base_fl"}});
   EXPECT_TRUE(florence.channel_attn_v2 && florence.named_blocks);
   EXPECT_EQ(florence.window_size, 12);
@@ -72,6 +74,9 @@ TEST(DavitConfig, RefusesWhatMakesNoModel) {
   EXPECT_THAT(refused({{"attn_types", {"spacial"}}}), HasSubstr("'spatial' and 'channel'"));
   EXPECT_THAT(refused({{"norm_layer", "batchnorm2d"}}), HasSubstr("layernorm2d"));
   EXPECT_THAT(refused({{"global_pool", "token"}}), HasSubstr("'avg', 'max' or 'avgmax'"));
+  EXPECT_THAT(refused({{"img_size", 4100}}), HasSubstr("at most 1048576"));
+  Davit model(small(), "davit");
+  EXPECT_THAT(test::usage_error([&] { model.set_input_size(4100, 4100); }), HasSubstr("at most 1048576"));
 }
 
 TEST(Davit, MechanismsTakeTurns) {

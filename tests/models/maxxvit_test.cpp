@@ -86,7 +86,7 @@ TEST(MaxxvitConfig, ArgumentsOverrideTheName) {
   EXPECT_EQ(tf.conv.norm_eps, 1e-3f);
   EXPECT_FALSE(tf.transformer.head_first);
   const MaxxvitConfig next = timm({{"architecture", "coatnext_nano_rw_224"}});
-  EXPECT_EQ(next.conv.norm_layer, MapNormKind::layer_norm);
+  EXPECT_EQ(next.conv.norm(), MapNormKind::layer_norm);
   EXPECT_EQ(next.conv.init_values, 1e-5f);
   EXPECT_EQ(next.transformer.init_values, std::nullopt);
   const MaxxvitConfig changed = timm({{"architecture", "coatnet_nano_cc_224"},
@@ -136,6 +136,44 @@ TEST(MaxxvitConfig, RefusesWhatMakesNoModel) {
   EXPECT_THAT(yaml("{type: maxvit, block_type: [PM, PM, PM, PM], attention: self}"), HasSubstr("use type M"));
   EXPECT_THAT(yaml("{type: maxvit, attention: class_attention}"), HasSubstr("class_token"));
   EXPECT_THAT(yaml("{type: maxvit, global_pool: token}"), HasSubstr("avgmax"));
+  EXPECT_THAT(yaml("{type: maxvit, transformer: {dim_head: 5}}"), testing::StartsWith("maxvit.yaml:1: "));
+  EXPECT_THAT(yaml("{type: maxvit, conv: {kernel_size: 4}}"), HasSubstr("even kernel_size of 4"));
+  // A shortcut that rounds up, and a branch that rounds down.
+  EXPECT_THAT(yaml("{type: maxvit, img_size: [196, 196], conv: {stride_mode: pool, pool_type: max}}"),
+              HasSubstr("cannot halve a map of 49 x 49"));
+  EXPECT_THAT(refused({{"transformer_use_nchw_attn", true}, {"transformer_norm_layer", "batchnorm2d"}}),
+              HasSubstr("transformer_norm_layer_cl differ"));
+}
+
+TEST(MaxxvitConfig, NormsFollowTheKindOfBlock) {
+  const auto conv = [](const std::string& options) {
+    return read_config<MaxxvitConfig>(ConfigNode::parse("{conv: {" + options + "}}", "maxvit.yaml")).conv;
+  };
+  EXPECT_EQ(conv("").norm(), MapNormKind::batch_norm);
+  EXPECT_EQ(conv("").eps(), 1e-5f);
+  EXPECT_EQ(conv("block_type: convnext").norm(), MapNormKind::layer_norm);
+  EXPECT_EQ(conv("block_type: convnext").eps(), 1e-6f);
+  EXPECT_EQ(conv("block_type: convnext, norm_layer: batchnorm, norm_eps: 1e-3").norm(), MapNormKind::batch_norm);
+  const auto of_timm = [](const json& args) {
+    return timm({{"architecture", "coatnet_0_rw_224"}, {"model_args", args}}).conv;
+  };
+  // timm's own default is no name.
+  EXPECT_EQ(of_timm({{"conv_norm_layer", ""}}).norm(), MapNormKind::batch_norm);
+  EXPECT_EQ(
+      of_timm({{"conv_norm_layer", ""}, {"conv_block_type", "convnext"}, {"block_type", {"T", "T", "T", "T"}}}).norm(),
+      MapNormKind::layer_norm);
+  EXPECT_NO_THROW(of_timm({{"transformer_use_nchw_attn", true}}));
+}
+
+/// Even kernels keep maps whose border is "same".
+TEST(Maxxvit, EvenKernels) {
+  MaxxvitConfig config = small();
+  config.conv.kernel_size = 4;
+  config.conv.padding = MapPadding::same;
+  Maxxvit model(config, "coatnet");
+  initialise_parameters(model, 1);
+  Context ctx;
+  EXPECT_EQ(model.forward(ctx, pixels()).shape(), (Shape{2, 5}));
 }
 
 TEST(Maxxvit, ParametersHaveTimmsNames) {

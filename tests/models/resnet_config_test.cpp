@@ -83,6 +83,18 @@ TEST(ResNetConfig, RefusesWhatItCannotRead) {
   EXPECT_THAT(refused({{"block_args", {{"attn_layer", "halo"}}}}), HasSubstr("'halo' is not supported"));
   EXPECT_THAT(refused({{"block_args", {{"attn_layr", "se"}}}}), HasSubstr("did you mean 'attn_layer'"));
   EXPECT_THAT(refused({{"layers", {1, 1}}}), HasSubstr("`channels`"));
+  EXPECT_THAT(refused({{"output_stride", 12}}), HasSubstr("8, 16 or 32"));
+  EXPECT_THAT(refused({{"base_width", 4}, {"channels", {1, 2, 4, 8}}}), HasSubstr("base_width 4"));
+  EXPECT_THAT(refused({{"global_pool", "token"}}), HasSubstr("'avg'"));
+}
+
+TEST(ResNetConfig, InputSizesOfOldFilesAreAtTheTopLevel) {
+  EXPECT_EQ(config_of({{"architecture", "resnet18"}, {"input_size", {3, 96, 128}}}).img_size,
+            (std::array<int64_t, 2>{96, 128}));
+  EXPECT_THAT(test::usage_error([] {
+                config_of({{"architecture", "resnet18"}, {"input_size", {96, 128}}});
+              }),
+              HasSubstr("[channels, height, width]"));
 }
 
 TEST(ResNetConfig, HuggingFacesDefaultsAndVariants) {

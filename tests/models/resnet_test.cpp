@@ -217,6 +217,18 @@ TEST(ResNet, AnotherHeadAndAnotherSize) {
   EXPECT_EQ(model.forward(ctx, pixels(33, 47)).shape(), (Shape{3, 9}));
 }
 
+/// The last map is one cell, which the shortcut's pooling takes as an incomplete window.
+TEST(ResNet, MapsOfOneCellArePooled) {
+  const auto model =
+      build_model(ConfigNode::parse("{type: resnet, avg_down: true, img_size: [16, 16], layers: [1, 1, 1, 1], "
+                                    "channels: [4, 4, 4, 4], stem_channels: 4, num_classes: 3}",
+                                    "resnet.yaml"),
+                  "resnet");
+  initialise_parameters(*model, 1);
+  Context ctx;
+  EXPECT_EQ(model->forward(ctx, pixels(16, 16)).shape(), (Shape{3, 3}));
+}
+
 TEST(ResNet, FrozenNormsAreNotTrained) {
   ResNetConfig config = small();
   config.frozen_norm = true;
@@ -237,6 +249,13 @@ TEST(ResNet, RefusesWhatMakesNoModel) {
   EXPECT_THAT(refused("{type: resnet, attention: [eca]}"), HasSubstr("stages = 4, got 1"));
   EXPECT_THAT(refused("{type: resnet, attention: squeeze_exite}"), HasSubstr("squeeze_excite"));
   EXPECT_THAT(refused("{type: resnet, global_pool: token}"), HasSubstr("global_pool"));
+  EXPECT_THAT(refused("{type: resnet, channels: [1, 2, 4, 8], base_width: 4}"), HasSubstr("stage 0"));
+  EXPECT_THAT(refused("{type: resnet, block: basic, block_reduce_first: 64, channels: [8, 8, 8, 8]}"),
+              HasSubstr("block_reduce_first 64"));
+  EXPECT_THAT(refused("{type: resnet, cardinality: 32, base_width: 4, block_reduce_first: 3}"),
+              HasSubstr("cardinality 32 does not divide"));
+  const std::string list = refused("{type: resnet, attention: [eca]}");
+  EXPECT_EQ(list.find("resnet.yaml"), list.rfind("resnet.yaml")) << list;
 }
 
 /// Random tensors for every parameter, under the names that `keys` gives them.
@@ -265,6 +284,38 @@ TEST(ResNetNames, BehindAPrefixInADetectorsCheckpoint) {
   load_parameters(loaded, Weights::open(dir.path() / "model.safetensors"), prefixed_keys(loaded, "backbone.0.body."));
   Context ctx;
   expect_near(loaded.forward(ctx, pixels()).value(), source.forward(ctx, pixels()).value());
+}
+
+TEST(ResNetNames, TensorsTellTheDimensions) {
+  const auto read = [](const ResNetConfig& config) {
+    ResNet model(config, "source");
+    std::vector<SafetensorsEntry> entries;
+    for (const auto& [name, value] : values_of(model)) entries.push_back({"body." + name, value});
+    test::TempDir dir;
+    write_safetensors(dir.path() / "model.safetensors", entries);
+    return resnet_config_from_weights(Weights::open(dir.path() / "model.safetensors"), "body.");
+  };
+  ResNetConfig config = small();
+  config.cardinality = 2;
+  config.base_width = 48;
+  config.channels = {8, 16};
+  config.block_reduce_first = 2;
+  config.down_kernel_size = 3;
+  const ResNetConfig senet = read(config);
+  EXPECT_EQ(senet.layers, config.layers);
+  EXPECT_EQ(senet.channels, config.channels);
+  EXPECT_EQ(senet.cardinality, 2);
+  EXPECT_EQ(senet.base_width, 48);
+  EXPECT_EQ(senet.block_reduce_first, 2);
+  EXPECT_EQ(senet.down_kernel_size, 3);
+  config = small();
+  config.block = ResNetBlockKind::basic;
+  config.block_reduce_first = 2;
+  config.avg_down = true;
+  const ResNetConfig basic = read(config);
+  EXPECT_EQ(basic.block_reduce_first, 2);
+  EXPECT_EQ(basic.down_kernel_size, 1);
+  EXPECT_TRUE(basic.avg_down);
 }
 
 TEST(ResNetNames, HuggingFaces) {

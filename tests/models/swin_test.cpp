@@ -86,13 +86,19 @@ TEST(SwinConfig, HuggingFaceArguments) {
                                      {"num_heads", {2, 2}},
                                      {"window_size", 4},
                                      {"hidden_act", "relu"},
-                                     {"use_absolute_embeddings", true},
+                                     {"layer_norm_eps", 1e-3},
                                      {"id2label", {{"0", "a"}, {"1", "b"}, {"2", "c"}}}});
   EXPECT_EQ(config.num_classes, 3);
   EXPECT_EQ(config.dialect, Dialect::hugging_face);
   EXPECT_EQ(config.act, Activation::relu);
-  EXPECT_TRUE(config.ape);
   EXPECT_EQ(first_window(config, 1), 4);
+  EXPECT_EQ(config.norm_eps, 1e-3f);
+  EXPECT_EQ(config.reducing_norm_eps(), 1e-5f);
+  EXPECT_EQ(planned({{"architecture", "swin_tiny_patch4_window7_224"}}).embed_norm_eps, std::nullopt);
+  EXPECT_THAT(test::usage_error([] {
+                planned({{"model_type", "swin"}, {"use_absolute_embeddings", true}});
+              }),
+              HasSubstr("row for a class token"));
   EXPECT_EQ(planned({{"model_type", "swin"}, {"architectures", {"SwinModel"}}}).num_classes, 0);
 }
 
@@ -109,6 +115,46 @@ TEST(SwinConfig, RefusesWhatMakesNoModel) {
   EXPECT_THAT(refused({{"depths", {2, 2}}}), HasSubstr("got 2 and 4"));
   EXPECT_THAT(refused({{"img_size", 16}}), HasSubstr("too small"));
   EXPECT_THAT(refused({{"window_size", {7, 7, 7}}}), HasSubstr("4 stages"));
+  EXPECT_THAT(refused({{"mlp_ratio", 0}}), HasSubstr("no hidden channel"));
+  EXPECT_THAT(refused({{"img_size", 4100}}), HasSubstr("at most 1048576"));
+}
+
+TEST(SwinConfig, RefusalsNameTheirPlace) {
+  const auto refused = [](const std::string& attention) {
+    return test::usage_error(
+        [&] { build_model(ConfigNode::parse("type: swin\nattention: " + attention + "\n", "swin.yaml"), "swin"); });
+  };
+  for (const char* attention : {"cross", "{type: cross}", "{type: window, shift: x}", "[window, self, self, cross]"})
+    EXPECT_THAT(refused(attention), testing::StartsWith("swin.yaml:2: ")) << attention;
+}
+
+/// Hugging Face's: the norms of the embedding and of patch merging keep torch's epsilon.
+TEST(Swin, NormsThatReduceHaveTheirOwnEpsilon) {
+  SwinConfig config = small();
+  config.norm_eps = 1e-3f;
+  const auto embedding = [&](const SwinConfig& given) {
+    struct Tokens : Observer {
+      bool wants(const std::string& name) override { return name == "embeddings" || name == "layers.1.downsample"; }
+      void observe(const std::string& name, const Tensor& seen) override { values[name] = seen.clone(); }
+      std::map<std::string, Tensor> values;
+    } tokens;
+    Swin model(given, "swin");
+    initialise_parameters(model, 1);
+    Context ctx;
+    ctx.observer = &tokens;
+    model.forward(ctx, pixels());
+    return tokens.values;
+  };
+  const auto mixed = embedding({config});
+  config.embed_norm_eps = 1e-5f;
+  const auto own = embedding(config);
+  config.norm_eps = 1e-5f;
+  config.embed_norm_eps.reset();
+  const auto plain = embedding(config);
+  EXPECT_TRUE(same_bits(own.at("embeddings"), plain.at("embeddings")));
+  EXPECT_FALSE(same_bits(own.at("embeddings"), mixed.at("embeddings")));
+  // Blocks before patch merging have norm_eps.
+  EXPECT_FALSE(same_bits(own.at("layers.1.downsample"), plain.at("layers.1.downsample")));
 }
 
 TEST(Swin, EachStageHasItsMechanism) {

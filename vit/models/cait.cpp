@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "vit/models/attention_list.h"
+#include "vit/models/map_size.h"
 
 namespace vit {
 
@@ -24,16 +25,11 @@ void CaitConfig::validate() const {
   if (grid().count() < 1)
     fail_usage("img_size ", img_size[0], " x ", img_size[1], " is smaller than a patch of ", patch_size, " x ",
                patch_size);
-  constexpr int64_t kMostTokens = 1 << 20;
-  if (grid().count() > kMostTokens)
-    fail_usage("img_size ", img_size[0], " x ", img_size[1], " makes ", grid().count(), " patches of ", patch_size,
-               " x ", patch_size, "; at most ", kMostTokens, " are supported");
+  check_map_size(img_size, grid(), str("patches of ", patch_size, " x ", patch_size));
   for (const double ratio : {mlp_ratio, mlp_ratio_token_only})
     if (static_cast<double>(embed_dim) * ratio < 1.0)
       fail_usage("an mlp_ratio of ", ratio, " leaves the MLP no hidden channel");
   if (global_pool != Pool::token && global_pool != Pool::avg) fail_usage("global_pool must be 'token' or 'avg'");
-  check_attention_list(attention, depth, "depth");
-  check_attention_list(attention_token_only, depth_token_only, "depth_token_only");
 }
 
 Cait::Cait(const CaitConfig& config, const std::string& name)
@@ -45,6 +41,8 @@ Cait::Cait(const CaitConfig& config, const std::string& name)
       norm_(NormKind::layer_norm, config.embed_dim, config.norm_eps),
       head_({.dim = config.embed_dim, .num_classes = config.num_classes, .pool = config.global_pool}) {
   config.validate();
+  check_attention_list(config.attention, config.depth, "depth");
+  check_attention_list(config.attention_token_only, config.depth_token_only, "depth_token_only");
   info_ = {name, config.img_size, config.in_chans, config.num_classes};
   const int64_t dim = config.embed_dim;
   add_parameter("cls_token", cls_token_, {1, 1, dim}, Init::truncated_normal(0.02f));

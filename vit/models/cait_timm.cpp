@@ -61,16 +61,9 @@ CaitConfig read_arguments(const JsonObject& args) {
   config.depth_token_only = args.get_int("depth_token_only", config.depth_token_only, {0, 1024});
   config.mlp_ratio_token_only = args.get_double("mlp_ratio_token_only", config.mlp_ratio_token_only, {0.0, 64.0});
   config.init_values = static_cast<float>(args.get_double("init_values", config.init_values));
-  const std::string pool = args.get_string("global_pool", "token");
-  if (pool != "token" && pool != "avg") args.refuse("global_pool", "'token' or 'avg'");
-  config.global_pool = pool == "avg" ? Pool::avg : Pool::token;
-  const auto mechanism = [&](const char* type) {
-    return ConfigNode::make_map()
-        .with("type", ConfigNode::make_scalar(type, true))
-        .with("qkv_bias", ConfigNode::make_scalar(args.get_bool("qkv_bias", true) ? "true" : "false", false));
-  };
-  config.attention = mechanism("talking_heads");
-  config.attention_token_only = mechanism("class_attention");
+  config.global_pool = timm_global_pool(args, Pool::token, {Pool::token, Pool::avg});
+  config.attention = timm_mechanism(args, "talking_heads");
+  config.attention_token_only = timm_mechanism(args, "class_attention");
   config.validate();
   return config;
 }

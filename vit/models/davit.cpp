@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "vit/autograd/map_ops.h"
+#include "vit/models/map_size.h"
 
 namespace vit {
 
@@ -41,6 +42,10 @@ void DavitConfig::validate() const {
       fail_usage("embed_dims ", embed_dims[s], " of stage ", s, " must be divisible by its num_heads ", num_heads[s]);
   if (ffn && static_cast<double>(*std::min_element(embed_dims.begin(), embed_dims.end())) * mlp_ratio < 1.0)
     fail_usage("an mlp_ratio of ", mlp_ratio, " leaves the MLP no hidden channel");
+  check_map_size(
+      img_size,
+      {rounded_up(img_size[0], kStemStride) / kStemStride, rounded_up(img_size[1], kStemStride) / kStemStride},
+      str("patches of ", kStemStride, " x ", kStemStride));
 }
 
 std::vector<std::pair<std::string, ConfigNode>> DavitConfig::mechanisms() const {
@@ -232,7 +237,10 @@ const std::map<std::string, ReferenceOutput>& Davit::reference_names() const {
 
 void Davit::set_input_size(int64_t height, int64_t width) {
   if (height < 1 || width < 1) fail_usage(info_.name, ": images of ", height, " x ", width, " are not possible");
-  config_.img_size = info_.input_size = {height, width};
+  DavitConfig resized = config_;
+  resized.img_size = {height, width};
+  resized.validate();
+  config_.img_size = info_.input_size = resized.img_size;
   const std::vector<Grid> all = grids();
   for (size_t s = 0; s < stages_.size(); ++s)
     for (DavitBlock& block : stages_[s].blocks) block.set_grid(all[s]);

@@ -50,13 +50,6 @@ ConfigNode read_attention(const JsonObject& args) {
   return types.empty() ? ConfigNode() : ConfigNode::make_list(types);
 }
 
-Pool read_pool(const JsonObject& args) {
-  const std::string name = args.get_string("global_pool", "avg");
-  for (const auto& [pool, known] : enum_names(Pool::avg))
-    if (known == name && (pool == Pool::avg || pool == Pool::max || pool == Pool::avgmax)) return pool;
-  args.refuse("global_pool", "'avg', 'max' or 'avgmax'");
-}
-
 DavitConfig read_arguments(const JsonObject& args) {
   check_arguments(args);
   DavitConfig config;
@@ -76,7 +69,7 @@ DavitConfig read_arguments(const JsonObject& args) {
   config.cpe_act = args.get_bool("cpe_act", config.cpe_act);
   config.down_kernel_size = args.get_int("down_kernel_size", config.down_kernel_size, {1, 16});
   config.norm_eps = static_cast<float>(args.get_double("norm_eps", config.norm_eps, {0.0, 1.0}));
-  config.global_pool = read_pool(args);
+  config.global_pool = timm_global_pool(args, Pool::avg, {Pool::avg, Pool::max, Pool::avgmax});
   config.head_norm_first = args.get_bool("head_norm_first", config.head_norm_first);
   config.validate();
   return config;
@@ -87,8 +80,7 @@ ModelPlan plan_timm_davit(const CheckpointConfig& config) {
   const std::string name = file.require_string("architecture");
   nlohmann::json args = timm_arguments(file, architectures().at(name));
   // No argument of the constructor: the size is that of the pictures the checkpoint is meant for.
-  const std::vector<int64_t> input = file.get_object("pretrained_cfg").get_ints("input_size", {}, {1, 1 << 16});
-  if (input.size() == 3) args["img_size"] = {input[1], input[2]};
+  if (const auto size = pretrained_input_size(file)) args["img_size"] = *size;
   return {std::make_unique<Davit>(read_arguments(JsonObject(args, config.where + ": model_args")), name), {}};
 }
 

@@ -9,20 +9,22 @@
 #include "vit/io/safetensors.h"
 #include "vit/models/attention_list.h"
 #include "vit/models/build.h"
+#include "vit/models/map_size.h"
 
 namespace vit {
 
 namespace {
 
-constexpr int64_t kMostCells = 1 << 20;  // of a stage's map
-
-/// What halves a stage's map, as far as odd extents matter: a pooling over 2 x 2 rounds down, everything else up.
+/// Whether a stage's first block halves its map by a pooling over 2 x 2 somewhere, which rounds odd extents down, while
+/// everything else rounds them up.
 bool rounds_down(const MaxxvitConfig& config, const std::string& type) {
-  const bool transformer = type == "T", convnext = config.conv.block_type == ConvBlockType::convnext;
-  if (!transformer && convnext) return true;
-  const HalvingPool pool = transformer ? config.transformer.pool_type : config.conv.pool_type;
-  const bool padded = !transformer && config.conv.padding == MapPadding::same;
-  return !padded && (pool == HalvingPool::avg2 || pool == HalvingPool::max2);
+  const auto rounds = [](HalvingPool pool) { return pool == HalvingPool::avg2 || pool == HalvingPool::max2; };
+  if (type == "T") return rounds(config.transformer.pool_type);
+  const MaxxvitConvConfig& conv = config.conv;
+  if (conv.block_type == ConvBlockType::convnext) return true;  // its shortcut's
+  const bool pools_branch = conv.stride_mode == StrideMode::pool;
+  return conv.padding != MapPadding::same &&
+         (rounds(conv.pool_type) || (pools_branch && rounds(conv.downsample_pool_type)));
 }
 
 }  // namespace
@@ -56,10 +58,11 @@ void MaxxvitConfig::validate() const {
   if (stages == 0 || depths.size() != stages || block_type.size() != stages)
     fail_usage("each stage needs an entry of embed_dim, depths and block_type; there are ", stages, ", ", depths.size(),
                " and ", block_type.size());
-  if (map_of(0).count() > kMostCells)
-    fail_usage("img_size ", img_size[0], " x ", img_size[1], " makes a map of ", map_of(0).count(), " cells; at most ",
-               kMostCells, " are supported");
-  check_attention_list(attention, static_cast<int64_t>(stages), "stages");
+  check_map_size(img_size, map_of(0), "cells of the first stage");
+  if (conv.block_type == ConvBlockType::mbconv && conv.kernel_size % 2 == 0 && conv.padding != MapPadding::same)
+    fail_usage("an even kernel_size of ", conv.kernel_size,
+               " makes the map of a convolutional block smaller than its "
+               "shortcut's; choose an odd one, or padding: same");
   for (size_t i = 0; i < stages; ++i) {
     const std::string first = stage_blocks(i)[0];
     const Grid map = map_of(static_cast<int64_t>(i) - 1);
@@ -87,6 +90,7 @@ Maxxvit::Maxxvit(const MaxxvitConfig& config, const std::string& name)
              .norm_eps = config.transformer.norm_eps,
              .hidden_size = config.head_hidden_size}) {
   config.validate();
+  check_attention_list(config.attention, static_cast<int64_t>(config.depths.size()), "stages");
   info_ = {name, config.img_size, config.in_chans, config.num_classes};
   add_module("stem", stem_);
   for (size_t stage = 0; stage < config.embed_dim.size(); ++stage) {

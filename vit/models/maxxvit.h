@@ -53,7 +53,9 @@ struct MaxxvitConfig {
     v("attention", attention,
       "Mechanism of the transformer blocks, or a list of one per stage; none: the family's own.");
   }
-  /// Errors (usage): lists of different lengths, widths that heads do not divide, maps that windows do not divide.
+  /// Errors (usage): lists of different lengths, maps that cannot be halved or are smaller than a window's share of
+  /// them, kernels that change a map. A map that windows do not divide is padded by the mechanism, which is ours: timm
+  /// asserts there.
   void validate() const;
 
   /// Kinds of a stage's blocks, one for each.

@@ -70,12 +70,14 @@ struct MaxxvitConvConfig {
   double attn_ratio = 0.25;
   std::optional<float> init_values = 1e-6f;
   Activation act_layer = Activation::gelu;
-  MapNormKind norm_layer = MapNormKind::batch_norm;
-  float norm_eps = 1e-5f;
+  std::optional<MapNormKind> norm_layer{};
+  std::optional<float> norm_eps{};
 
   template <class V>
   void visit_fields(V& v) {
-    v("block_type", block_type, "Inverted bottlenecks or ConvNeXt blocks.");
+    v("block_type", block_type,
+      "Inverted bottlenecks or ConvNeXt blocks. The latter have no use for expand_output, kernel_size, group_size, "
+      "pre_norm_act, pool_type and attn_*, the former none for init_values.");
     v("expand_ratio", expand_ratio, "Width in the middle of a block as a multiple.", between(0.1, 64));
     v("expand_output", expand_output, "That is a multiple of the block's outputs instead of its inputs.");
     v("kernel_size", kernel_size, "Extent of the middle convolution (ConvNeXt has 7).", between(1, 63));
@@ -92,9 +94,16 @@ struct MaxxvitConvConfig {
     v("attn_ratio", attn_ratio, "Width inside squeeze-excite as a part of the block's.", between(0, 64));
     v("init_values", init_values, "Start value of ConvNeXt's layer scale; none: no layer scale.");
     v("act_layer", act_layer, "Activation of blocks and stem.");
-    v("norm_layer", norm_layer, "Norm of blocks and stem.");
-    v("norm_eps", norm_eps, "Its epsilon.", above(0));
+    v("norm_layer", norm_layer, "Norm of blocks and stem; none: batchnorm, or layernorm with ConvNeXt blocks.");
+    v("norm_eps", norm_eps, "Its epsilon; none: 1e-5, or 1e-6 with ConvNeXt blocks.", above(0));
   }
+
+  /// The norm, and its epsilon, with timm's defaults for the kind of block.
+  MapNormKind norm() const {
+    return norm_layer.value_or(block_type == ConvBlockType::convnext ? MapNormKind::layer_norm
+                                                                     : MapNormKind::batch_norm);
+  }
+  float eps() const { return norm_eps.value_or(block_type == ConvBlockType::convnext ? 1e-6f : 1e-5f); }
 };
 
 struct MaxxvitTransformerConfig {

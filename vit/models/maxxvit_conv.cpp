@@ -127,8 +127,8 @@ MapStem::MapStem(int64_t in_channels, const std::array<int64_t, 2>& widths, bool
                                              .bias = bias,
                                              .conv_name = "conv1",
                                              .norm_name = "norm1",
-                                             .norm = config.norm_layer,
-                                             .norm_eps = config.norm_eps}),
+                                             .norm = config.norm(),
+                                             .norm_eps = config.eps()}),
       padded_(3, 1, config.padding),
       conv2_(Conv2d::Options{widths[0], widths[1], padded_.conv, bias}) {
   add_module("", first_);
@@ -156,7 +156,7 @@ class MbConvBlock : public MapBlock {
       : config_(options.conv),
         width_(make_divisible(
             static_cast<double>(config_.expand_output ? options.dim_out : options.dim) * config_.expand_ratio, 8)),
-        pre_norm_(config_.norm_layer, options.dim, config_.norm_eps),
+        pre_norm_(config_.norm(), options.dim, config_.eps()),
         conv1_(MapConv(1, stride(options, StrideMode::pointwise), MapPadding::symmetric),
                normed(options.dim, "conv1_1x1", "norm1")),
         padded2_(config_.kernel_size, stride(options, StrideMode::depthwise), config_.padding,
@@ -177,7 +177,7 @@ class MbConvBlock : public MapBlock {
     if (config_.attn_early && attention_) {
       add_module("conv2_kxk", conv2_.emplace(unbiased(width_, width_, padded2_.conv)));
       add_module("se_early", *attention_);
-      add_module("norm2", norm2_.emplace(config_.norm_layer, width_, config_.norm_eps));
+      add_module("norm2", norm2_.emplace(config_.norm(), width_, config_.eps()));
     } else {
       add_module("", conv2_norm_.emplace(padded2_, normed(width_, "conv2_kxk", "norm2")));
       if (attention_) add_module("se", *attention_);
@@ -212,8 +212,8 @@ class MbConvBlock : public MapBlock {
             .out_channels = width_,
             .conv_name = conv_name,
             .norm_name = norm_name,
-            .norm = config_.norm_layer,
-            .norm_eps = config_.norm_eps};
+            .norm = config_.norm(),
+            .norm_eps = config_.eps()};
   }
   Var gated(Context& ctx, const Var& x, const char* name) const {
     if (!attention_) return x;
@@ -245,7 +245,7 @@ class ConvNextBlock : public MapBlock {
         padded_(kConvNextKernel, config_.stride_mode == StrideMode::pool ? 1 : options.stride, MapPadding::symmetric,
                 options.dim),
         conv_(Conv2d::Options{options.dim, options.dim_out, padded_.conv, config_.output_bias}),
-        norm_(config_.norm_layer, options.dim_out, config_.norm_eps),
+        norm_(config_.norm(), options.dim_out, config_.eps()),
         mlp_({.dim = options.dim_out,
               .hidden = static_cast<int64_t>(config_.expand_ratio * static_cast<double>(options.dim_out)),
               .activation = config_.act_layer,

@@ -58,11 +58,12 @@ void check_arguments(const JsonObject& args) {
                                               "transformer_act_layer",
                                               "transformer_norm_layer",
                                               "transformer_norm_layer_cl",
+                                              "transformer_use_nchw_attn",
                                               "transformer_norm_eps"};
-  // The last four are about how the original computes or starts, not about what.
+  // Dropout and start are the training's, and norms of one kind are the same for both layouts.
   static const std::set<std::string> without_effect = {
-      "drop_rate",   "drop_path_rate",     "transformer_attn_drop",    "transformer_proj_drop",
-      "weight_init", "conv_norm_layer_cl", "transformer_use_nchw_attn"};
+      "drop_rate",   "drop_path_rate",    "transformer_attn_drop", "transformer_proj_drop",
+      "weight_init", "conv_norm_layer_cl"};
   check_timm_arguments(args, known, without_effect);
 }
 
@@ -135,10 +136,6 @@ std::vector<std::string> block_types(const JsonObject& args, const std::vector<s
 MaxxvitConvConfig read_conv(const JsonObject& args) {
   MaxxvitConvConfig conv;
   conv.block_type = choice(args, "conv_block_type", conv.block_type);
-  if (conv.block_type == ConvBlockType::convnext) {
-    conv.norm_layer = MapNormKind::layer_norm;
-    conv.norm_eps = 1e-6f;
-  }
   conv.expand_ratio = args.get_double("conv_expand_ratio", conv.expand_ratio, {0.1, 64.0});
   conv.expand_output = args.get_bool("conv_expand_output", conv.expand_output);
   conv.kernel_size = args.get_int("conv_kernel_size", conv.kernel_size, {1, 63});
@@ -157,8 +154,9 @@ MaxxvitConvConfig read_conv(const JsonObject& args) {
   conv.attn_ratio = args.get_double("conv_attn_ratio", conv.attn_ratio, {0.0, 64.0});
   conv.init_values = scale_of(args, "conv_init_values", conv.init_values);
   conv.act_layer = act_of(args, "conv_act_layer", conv.act_layer);
-  conv.norm_layer = norm_of(args, "conv_norm_layer", conv.norm_layer);
-  conv.norm_eps = eps_of(args, "conv_norm_eps", conv.norm_eps);
+  // No name is timm's own default: what fits the kind of block.
+  if (!args.get_string("conv_norm_layer", "").empty()) conv.norm_layer = norm_of(args, "conv_norm_layer", conv.norm());
+  conv.norm_eps = eps_of(args, "conv_norm_eps", conv.eps());
   return conv;
 }
 
@@ -189,6 +187,9 @@ MaxxvitTransformerConfig read_transformer(const JsonObject& args) {
   transformer.act_layer = act_of(args, "transformer_act_layer", transformer.act_layer);
   transformer.norm_layer = norm_of(args, "transformer_norm_layer", transformer.norm_layer);
   transformer.norm_layer_cl = norm_of(args, "transformer_norm_layer_cl", transformer.norm_layer_cl);
+  // Both layouts compute the same, but timm's blocks on NCHW maps have the other norm.
+  if (args.get_bool("transformer_use_nchw_attn", false) && transformer.norm_layer != transformer.norm_layer_cl)
+    args.refuse("transformer_use_nchw_attn", "false where transformer_norm_layer and transformer_norm_layer_cl differ");
   transformer.norm_eps = eps_of(args, "transformer_norm_eps", transformer.norm_eps);
   return transformer;
 }
@@ -199,8 +200,7 @@ MaxxvitConfig read_arguments(const JsonObject& args) {
   config.img_size = args.get_extents("img_size", config.img_size, {1, 1 << 16});
   config.in_chans = args.get_int("in_chans", config.in_chans, {1, 1024});
   config.num_classes = args.get_int("num_classes", config.num_classes, {0, 1 << 24});
-  config.global_pool = choice<Pool>(args, "global_pool", config.global_pool,
-                                    {{"avg", Pool::avg}, {"max", Pool::max}, {"avgmax", Pool::avgmax}});
+  config.global_pool = timm_global_pool(args, config.global_pool, {Pool::avg, Pool::max, Pool::avgmax});
   config.embed_dim = args.get_ints("embed_dim", config.embed_dim, {1, 1 << 14});
   config.depths = args.get_ints("depths", config.depths, {1, 1024});
   config.block_type = block_types(args, config.block_type);

@@ -26,7 +26,24 @@ void ResNetConfig::validate() const {
   if (aa && replace_stem_pool) fail_usage("aa and replace_stem_pool do not go together");
   if (stem_type == ResNetStem::deep_tiered && stem_width < 4)
     fail_usage("a tiered stem needs a stem_width of 4 or more");
-  check_attention_list(attention, static_cast<int64_t>(layers.size()), "stages");
+  for (size_t s = 0; s < layers.size(); ++s) {
+    if (stage_width(s) < 1)
+      fail_usage("stage ", s, " has bottlenecks of no channels: ", channels[s], " channels * base_width ", base_width,
+                 " / 64, rounded down; raise one of the two");
+    const int64_t first = stage_width(s) / block_reduce_first;
+    if (first < 1)
+      fail_usage("block_reduce_first ", block_reduce_first, " leaves the first convolution of stage ", s,
+                 " no output: it has ", stage_width(s), " without it");
+    if (first % cardinality != 0)
+      fail_usage("cardinality ", cardinality, " does not divide the ", first,
+                 " channels that the first convolution of "
+                 "stage ",
+                 s, " leaves; choose another block_reduce_first");
+  }
+}
+
+int64_t ResNetConfig::stage_width(size_t stage) const {
+  return block == ResNetBlockKind::basic ? channels[stage] : channels[stage] * base_width / 64 * cardinality;
 }
 
 int64_t ResNetConfig::stem_outputs() const {
@@ -60,6 +77,7 @@ ResNet::ResNet(const ResNetConfig& config, const std::string& name)
              .num_classes = config.num_classes,
              .pool = config.global_pool}) {
   config.validate();
+  check_attention_list(config.attention, static_cast<int64_t>(config.layers.size()), "stages");
   info_ = {name, config.img_size, config.in_chans, config.num_classes};
   add_stem();
   plan_stages();
@@ -121,9 +139,7 @@ void ResNet::measure_grids() {
 
 void ResNet::add_stage(size_t index, int64_t inputs) {
   Stage& stage = stages_[index];
-  const int64_t planes = config_.channels[index], outputs = config_.stage_outputs(index);
-  const int64_t width =
-      config_.block == ResNetBlockKind::basic ? planes : planes * config_.base_width / 64 * config_.cardinality;
+  const int64_t outputs = config_.stage_outputs(index), width = config_.stage_width(index);
   const ConfigNode mechanism = config_.stage_attention(index);
   for (int64_t i = 0; i < config_.layers[index]; ++i) {
     const ResNetBlockOptions options{.kind = config_.block,

@@ -99,6 +99,8 @@ struct ResNetConfig {
   int64_t stem_outputs() const;
   /// Channels that leave a stage.
   int64_t stage_outputs(size_t stage) const { return channels[stage] * expansion_of(block); }
+  /// Channels within the blocks of a stage, as their 3 x 3 convolutions have them.
+  int64_t stage_width(size_t stage) const;
   /// The mechanism of a stage's blocks; null: none.
   ConfigNode stage_attention(size_t stage) const;
 };

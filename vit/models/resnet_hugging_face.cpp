@@ -4,6 +4,7 @@
 
 #include "vit/io/json.h"
 #include "vit/models/build.h"
+#include "vit/models/hugging_face_arguments.h"
 #include "vit/models/resnet.h"
 
 namespace vit {
@@ -37,19 +38,13 @@ ResNetConfig read_config_of(const JsonObject& json) {
   return config;
 }
 
-/// PretrainedConfig keeps the number of labels in id2label and omits it when it is the default of two.
-int64_t label_count(const JsonObject& json) {
-  if (json.has("id2label")) return static_cast<int64_t>(json.get_object("id2label").keys().size());
-  return json.get_int("num_labels", 2, {1, 1 << 24});
-}
-
 ModelPlan plan_resnet(const CheckpointConfig& checkpoint) {
   const JsonObject json(checkpoint.json, checkpoint.where);
   ResNetConfig config = read_config_of(json);
   const std::vector<std::string> classes = json.get_strings("architectures", {});
   const bool named = !classes.empty() && classes.front().ends_with("ForImageClassification");
   const bool classifier = checkpoint.weights ? checkpoint.weights->contains("classifier.1.weight") : named;
-  config.num_classes = classifier ? label_count(json) : 0;
+  config.num_classes = classifier ? hugging_face_label_count(json) : 0;
   const bool nested =
       checkpoint.weights ? checkpoint.weights->contains("resnet.embedder.embedder.convolution.weight") : named;
   return {std::make_unique<ResNet>(config, "resnet"), resnet_hugging_face_keys(config, nested ? "resnet." : "")};

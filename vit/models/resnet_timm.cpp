@@ -57,12 +57,6 @@ void read_stem(const JsonObject& args, ResNetConfig& config) {
   config.aa = !aa.empty();
 }
 
-void read_pool(const JsonObject& args, ResNetConfig& config) {
-  const std::string pool = args.get_string("global_pool", "avg");
-  if (pool != "avg" && pool != "max" && pool != "avgmax") args.refuse("global_pool", "'avg', 'max' or 'avgmax'");
-  config.global_pool = pool == "avg" ? Pool::avg : pool == "max" ? Pool::max : Pool::avgmax;
-}
-
 ResNetConfig read_arguments(const JsonObject& args) {
   check_timm_arguments(
       args,
@@ -79,6 +73,8 @@ ResNetConfig read_arguments(const JsonObject& args) {
   config.num_classes = args.get_int("num_classes", config.num_classes, {0, 1 << 24});
   config.in_chans = args.get_int("in_chans", config.in_chans, {1, 1024});
   config.output_stride = args.get_int("output_stride", 32, {8, 32});
+  if (config.output_stride != 8 && config.output_stride != 16 && config.output_stride != 32)
+    args.refuse("output_stride", "8, 16 or 32");
   config.cardinality = args.get_int("cardinality", 1, {1, 1 << 12});
   config.base_width = args.get_int("base_width", 64, {1, 1 << 12});
   config.block_reduce_first = args.get_int("block_reduce_first", 1, {1, 64});
@@ -88,7 +84,7 @@ ResNetConfig read_arguments(const JsonObject& args) {
   const std::string norm = args.get_string("norm_layer", "batchnorm");
   if (norm != "batchnorm" && norm != "batchnorm2d") args.refuse("norm_layer", "'batchnorm'");
   read_stem(args, config);
-  read_pool(args, config);
+  config.global_pool = timm_global_pool(args, Pool::avg, {Pool::avg, Pool::max, Pool::avgmax});
   config.attention = read_attention(args.get_object("block_args"));
   return config;
 }
@@ -99,9 +95,7 @@ ModelPlan plan_timm_resnet(const CheckpointConfig& checkpoint) {
   const nlohmann::json args = timm_arguments(file, parse_json(timm_resnet_architectures().at(name), name));
   ResNetConfig config = read_arguments(JsonObject(args, checkpoint.where + ": model_args"));
   // Any size works; the one that the checkpoint was made for is what images are resized to.
-  const JsonObject pretrained = file.has("pretrained_cfg") ? file.get_object("pretrained_cfg") : file;
-  const std::vector<int64_t> input = pretrained.get_ints("input_size", {}, {1, 1 << 16});
-  if (input.size() == 3) config.img_size = {input[1], input[2]};
+  config.img_size = pretrained_input_size(file).value_or(config.img_size);
   return {std::make_unique<ResNet>(config, name), {}};
 }
 

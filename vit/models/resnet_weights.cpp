@@ -48,6 +48,7 @@ ResNetConfig resnet_config_from_weights(const Weights& weights, const std::strin
   config.layers.clear();
   config.channels.clear();
   config.avg_down = false;
+  config.down_kernel_size = 1;
   for (size_t s = 1; tensors.has(str("layer", s, ".0.conv1.weight")); ++s) {
     int64_t count = 1;
     while (tensors.has(str("layer", s, ".", count, ".conv1.weight"))) ++count;
@@ -56,10 +57,15 @@ ResNetConfig resnet_config_from_weights(const Weights& weights, const std::strin
     config.channels.push_back(tensors.outputs(first + (bottleneck ? "conv3" : "conv2")) / expansion_of(config.block));
     // An averaged shortcut has its pooling in front.
     config.avg_down = config.avg_down || tensors.has(first + "downsample.2.weight");
+    // The first stage's shortcut has a kernel of 1 whatever the others have.
+    if (tensors.has(first + "downsample.0.weight"))
+      config.down_kernel_size = std::max(config.down_kernel_size, tensors.extent(first + "downsample.0.weight", 4, 2));
   }
+  config.block_reduce_first =
+      tensors.outputs("layer1.0.conv2") / std::max<int64_t>(1, tensors.outputs("layer1.0.conv1"));
   if (bottleneck) {
     const int64_t width = tensors.outputs("layer1.0.conv2");
-    config.cardinality = width / std::max<int64_t>(1, tensors.inputs("layer1.0.conv2"));
+    config.cardinality = tensors.outputs("layer1.0.conv1") / std::max<int64_t>(1, tensors.inputs("layer1.0.conv2"));
     config.base_width = width * 64 / std::max<int64_t>(1, config.channels[0] * config.cardinality);
   }
   config.num_classes = tensors.has("fc.weight") ? tensors.extent("fc.weight", 2, 0) : 0;

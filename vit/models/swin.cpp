@@ -6,6 +6,7 @@
 #include "vit/autograd/map_ops.h"
 #include "vit/io/safetensors.h"
 #include "vit/models/attention_list.h"
+#include "vit/models/map_size.h"
 
 namespace vit {
 
@@ -54,6 +55,7 @@ std::map<std::string, ReferenceOutput> names_of(const SwinConfig& config) {
 
 const SwinConfig& validated(const SwinConfig& config) {
   config.validate();
+  check_attention_list(config.attention, config.stages(), "the number of stages");
   return config;
 }
 
@@ -76,27 +78,34 @@ void SwinConfig::validate() const {
     if (dim(stage) % heads != 0)
       fail_usage("stage ", stage, ": its width of ", dim(stage), " must be divisible by num_heads ", heads);
   }
+  if (static_cast<double>(embed_dim) * mlp_ratio < 1.0)
+    fail_usage("an mlp_ratio of ", mlp_ratio, " leaves the MLP no hidden channel");
+  check_map_size(img_size, grid(0), str("patches of ", patch_size, " x ", patch_size));
   if (grid(stages() - 1).count() == 0)
     fail_usage("img_size ", img_size[0], " x ", img_size[1], " is too small for patches of ", patch_size, " and ",
                stages(), " stages");
-  check_attention_list(attention, stages(), "the number of stages");
 }
 
 ConfigNode SwinConfig::attention_of_stage(int64_t stage) const {
-  const TypedConfig chosen = split_type(attention_of(attention, stage), "window");
-  const ConfigNode type = ConfigNode::make_scalar(chosen.type, true);
-  if (chosen.type != "window") return chosen.options.with("type", type);
+  const ConfigNode node = attention_of(attention, stage);
+  const TypedConfig chosen = split_type(node, "window");
+  if (chosen.type != "window") return node;
   WindowAttentionOptions options;
   options.window = window_of(*this, stage);
   options.always_partition = always_partition;
   options.rule = dialect == Dialect::timm ? WindowRule::timm : WindowRule::hugging_face;
   options.qkv_bias = qkv_bias;
-  return write_config(options).merged_with(chosen.options).with("type", type);
+  // What is refused later is refused at the mechanism's place.
+  ConfigNode own = chosen.options.is_null() ? ConfigNode::make_map(node.place()) : chosen.options;
+  const ConfigNode defaults = write_config(options);
+  for (const std::string& key : defaults.keys())
+    if (!own.has(key)) own = own.with(key, defaults.get(key));
+  return own.with("type", ConfigNode::make_scalar("window", true));
 }
 
 SwinStage::SwinStage(const SwinConfig& config, int64_t stage) {
   if (stage > 0)
-    add_module("downsample", downsample_.emplace(config.dim(stage - 1), config.dim(stage), config.norm_eps));
+    add_module("downsample", downsample_.emplace(config.dim(stage - 1), config.dim(stage), config.reducing_norm_eps()));
   for (int64_t i = 0; i < config.depths[static_cast<size_t>(stage)]; ++i) {
     auto attention =
         build_attention(config.attention_of_stage(stage), {.dim = config.dim(stage),
@@ -130,7 +139,7 @@ Swin::Embed::Embed(const SwinConfig& config)
             .dim = config.embed_dim,
             .patch_h = config.patch_size,
             .patch_w = config.patch_size}),
-      norm(NormKind::layer_norm, config.embed_dim, config.norm_eps) {
+      norm(NormKind::layer_norm, config.embed_dim, config.reducing_norm_eps()) {
   add_module("", proj);
   add_module("norm", norm);
 }

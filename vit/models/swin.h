@@ -33,6 +33,7 @@ struct SwinConfig {
   double mlp_ratio = 4.0;
   bool qkv_bias = true;
   float norm_eps = 1e-5f;
+  std::optional<float> embed_norm_eps{};
   Activation act = Activation::gelu;
   bool ape = false;
   ConfigNode attention{};
@@ -52,7 +53,9 @@ struct SwinConfig {
     v("always_partition", always_partition, "Keep the window and its shift on maps that are smaller.");
     v("mlp_ratio", mlp_ratio, "Hidden width of the MLP as a multiple of the stage's width.", between(0, 64));
     v("qkv_bias", qkv_bias, "Bias of the packed query, key and value projection.");
-    v("norm_eps", norm_eps, "Epsilon of all norms.", above(0));
+    v("norm_eps", norm_eps, "Epsilon of the norms.", above(0));
+    v("embed_norm_eps", embed_norm_eps,
+      "Epsilon of the norms after the patches and in patch merging; none: norm_eps. Hugging Face has 1e-5.", above(0));
     v("act", act, "Activation of the MLP.");
     v("ape", ape, "A learned position table beside the biases within the windows.");
     v("attention", attention,
@@ -60,10 +63,11 @@ struct SwinConfig {
       "block.");
     v("dialect", dialect, "Whose rules hold where windows do not fit the map, and whose names reference outputs have.");
   }
-  /// Errors (usage): lists of different lengths, num_heads that does not divide a width.
+  /// Errors (usage): lists of different lengths, num_heads that does not divide a width, an MLP of no channels.
   void validate() const;
 
   int64_t stages() const { return static_cast<int64_t>(depths.size()); }
+  float reducing_norm_eps() const { return embed_norm_eps.value_or(norm_eps); }
   int64_t dim(int64_t stage) const { return embed_dim << stage; }
   /// Of a stage's map at img_size, as timm counts it: halves are rounded down.
   Grid grid(int64_t stage) const { return {(img_size[0] / patch_size) >> stage, (img_size[1] / patch_size) >> stage}; }

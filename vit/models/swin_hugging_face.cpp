@@ -29,7 +29,12 @@ SwinConfig read_arguments(const JsonObject& json) {
   config.qkv_bias = json.get_bool("qkv_bias", config.qkv_bias);
   config.act = activation_of(json.get_string("hidden_act", "gelu"), json.where("hidden_act"));
   config.norm_eps = static_cast<float>(json.get_double("layer_norm_eps", config.norm_eps, {0.0, 1.0}));
-  config.ape = json.get_bool("use_absolute_embeddings", config.ape);
+  config.embed_norm_eps = 1e-5f;  // torch's default: transformers passes layer_norm_eps to the other norms only
+  if (json.get_bool("use_absolute_embeddings", false))
+    json.refuse(
+        "use_absolute_embeddings",
+        "false: transformers makes this table with a row for a class token, which Swin does not have, and cannot "
+        "add it to the patches itself");
   return config;
 }
 
@@ -59,7 +64,6 @@ KeyMap key_map(const SwinConfig& config, const std::string& prefix) {
       {"head.fc", "classifier"}};
   for (const auto& [ours, theirs] : layers)
     for (KeyRule& rule : weight_and_bias(ours, {theirs})) keys.rules.push_back(std::move(rule));
-  keys.rules.push_back({"absolute_pos_embed", {"{p}embeddings.position_embeddings"}});
   for (int64_t j = 0; j < *std::max_element(config.depths.begin(), config.depths.end()); ++j) add_block_rules(keys, j);
   // Patch merging stands at the end of the stage before.
   for (int64_t i = 1; i < config.stages(); ++i) {

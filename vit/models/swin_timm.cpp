@@ -74,7 +74,7 @@ SwinConfig read_arguments(const JsonObject& args) {
   config.patch_size = patch[0];
   config.in_chans = args.get_int("in_chans", config.in_chans, {1, 1024});
   config.num_classes = args.get_int("num_classes", config.num_classes, {0, 1 << 24});
-  if (args.get_string("global_pool", "avg") != "avg") args.refuse("global_pool", "'avg'");
+  timm_global_pool(args, Pool::avg, {Pool::avg});
   config.embed_dim = args.get_int("embed_dim", config.embed_dim, {1, kWidest});
   config.depths = args.get_ints("depths", config.depths, {0, 1024});
   config.num_heads = args.get_ints("num_heads", config.num_heads, {1, 1024});

@@ -5,6 +5,7 @@
 
 #include "vit/io/safetensors.h"
 #include "vit/models/attention_list.h"
+#include "vit/models/map_size.h"
 #include "vit/nn/patch_dropout.h"
 
 namespace vit {
@@ -81,10 +82,7 @@ void VitConfig::validate() const {
   if (img_size[0] < patch_size[0] || img_size[1] < patch_size[1])
     fail_usage("img_size ", img_size[0], " x ", img_size[1], " is smaller than a patch of ", patch_size[0], " x ",
                patch_size[1]);
-  constexpr int64_t kMostTokens = 1 << 20;
-  if (grid().count() > kMostTokens)
-    fail_usage("img_size ", img_size[0], " x ", img_size[1], " makes ", grid().count(), " patches of ", patch_size[0],
-               " x ", patch_size[1], "; at most ", kMostTokens, " are supported");
+  check_map_size(img_size, grid(), str("patches of ", patch_size[0], " x ", patch_size[1]));
   if (!mlp_hidden && !mlp_ratio) fail_usage("either mlp_ratio or mlp_hidden must be given");
   if (mlp_hidden_width() < 1 || (mlp_gated && mlp_hidden_width() % 2 != 0))
     fail_usage("the MLP's hidden width of ", mlp_hidden_width(), " is not possible");

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "vit/models/attention_list.h"
+#include "vit/models/map_size.h"
 
 namespace vit {
 
@@ -40,15 +41,10 @@ Tensor fourier_features(Grid grid) {
 void XcitConfig::validate() const {
   if (patch_size != 8 && patch_size != 16) fail_usage("patch_size must be 8 or 16, got ", patch_size);
   if (embed_dim % num_heads != 0) fail_usage("embed_dim ", embed_dim, " must be divisible by num_heads ", num_heads);
-  constexpr int64_t kMostTokens = 1 << 20;
-  if (grid().count() > kMostTokens)
-    fail_usage("img_size ", img_size[0], " x ", img_size[1], " makes ", grid().count(), " patches of ", patch_size,
-               "; at most ", kMostTokens, " are supported");
+  check_map_size(img_size, grid(), str("patches of ", patch_size, " x ", patch_size));
   if (static_cast<double>(embed_dim) * mlp_ratio < 1.0)
     fail_usage("an mlp_ratio of ", mlp_ratio, " leaves the MLP no hidden channel");
   if (global_pool != Pool::token && global_pool != Pool::avg) fail_usage("global_pool must be 'token' or 'avg'");
-  check_attention_list(attention, depth, "depth");
-  check_attention_list(cls_attention, cls_attn_layers, "cls_attn_layers");
 }
 
 Grid XcitConfig::grid() const {
@@ -89,6 +85,8 @@ Xcit::Xcit(const XcitConfig& config, const std::string& name)
       norm_(NormKind::layer_norm, config.embed_dim, config.norm_eps),
       head_({.dim = config.embed_dim, .num_classes = config.num_classes, .pool = config.global_pool}) {
   config.validate();
+  check_attention_list(config.attention, config.depth, "depth");
+  check_attention_list(config.cls_attention, config.cls_attn_layers, "cls_attn_layers");
   info_ = {name, config.img_size, config.in_chans, config.num_classes};
   add_parameter("cls_token", cls_token_, {1, 1, config.embed_dim}, Init::truncated_normal(0.02f));
   add_stem();

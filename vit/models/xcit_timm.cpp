@@ -67,16 +67,9 @@ XcitConfig read_arguments(const JsonObject& args) {
   config.use_pos_embed = args.get_bool("use_pos_embed", config.use_pos_embed);
   config.eta = static_cast<float>(args.get_double("eta", static_cast<double>(config.eta)));
   config.tokens_norm = args.get_bool("tokens_norm", config.tokens_norm);
-  const std::string pool = args.get_string("global_pool", "token");
-  if (pool != "token" && pool != "avg") args.refuse("global_pool", "'token' or 'avg'");
-  config.global_pool = pool == "avg" ? Pool::avg : Pool::token;
-  const auto mechanism = [&](const char* type) {
-    return ConfigNode::make_map()
-        .with("type", ConfigNode::make_scalar(type, true))
-        .with("qkv_bias", ConfigNode::make_scalar(args.get_bool("qkv_bias", true) ? "true" : "false", false));
-  };
-  config.attention = mechanism("cross_covariance");
-  config.cls_attention = mechanism("class_attention");
+  config.global_pool = timm_global_pool(args, Pool::token, {Pool::token, Pool::avg});
+  config.attention = timm_mechanism(args, "cross_covariance");
+  config.cls_attention = timm_mechanism(args, "class_attention");
   config.validate();
   return config;
 }
