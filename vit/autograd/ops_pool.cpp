@@ -21,16 +21,18 @@ struct Windows {
           given.stride);
     check(given.padding >= 0 && 2 * given.padding <= given.kernel, op, ": padding must be within half the kernel of ",
           given.kernel, ", got ", given.padding);
-    check(height + 2 * given.padding >= given.kernel && width + 2 * given.padding >= given.kernel, op, ": a kernel of ",
-          given.kernel, " exceeds maps of ", x.shape(), " with padding ", given.padding);
     out_h = outputs(height), out_w = outputs(width);
+    check(out_h > 0 && out_w > 0, op, ": a kernel of ", given.kernel, " exceeds maps of ", x.shape(), " with padding ",
+          given.padding);
   }
 
+  /// Windows along an axis; 0: the kernel is too large, unless ceil_mode lets it reach over the end.
   int64_t outputs(int64_t extent) const {
-    const int64_t last = extent + 2 * options.padding - options.kernel;
-    if (!options.ceil_mode) return last / options.stride + 1;
-    const int64_t count = (last + options.stride - 1) / options.stride + 1;
-    return (count - 1) * options.stride >= extent + options.padding ? count - 1 : count;
+    const int64_t last = extent + 2 * options.padding - options.kernel, stride = options.stride;
+    if (!options.ceil_mode) return last < 0 ? 0 : last / stride + 1;
+    if (last + stride - 1 < 0) return 0;
+    const int64_t count = (last + stride - 1) / stride + 1;
+    return (count - 1) * stride >= extent + options.padding ? count - 1 : count;
   }
 
   Shape shape() const { return {batch, out_h, out_w, channels}; }
