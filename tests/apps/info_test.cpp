@@ -91,9 +91,11 @@ TEST_F(InfoVerb, RefusesWhatIsNoMechanism) {
 }
 
 TEST_F(InfoVerb, TakesTheModelOfATrainingConfiguration) {
-  const std::string file = dir_.write("window.yaml",
-             "model: {type: vit, dim: 32, depth: 2, num_heads: 4, img_size: [32, 32], patch_size: [4, 4],\n"
-             "        attention: {type: window, window: 4}}\n").string();
+  const std::string file =
+      dir_.write("window.yaml",
+                 "model: {type: vit, dim: 32, depth: 2, num_heads: 4, img_size: [32, 32], patch_size: [4, 4],\n"
+                 "        attention: {type: window, window: 4}}\n")
+          .string();
   const CommandResult text = run_vitkit({"info", "--model", file});
   ASSERT_EQ(text.status, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("attention:      {type: window, window: 4}"));
