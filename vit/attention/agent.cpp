@@ -24,10 +24,10 @@ struct AgentOptions {
 
   template <class V>
   void visit_fields(V& v) {
-    v("pool_size", pool_size, "Rows and columns of agents: their number is its square.", between(1, 256));
+    v("pool_size", pool_size, "Rows and columns of agents: their number is its square.", between(1, 32));
     v("conv", conv, "A depthwise 3 x 3 convolution of the values is added: what few agents cannot tell apart.");
     v("bias", bias, "Learned position biases between agents and cells.");
-    v("window", window, "Extent of the coarse tables that these biases are resampled from.", between(1, 256));
+    v("window", window, "Extent of the coarse tables that these biases are resampled from.", between(1, 64));
     v("qkv_bias", qkv_bias, "Bias of the packed query, key and value projection.");
     v("proj_bias", proj_bias, "Bias of the last projection.");
   }

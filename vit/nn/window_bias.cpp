@@ -40,15 +40,6 @@ Tensor log_coordinates(const std::array<int64_t, 2>& window) {
   return Tensor::from(values, {static_cast<int64_t>(values.size()) / 2, 2});
 }
 
-/// Height and width as a list of two, for the one reader of lists.
-struct Extents {
-  std::array<int64_t, 2> window{};
-  template <class V>
-  void visit_fields(V& v) {
-    v("window", window, "Height and width.", between(1, kMaxWindowTokens));
-  }
-};
-
 /// "" where a window is small enough.
 std::string complaint(const std::array<int64_t, 2>& window) {
   const auto [height, width] = window;
@@ -65,8 +56,14 @@ void require_size(const std::array<int64_t, 2>& window) {
 }  // namespace
 
 std::array<int64_t, 2> read_window(const ConfigNode& node) {
-  const ConfigNode both = node.is_list() ? node : ConfigNode::make_list({node, node}, node.place());
-  const auto window = read_config<Extents>(ConfigNode::make_map().with("window", both)).window;
+  const FieldRule extent = between(1, kMaxWindowTokens);
+  std::array<int64_t, 2> window{};
+  if (node.is_list()) {
+    config_detail::read_value(node, window, extent);
+  } else {
+    config_detail::read_value(node, window[0], extent);
+    window[1] = window[0];
+  }
   if (const std::string message = complaint(window); !message.empty()) node.refuse(message);
   return window;
 }
