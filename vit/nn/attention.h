@@ -110,9 +110,9 @@ Var with_residual(Context& ctx, const Var& y, const LinearOptions& residual);
 /// Enters a mechanism: a class with a struct `Options` (visit_fields, as configurations have) and a constructor
 /// (AttentionShape, Options).
 template <class Mechanism>
-bool register_attention(const std::string& name, AttentionTraits traits) {
+bool register_attention(const std::string& name, const AttentionTraits& traits) {
   using Options = typename Mechanism::Options;
-  return attention_registry().add(name, {.traits = std::move(traits),
+  return attention_registry().add(name, {.traits = traits,
                                          .make =
                                              [](const AttentionShape& shape, const ConfigNode& options) {
                                                return std::make_unique<Mechanism>(shape, read_config<Options>(options));

@@ -147,14 +147,14 @@ namespace {
 /// 1 + q + q^2, ... The ratio q is found by bisection between the bounds that BEiT's code has.
 std::vector<double> geometric_places(int64_t count, int64_t wanted) {
   double left = 1.01, right = 1.5, ratio = left;
-  const auto half = static_cast<double>(count / 2);
+  const int64_t each_side = count / 2, wanted_side = wanted / 2;
   while (right - left > 1e-6) {
     ratio = (left + right) / 2.0;
-    const double reach = (1.0 - std::pow(ratio, half)) / (1.0 - ratio);
-    (reach > static_cast<double>(wanted / 2) ? right : left) = ratio;
+    const double reach = (1.0 - std::pow(ratio, static_cast<double>(each_side))) / (1.0 - ratio);
+    (reach > static_cast<double>(wanted_side) ? right : left) = ratio;
   }
   std::vector<double> places = {0.0};
-  for (int64_t i = 0; i < count / 2; ++i) places.push_back(places.back() + std::pow(ratio, i));
+  for (int64_t i = 0; i < each_side; ++i) places.push_back(places.back() + std::pow(ratio, i));
   std::vector<double> all(places.rbegin(), places.rend() - 1);
   for (double& place : all) place = -place;
   all.insert(all.end(), places.begin(), places.end());
