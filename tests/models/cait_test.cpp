@@ -7,10 +7,8 @@
 
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
-#include "tests/support/model_gradients.h"
+#include "tests/support/model_check.h"
 #include "tests/support/tolerance.h"
-#include "vit/autograd/tape.h"
-#include "vit/core/parallel.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 
@@ -18,7 +16,6 @@ namespace vit {
 namespace {
 
 using nlohmann::json;
-using test::same_bits;
 using testing::HasSubstr;
 
 CaitConfig small() {
@@ -34,11 +31,6 @@ CaitConfig small() {
 }
 
 Tensor pixels(int64_t height = 16, int64_t width = 12) { return test::random_tensor({3, 3, height, width}, 1); }
-
-void expect_near(const Tensor& a, const Tensor& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(400, 1.0));
-}
 
 CaitConfig timm(const json& config) {
   const ModelPlan plan = plan_model({config, "config.json"});
@@ -129,7 +121,7 @@ TEST(Cait, WhatNobodyReadsIsLeftOut) {
   initialise_parameters(model, 1);
   Context quick, observed;
   observed.observer = &everything;  // computes all tokens
-  expect_near(model.forward(quick, pixels()).value(), model.forward(observed, pixels()).value());
+  test::expect_close(model.forward(quick, pixels()).value(), model.forward(observed, pixels()).value());
   EXPECT_EQ(model.forward_features(quick, pixels()).shape(), (Shape{3, 13, 12}));
 }
 
@@ -139,7 +131,7 @@ TEST(Cait, OtherImageSizes) {
   at_once.set_input_size(24, 20);
   EXPECT_EQ(at_once.info().input_size, (std::array<int64_t, 2>{24, 20}));
   Context ctx;
-  expect_near(at_once.forward(ctx, pixels(24, 20)).value(), in_pass.forward(ctx, pixels(24, 20)).value());
+  test::expect_close(at_once.forward(ctx, pixels(24, 20)).value(), in_pass.forward(ctx, pixels(24, 20)).value());
   EXPECT_THAT(test::usage_error([&] { at_once.set_input_size(3, 20); }), HasSubstr("smaller than a patch"));
 }
 
@@ -172,44 +164,11 @@ std::vector<NamedConfig> configs() {
 
 class CaitTrainingTest : public testing::TestWithParam<NamedConfig> {
  protected:
-  void SetUp() override { test::fill_leaves(model_); }
-  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
-
-  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
-    test::fill_leaves(model_);
-    model_.set_training({.drop_rate = 0.1f,
-                         .pos_drop_rate = 0.1f,
-                         .proj_drop_rate = 0.2f,
-                         .drop_path_rate = 0.3f,
-                         .grad_checkpointing = checkpointing});
-    Context ctx;
-    ctx.training = true;
-    ctx.seed = 5;
-    return test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
-  }
-
-  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (const auto& [name, gradient] : a) {
-      ASSERT_TRUE(b.count(name)) << name;
-      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
-    }
-  }
-
-  Cait model_{GetParam().config, GetParam().name};
+  test::MakeModel make_ = [] { return std::make_unique<Cait>(GetParam().config, GetParam().name); };
   Tensor pixels_ = pixels();
 };
 
-TEST_P(CaitTrainingTest, RecordingChangesNoNumbers) {
-  Context recording;
-  Tape tape(recording);
-  recording.tape = &tape;
-  const Tensor recorded = forward(recording).value().clone();
-  EXPECT_GT(tape.size(), 0u);
-  model_.visit_modules([](const std::string&, Module& module) { module.prepare(); });
-  Context ctx;
-  expect_near(recorded, forward(ctx).value());
-}
+TEST_P(CaitTrainingTest, RecordingChangesNoNumbers) { test::expect_same_with_and_without_tape(make_, pixels_); }
 
 // Without blocks of the class token either it or the patches reach no logit, and have no gradient.
 std::vector<NamedConfig> connected_configs() {
@@ -220,25 +179,11 @@ std::vector<NamedConfig> connected_configs() {
 
 class CaitSlopeTest : public CaitTrainingTest {};
 
-TEST_P(CaitSlopeTest, GradientsAreTheSlopes) {
-  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
-}
+TEST_P(CaitSlopeTest, GradientsAreTheSlopes) { test::expect_slopes(make_, pixels_); }
 
-TEST_P(CaitTrainingTest, CheckpointingGivesTheSameBits) {
-  const std::map<std::string, Tensor> plain = training_gradients(false);
-  EXPECT_FALSE(plain.empty());
-  expect_same(plain, training_gradients(true));
-}
+TEST_P(CaitTrainingTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels_); }
 
-TEST_P(CaitTrainingTest, SameBitsOnAnyNumberOfThreads) {
-  set_num_threads(1);
-  const std::map<std::string, Tensor> one = training_gradients(false);
-  for (const int threads : {2, 8}) {
-    set_num_threads(threads);
-    expect_same(one, training_gradients(false));
-  }
-  set_num_threads(0);
-}
+TEST_P(CaitTrainingTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels_); }
 
 INSTANTIATE_TEST_SUITE_P(Forms, CaitSlopeTest, testing::ValuesIn(connected_configs()),
                          [](const auto& item) { return item.param.name; });

@@ -8,6 +8,7 @@
 #include "tests/support/backbone_check.h"
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/model_check.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 
@@ -127,6 +128,9 @@ std::vector<Form> forms() {
   return all;
 }
 
+/// Without dropout of positions, which it has none of.
+constexpr TrainingOptions kTraining{.drop_rate = 0.1f, .proj_drop_rate = 0.2f, .drop_path_rate = 0.3f};
+
 class DavitTest : public testing::TestWithParam<Form> {
  protected:
   test::MakeBackbone make_ = [] { return std::make_unique<Davit>(GetParam().config, GetParam().name); };
@@ -134,9 +138,8 @@ class DavitTest : public testing::TestWithParam<Form> {
 
 TEST_P(DavitTest, SameWithAndWithoutTape) { test::expect_same_with_and_without_tape(make_, pixels()); }
 TEST_P(DavitTest, GradientsAreTheSlopes) { test::expect_slopes(make_, pixels()); }
-TEST_P(DavitTest, SameGradients) {
-  test::expect_same_gradients(make_, pixels(), {.drop_rate = 0.1f, .proj_drop_rate = 0.2f, .drop_path_rate = 0.3f});
-}
+TEST_P(DavitTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels(), kTraining); }
+TEST_P(DavitTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels(), kTraining); }
 TEST_P(DavitTest, MapsAreWhatStagesLeave) { test::expect_maps_are_observed(make_, pixels()); }
 TEST_P(DavitTest, DescriptionMakesItAgain) { test::expect_description_makes_it_again(make_); }
 TEST_P(DavitTest, OtherImageSizes) { test::expect_other_sizes(make_, pixels(40, 33)); }

@@ -7,10 +7,8 @@
 
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
-#include "tests/support/model_gradients.h"
+#include "tests/support/model_check.h"
 #include "tests/support/tolerance.h"
-#include "vit/autograd/tape.h"
-#include "vit/core/parallel.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 #include "vit/models/maxxvit_timm_architectures.h"
@@ -37,10 +35,8 @@ MaxxvitConfig small() {
 
 Tensor pixels(int64_t height = 32, int64_t width = 32) { return test::random_tensor({2, 3, height, width}, 1); }
 
-void expect_near(const Tensor& a, const Tensor& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(2000, 1.0));
-}
+/// Convolutions and their folded norms make the chain of roundings longer.
+constexpr int64_t kOperations = 2000;
 
 MaxxvitConfig timm(const json& config) {
   const ModelPlan plan = plan_model({config, "config.json"});
@@ -344,65 +340,19 @@ std::vector<NamedConfig> configs() {
 
 class MaxxvitTrainingTest : public testing::TestWithParam<NamedConfig> {
  protected:
-  void SetUp() override { test::fill_leaves(model_); }
-  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
-
-  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
-    test::fill_leaves(model_);  // running statistics start anew
-    model_.set_training({.drop_rate = 0.1f,
-                         .pos_drop_rate = 0.1f,
-                         .proj_drop_rate = 0.2f,
-                         .drop_path_rate = 0.3f,
-                         .grad_checkpointing = checkpointing});
-    Context ctx;
-    ctx.training = true;
-    ctx.seed = 5;
-    return test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
-  }
-
-  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (const auto& [name, gradient] : a) {
-      ASSERT_TRUE(b.count(name)) << name;
-      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
-    }
-  }
-
-  Maxxvit model_{GetParam().config, GetParam().name};
+  test::MakeModel make_ = [] { return std::make_unique<Maxxvit>(GetParam().config, GetParam().name); };
   Tensor pixels_ = pixels();
 };
 
 TEST_P(MaxxvitTrainingTest, RecordingChangesNoNumbers) {
-  Context recording;
-  Tape tape(recording);
-  recording.tape = &tape;
-  const Tensor recorded = forward(recording).value().clone();
-  EXPECT_GT(tape.size(), 0u);
-  model_.visit_modules([](const std::string&, Module& module) { module.prepare(); });
-  Context ctx;
-  expect_near(recorded, forward(ctx).value());
+  test::expect_same_with_and_without_tape(make_, pixels_, kOperations);
 }
 
-TEST_P(MaxxvitTrainingTest, GradientsAreTheSlopes) {
-  test::expect_directional_derivatives(
-      model_, [&](Context& ctx) { return forward(ctx); }, GetParam().step);
-}
+TEST_P(MaxxvitTrainingTest, GradientsAreTheSlopes) { test::expect_slopes(make_, pixels_, GetParam().step); }
 
-TEST_P(MaxxvitTrainingTest, CheckpointingGivesTheSameBits) {
-  const std::map<std::string, Tensor> plain = training_gradients(false);
-  EXPECT_FALSE(plain.empty());
-  expect_same(plain, training_gradients(true));
-}
+TEST_P(MaxxvitTrainingTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels_); }
 
-TEST_P(MaxxvitTrainingTest, SameBitsOnAnyNumberOfThreads) {
-  set_num_threads(1);
-  const std::map<std::string, Tensor> one = training_gradients(false);
-  for (const int threads : {2, 8}) {
-    set_num_threads(threads);
-    expect_same(one, training_gradients(false));
-  }
-  set_num_threads(0);
-}
+TEST_P(MaxxvitTrainingTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels_); }
 
 INSTANTIATE_TEST_SUITE_P(Forms, MaxxvitTrainingTest, testing::ValuesIn(configs()),
                          [](const auto& item) { return item.param.name; });

@@ -4,13 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/backbone_check.h"
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
-#include "tests/support/model_gradients.h"
+#include "tests/support/model_check.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/tolerance.h"
-#include "vit/autograd/tape.h"
-#include "vit/core/parallel.h"
 #include "vit/io/safetensors.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
@@ -66,93 +64,36 @@ std::vector<NamedConfig> configs() {
 
 Tensor pixels(int64_t height = 32, int64_t width = 24) { return test::random_tensor({3, 3, height, width}, 1, 0.3f); }
 
-void expect_near(const Tensor& a, const Tensor& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(400, 1.0));
-}
-
-void prepare(Module& model) {
-  model.visit_modules([](const std::string&, Module& module) { module.prepare(); });
-}
+constexpr TrainingOptions kTraining{.drop_rate = 0.1f, .drop_path_rate = 0.4f};
 
 class ResNetTest : public testing::TestWithParam<NamedConfig> {
  protected:
-  void SetUp() override { test::fill_leaves(model_); }
-  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
-
-  /// Gradients and buffers after a training step with everything on that draws random numbers.
-  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
-    test::fill_leaves(model_);
-    model_.set_training({.drop_rate = 0.1f, .drop_path_rate = 0.4f, .grad_checkpointing = checkpointing});
-    Context ctx;
-    ctx.training = true;
-    ctx.seed = 5;
-    std::map<std::string, Tensor> all = test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
-    model_.visit_parameters([&](const std::string& name, Parameter& parameter) {
-      if (parameter.buffer) all[name] = parameter.value.value();
-    });
-    return all;
-  }
-
-  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (const auto& [name, gradient] : a) {
-      ASSERT_TRUE(b.count(name)) << name;
-      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
-    }
-  }
-
-  ResNet model_{GetParam().config, GetParam().name};
+  test::MakeBackbone make_ = [] { return std::make_unique<ResNet>(GetParam().config, GetParam().name); };
   Tensor pixels_ = pixels();
 };
 
-TEST_P(ResNetTest, FoldedNormsChangeNoNumbers) {
-  Context recording;
-  Tape tape(recording);
-  recording.tape = &tape;
-  const Tensor recorded = forward(recording).value().clone();
-  EXPECT_GT(tape.size(), 0u);
-  prepare(model_);
-  Context ctx;
-  expect_near(forward(ctx).value(), recorded);
-}
+TEST_P(ResNetTest, FoldedNormsChangeNoNumbers) { test::expect_same_with_and_without_tape(make_, pixels_); }
 
-TEST_P(ResNetTest, GradientsAreTheSlopes) {
-  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
-}
+TEST_P(ResNetTest, GradientsAreTheSlopes) { test::expect_slopes(make_, pixels_); }
 
-TEST_P(ResNetTest, CheckpointingGivesTheSameBits) {
-  const std::map<std::string, Tensor> plain = training_gradients(false);
-  EXPECT_FALSE(plain.empty());
-  expect_same(plain, training_gradients(true));
-}
+TEST_P(ResNetTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels_, kTraining); }
 
-TEST_P(ResNetTest, SameBitsOnAnyNumberOfThreads) {
-  set_num_threads(1);
-  const std::map<std::string, Tensor> one = training_gradients(false);
-  for (const int threads : {2, 8}) {
-    set_num_threads(threads);
-    expect_same(one, training_gradients(false));
-  }
-  set_num_threads(0);
-}
+TEST_P(ResNetTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels_, kTraining); }
 
 TEST_P(ResNetTest, MapsHaveTheExtentsTheyAnnounce) {
   Context ctx;
-  const std::vector<FeatureInfo> infos = model_.features();
+  ResNet model(GetParam().config, GetParam().name);
+  test::fill_leaves(model);
+  const std::vector<FeatureInfo> infos = model.features();
   ASSERT_EQ(infos.size(), 2u);
-  const std::vector<Var> maps = model_.forward_maps(ctx, pixels(32, 48), {1, 0});
+  const std::vector<Var> maps = model.forward_maps(ctx, pixels(32, 48), {1, 0});
   for (const size_t s : {0, 1}) {
     const FeatureInfo& info = infos[s];
     EXPECT_EQ(maps[1 - s].shape(), (Shape{3, 32 / info.reduction, 48 / info.reduction, info.channels})) << info.name;
   }
 }
 
-TEST_P(ResNetTest, ItsDescriptionMakesTheSameModel) {
-  const auto again = build_model(model_.describe(), "again");
-  EXPECT_EQ(again->describe(), model_.describe());
-  EXPECT_EQ(again->parameter_count(), model_.parameter_count());
-}
+TEST_P(ResNetTest, ItsDescriptionMakesTheSameModel) { test::expect_description_makes_it_again(make_); }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ResNetTest, testing::ValuesIn(configs()),
                          [](const auto& item) { return item.param.name; });
@@ -283,7 +224,7 @@ TEST(ResNetNames, BehindAPrefixInADetectorsCheckpoint) {
   write_safetensors(dir.path() / "model.safetensors", entries);
   load_parameters(loaded, Weights::open(dir.path() / "model.safetensors"), prefixed_keys(loaded, "backbone.0.body."));
   Context ctx;
-  expect_near(loaded.forward(ctx, pixels()).value(), source.forward(ctx, pixels()).value());
+  test::expect_close(loaded.forward(ctx, pixels()).value(), source.forward(ctx, pixels()).value());
 }
 
 TEST(ResNetNames, TensorsTellTheDimensions) {

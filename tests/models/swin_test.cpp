@@ -7,10 +7,7 @@
 
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
-#include "tests/support/model_gradients.h"
-#include "tests/support/tolerance.h"
-#include "vit/autograd/tape.h"
-#include "vit/core/parallel.h"
+#include "tests/support/model_check.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 #include "vit/nn/window_bias.h"
@@ -36,11 +33,6 @@ SwinConfig small() {
 }
 
 Tensor pixels(int64_t height = 14, int64_t width = 10) { return test::random_tensor({3, 3, height, width}, 1); }
-
-void expect_near(const Tensor& a, const Tensor& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(400, 1.0));
-}
 
 SwinConfig planned(const json& config) {
   const ModelPlan plan = plan_model({config, "config.json"});
@@ -204,7 +196,7 @@ TEST(Swin, OtherImageSizes) {
   at_once.set_input_size(28, 20);
   EXPECT_EQ(at_once.info().input_size, (std::array<int64_t, 2>{28, 20}));
   Context ctx;
-  expect_near(at_once.forward(ctx, pixels(28, 20)).value(), in_pass.forward(ctx, pixels(28, 20)).value());
+  test::expect_close(at_once.forward(ctx, pixels(28, 20)).value(), in_pass.forward(ctx, pixels(28, 20)).value());
   EXPECT_THAT(test::usage_error([&] { at_once.set_input_size(3, 20); }), HasSubstr("too small"));
 }
 
@@ -266,64 +258,17 @@ std::vector<NamedConfig> configs() {
 
 class SwinTrainingTest : public testing::TestWithParam<NamedConfig> {
  protected:
-  void SetUp() override { test::fill_leaves(model_); }
-  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
-
-  /// Gradients of a training step with everything on that draws random numbers.
-  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
-    model_.set_training({.drop_rate = 0.1f,
-                         .pos_drop_rate = 0.1f,
-                         .proj_drop_rate = 0.2f,
-                         .drop_path_rate = 0.3f,
-                         .grad_checkpointing = checkpointing});
-    Context ctx;
-    ctx.training = true;
-    ctx.seed = 5;
-    return test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
-  }
-
-  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (const auto& [name, gradient] : a) {
-      ASSERT_TRUE(b.count(name)) << name;
-      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
-    }
-  }
-
-  Swin model_{GetParam().config, GetParam().name};
+  test::MakeModel make_ = [] { return std::make_unique<Swin>(GetParam().config, GetParam().name); };
   Tensor pixels_ = pixels();
 };
 
-TEST_P(SwinTrainingTest, RecordingChangesNoNumbers) {
-  Context recording;
-  Tape tape(recording);
-  recording.tape = &tape;
-  const Tensor recorded = forward(recording).value().clone();
-  EXPECT_GT(tape.size(), 0u);
-  model_.visit_modules([](const std::string&, Module& module) { module.prepare(); });
-  Context ctx;
-  expect_near(recorded, forward(ctx).value());
-}
+TEST_P(SwinTrainingTest, RecordingChangesNoNumbers) { test::expect_same_with_and_without_tape(make_, pixels_); }
 
-TEST_P(SwinTrainingTest, GradientsAreTheSlopes) {
-  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
-}
+TEST_P(SwinTrainingTest, GradientsAreTheSlopes) { test::expect_slopes(make_, pixels_); }
 
-TEST_P(SwinTrainingTest, CheckpointingGivesTheSameBits) {
-  const std::map<std::string, Tensor> plain = training_gradients(false);
-  EXPECT_FALSE(plain.empty());
-  expect_same(plain, training_gradients(true));
-}
+TEST_P(SwinTrainingTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels_); }
 
-TEST_P(SwinTrainingTest, SameBitsOnAnyNumberOfThreads) {
-  set_num_threads(1);
-  const std::map<std::string, Tensor> one = training_gradients(false);
-  for (const int threads : {2, 8}) {
-    set_num_threads(threads);
-    expect_same(one, training_gradients(false));
-  }
-  set_num_threads(0);
-}
+TEST_P(SwinTrainingTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels_); }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, SwinTrainingTest, testing::ValuesIn(configs()),
                          [](const auto& item) { return item.param.name; });

@@ -3,16 +3,11 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/gradient_check.h"
-#include "tests/support/model_gradients.h"
-#include "tests/support/tolerance.h"
-#include "vit/autograd/tape.h"
-#include "vit/core/parallel.h"
+#include "tests/support/model_check.h"
 #include "vit/models/vit.h"
 
 namespace vit {
 namespace {
-
-using test::same_bits;
 
 struct NamedConfig {
   std::string name;
@@ -64,74 +59,21 @@ std::vector<NamedConfig> configs() {
 
 class VitTrainingTest : public testing::TestWithParam<NamedConfig> {
  protected:
-  void SetUp() override { test::fill_leaves(model_); }
-  Var forward(Context& ctx) const { return model_.forward(ctx, pixels_); }
-
-  /// Gradients of a training step with everything on that draws random numbers.
-  std::map<std::string, Tensor> training_gradients(bool checkpointing) {
-    test::fill_leaves(model_);  // running statistics start anew
-    model_.set_training({.drop_rate = 0.1f,
-                         .pos_drop_rate = 0.1f,
-                         .proj_drop_rate = 0.2f,
-                         .drop_path_rate = 0.3f,
-                         .grad_checkpointing = checkpointing});
-    Context ctx;
-    ctx.training = true;
-    ctx.seed = 5;
-    std::map<std::string, Tensor> all = test::gradients_of(model_, ctx, [&](Context& c) { return forward(c); });
-    model_.visit_parameters([&](const std::string& name, Parameter& parameter) {
-      if (parameter.buffer) all[name] = parameter.value.value();
-    });
-    return all;
-  }
-
-  static void expect_same(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (const auto& [name, gradient] : a) {
-      ASSERT_TRUE(b.count(name)) << name;
-      EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
-    }
-  }
-
-  Vit model_{GetParam().config, GetParam().name};
+  test::MakeModel make_ = [] { return std::make_unique<Vit>(GetParam().config, GetParam().name); };
   Tensor pixels_ = test::random_tensor({3, 3, 16, 16}, 1);
 };
 
-TEST_P(VitTrainingTest, RecordingChangesNoNumbers) {
-  Context recording;
-  Tape tape(recording);
-  recording.tape = &tape;
-  const Tensor recorded = forward(recording).value().clone();
-  EXPECT_GT(tape.size(), 0u);
-  model_.visit_modules([](const std::string&, Module& module) { module.prepare(); });
-  Context ctx;
-  const Tensor inferred = forward(ctx).value();
-  ASSERT_EQ(recorded.shape(), inferred.shape());
-  // The fused forms of inference round in another order: a chain of some hundred operations.
-  EXPECT_LE(test::relative_l2(recorded.f32(), inferred.f32(), inferred.numel()), test::rounding_tolerance(400, 1.0));
-}
+TEST_P(VitTrainingTest, RecordingChangesNoNumbers) { test::expect_same_with_and_without_tape(make_, pixels_); }
 
 TEST_P(VitTrainingTest, GradientsAreTheSlopes) {
   if (GetParam().config.global_pool == Pool::avgmax)
     GTEST_SKIP() << "a maximum has kinks within a difference's step; reduce_tokens has a test of its own";
-  test::expect_directional_derivatives(model_, [&](Context& ctx) { return forward(ctx); });
+  test::expect_slopes(make_, pixels_);
 }
 
-TEST_P(VitTrainingTest, CheckpointingGivesTheSameBits) {
-  const std::map<std::string, Tensor> plain = training_gradients(false);
-  EXPECT_FALSE(plain.empty());
-  expect_same(plain, training_gradients(true));
-}
+TEST_P(VitTrainingTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels_); }
 
-TEST_P(VitTrainingTest, SameBitsOnAnyNumberOfThreads) {
-  set_num_threads(1);
-  const std::map<std::string, Tensor> one = training_gradients(false);
-  for (const int threads : {2, 8}) {
-    set_num_threads(threads);
-    expect_same(one, training_gradients(false));
-  }
-  set_num_threads(0);
-}
+TEST_P(VitTrainingTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels_); }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, VitTrainingTest, testing::ValuesIn(configs()),
                          [](const auto& item) { return item.param.name; });

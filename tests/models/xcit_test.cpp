@@ -8,6 +8,7 @@
 #include "tests/support/backbone_check.h"
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
+#include "tests/support/model_check.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 
@@ -118,10 +119,8 @@ class XcitTest : public testing::TestWithParam<Form> {
 
 TEST_P(XcitTest, SameWithAndWithoutTape) { test::expect_same_with_and_without_tape(make_, pixels()); }
 TEST_P(XcitTest, GradientsAreTheSlopes) { test::expect_slopes(make_, pixels()); }
-TEST_P(XcitTest, SameGradients) {
-  test::expect_same_gradients(
-      make_, pixels(), {.drop_rate = 0.1f, .pos_drop_rate = 0.1f, .proj_drop_rate = 0.2f, .drop_path_rate = 0.3f});
-}
+TEST_P(XcitTest, CheckpointingGivesTheSameBits) { test::expect_same_when_checkpointing(make_, pixels()); }
+TEST_P(XcitTest, SameBitsOnAnyNumberOfThreads) { test::expect_same_on_any_threads(make_, pixels()); }
 TEST_P(XcitTest, MapsAreWhatBlocksLeave) { test::expect_maps_are_observed(make_, pixels()); }
 TEST_P(XcitTest, DescriptionMakesItAgain) { test::expect_description_makes_it_again(make_); }
 TEST_P(XcitTest, OtherImageSizes) { test::expect_other_sizes(make_, pixels(40, 33)); }

@@ -3,21 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/gradient_check.h"
-#include "tests/support/model_gradients.h"
-#include "tests/support/tolerance.h"
-#include "vit/autograd/tape.h"
-#include "vit/core/parallel.h"
+#include "tests/support/model_check.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 
 namespace vit::test {
 
 namespace {
-
-void expect_close(const Tensor& a, const Tensor& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  EXPECT_LE(relative_l2(a.f32(), b.f32(), a.numel()), rounding_tolerance(400, 1.0));
-}
 
 /// Keeps one value by name.
 struct Keeper : Observer {
@@ -30,63 +22,7 @@ struct Keeper : Observer {
   Tensor value;
 };
 
-std::map<std::string, Tensor> training_gradients(const MakeBackbone& make, const Tensor& images,
-                                                 const TrainingOptions& options) {
-  const std::unique_ptr<Backbone> model = make();
-  fill_leaves(*model);
-  model->set_training(options);
-  Context ctx;
-  ctx.training = true;
-  ctx.seed = 5;
-  return gradients_of(*model, ctx, [&](Context& inner) { return model->forward(inner, images); });
-}
-
-void expect_same_bits(const std::map<std::string, Tensor>& a, const std::map<std::string, Tensor>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (const auto& [name, gradient] : a) {
-    ASSERT_TRUE(b.count(name)) << name;
-    EXPECT_TRUE(same_bits(gradient, b.at(name))) << name;
-  }
-}
-
 }  // namespace
-
-void expect_same_with_and_without_tape(const MakeBackbone& make, const Tensor& images) {
-  const std::unique_ptr<Backbone> model = make();
-  fill_leaves(*model);
-  Context recording;
-  Tape tape(recording);
-  recording.tape = &tape;
-  const Tensor recorded = model->forward(recording, images).value().clone();
-  EXPECT_GT(tape.size(), 0u);
-  model->visit_modules([](const std::string&, Module& module) { module.prepare(); });
-  Context ctx;
-  expect_close(recorded, model->forward(ctx, images).value());
-  // An observer may make the model compute what nobody else reads.
-  Keeper nothing("");
-  ctx.observer = &nothing;
-  expect_close(recorded, model->forward(ctx, images).value());
-}
-
-void expect_slopes(const MakeBackbone& make, const Tensor& images) {
-  const std::unique_ptr<Backbone> model = make();
-  fill_leaves(*model);
-  expect_directional_derivatives(*model, [&](Context& ctx) { return model->forward(ctx, images); });
-}
-
-void expect_same_gradients(const MakeBackbone& make, const Tensor& images, const TrainingOptions& options) {
-  set_num_threads(1);
-  const std::map<std::string, Tensor> one = training_gradients(make, images, options);
-  EXPECT_FALSE(one.empty());
-  TrainingOptions checkpointing = options;
-  checkpointing.grad_checkpointing = true;
-  expect_same_bits(one, training_gradients(make, images, checkpointing));
-  for (const int threads : {2, 8}) {
-    set_num_threads(threads);
-    expect_same_bits(one, training_gradients(make, images, options));
-  }
-  set_num_threads(0);
-}
 
 void expect_maps_are_observed(const MakeBackbone& make, const Tensor& images) {
   const std::unique_ptr<Backbone> model = make();

@@ -29,11 +29,10 @@ inline constexpr double kSmoothStep = 0.02;
 /// For every parameter, compares the norm of its gradient with the derivative of sum(pass * R) along it, by a
 /// five-point difference. A wrong gradient of any op on the way shows in the parameters before it. `step` is large
 /// beside f32's rounding of the outputs, small beside the scale of the parameters; a smaller one is for maxima and
-/// other corners: there the slope on either side of the point counts as well.
+/// other corners.
 void expect_directional_derivatives(Module& module, const Pass& pass, double step = kSmoothStep);
 
-/// The same where kinks and jumps lie too close for any one step: at one of these the difference must be the slope. A
-/// wrong gradient is none of them.
+/// The same where kinks and jumps lie too close for any one step: at one of these the difference must be the slope.
 void expect_directional_derivatives(Module& module, const Pass& pass, const std::vector<double>& steps);
 
 }  // namespace vit::test
