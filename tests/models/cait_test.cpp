@@ -109,7 +109,7 @@ TEST(Cait, MapsAreWhatBlocksLeave) {
   ctx.observer = &last;
   model.forward(ctx, pixels());
   EXPECT_EQ(test::relative_l2(maps[0].value().f32(), last.value.f32(), last.value.numel()), 0.0);
-  EXPECT_THAT(test::failure([&] { model.forward_maps(ctx, pixels(), {2}); }), HasSubstr("no map 2"));
+  EXPECT_THAT(test::failure([&] { model.forward_maps(ctx, pixels(), {2}); }), HasSubstr("no feature map 2"));
 }
 
 TEST(Cait, WhatNobodyReadsIsLeftOut) {

@@ -238,7 +238,7 @@ TEST(Maxxvit, MapsAreWhatStagesLeave) {
   ctx.observer = &last;
   model.forward(ctx, pixels());
   EXPECT_EQ(test::relative_l2(maps[0].value().f32(), last.value.f32(), last.value.numel()), 0.0);
-  EXPECT_THAT(test::failure([&] { model.forward_maps(ctx, pixels(), {3}); }), HasSubstr("no map 3"));
+  EXPECT_THAT(test::failure([&] { model.forward_maps(ctx, pixels(), {3}); }), HasSubstr("no feature map 3"));
 }
 
 TEST(Maxxvit, OtherImageSizes) {

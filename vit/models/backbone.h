@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,12 @@ class Backbone : public ImageModel {
   /// images [B, channels, height, width] -> one map [B, height / reduction, width / reduction, C] (rounded as the
   /// family does) for each wanted entry of features(), in that order; stages after the last wanted one are not run.
   /// Errors: an index outside features().
-  virtual std::vector<Var> forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const = 0;
+  std::vector<Var> forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const;
+
+ protected:
+  using KeepMap = std::function<void(size_t index, const Var& map)>;
+  /// Runs as far as the first `count` (1 to features().size()) maps need it, and hands each over, in order.
+  virtual void run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const = 0;
 };
 
 }  // namespace vit

@@ -146,19 +146,13 @@ std::vector<FeatureInfo> Cait::features() const {
   return maps;
 }
 
-std::vector<Var> Cait::forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const {
-  std::vector<Var> maps(wanted.size());
-  if (wanted.empty()) return maps;
-  const size_t last = *std::max_element(wanted.begin(), wanted.end());
-  check(last < blocks_.size(), "cait: there is no map ", last, "; there are ", blocks_.size(), ", one per block");
+void Cait::run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const {
   Grid grid;
   Var x = dropout(ctx, embed(ctx, images, grid), training_.pos_drop_rate);
-  for (size_t i = 0; i <= last; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     x = run_block(ctx, i, x, grid);
-    for (size_t w = 0; w < wanted.size(); ++w)
-      if (wanted[w] == i) maps[w] = reshape(ctx, x, {x.size(0), grid.height, grid.width, config_.embed_dim});
+    keep(i, reshape(ctx, x, {x.size(0), grid.height, grid.width, config_.embed_dim}));
   }
-  return maps;
 }
 
 const std::map<std::string, ReferenceOutput>& Cait::reference_names() const {

@@ -73,7 +73,6 @@ class Cait : public Backbone {
 
   /// One map per block over the patches, all of the patches' size, as the block leaves it.
   std::vector<FeatureInfo> features() const override;
-  std::vector<Var> forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const override;
 
   const CaitConfig& config() const { return config_; }
   ConfigNode describe() const override;
@@ -81,6 +80,9 @@ class Cait : public Backbone {
   std::vector<std::string> replace_head(int64_t num_classes) override;
   const std::map<std::string, ReferenceOutput>& reference_names() const override;
   void set_input_size(int64_t height, int64_t width) override;
+
+ protected:
+  void run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const override;
 
  private:
   Var embed(Context& ctx, const Var& images, Grid& grid) const;

@@ -188,14 +188,9 @@ std::vector<FeatureInfo> Davit::features() const {
   return maps;
 }
 
-std::vector<Var> Davit::forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const {
-  if (wanted.empty()) return {};
-  const size_t last = *std::max_element(wanted.begin(), wanted.end());
-  check(last < stages_.size(), info_.name, ": there is no feature map ", last, ", only ", stages_.size());
-  const std::vector<Var> stages = run(ctx, images, last + 1);
-  std::vector<Var> maps;
-  for (const size_t index : wanted) maps.push_back(stages[index]);
-  return maps;
+void Davit::run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const {
+  const std::vector<Var> maps = run(ctx, images, count);
+  for (size_t i = 0; i < maps.size(); ++i) keep(i, maps[i]);
 }
 
 ConfigNode Davit::describe() const {

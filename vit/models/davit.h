@@ -74,7 +74,6 @@ class Davit : public Backbone {
   Var forward(Context& ctx, const Var& images) const override;
   /// The map of each stage.
   std::vector<FeatureInfo> features() const override;
-  std::vector<Var> forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const override;
 
   const DavitConfig& config() const { return config_; }
   ConfigNode describe() const override;
@@ -82,6 +81,9 @@ class Davit : public Backbone {
   std::vector<std::string> replace_head(int64_t num_classes) override;
   const std::map<std::string, ReferenceOutput>& reference_names() const override;
   void set_input_size(int64_t height, int64_t width) override;
+
+ protected:
+  void run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const override;
 
  private:
   /// A norm and a strided convolution, in the order of the stem or of the steps between stages.

@@ -183,19 +183,9 @@ std::vector<FeatureInfo> Maxxvit::features() const {
   return maps;
 }
 
-std::vector<Var> Maxxvit::forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const {
-  std::vector<Var> maps(wanted.size());
-  if (wanted.empty()) return maps;
-  const size_t last = *std::max_element(wanted.begin(), wanted.end());
-  check(last <= stages_.size(), "maxxvit: there is no map ", last, "; there are ", stages_.size() + 1,
-        ", the stem's and one per stage");
+void Maxxvit::run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const {
   Var x = images;
-  for (size_t i = 0; i <= last; ++i) {
-    x = run_stage(ctx, x, static_cast<int64_t>(i) - 1);
-    for (size_t w = 0; w < wanted.size(); ++w)
-      if (wanted[w] == i) maps[w] = x;
-  }
-  return maps;
+  for (size_t i = 0; i < count; ++i) keep(i, x = run_stage(ctx, x, static_cast<int64_t>(i) - 1));
 }
 
 const std::map<std::string, ReferenceOutput>& Maxxvit::reference_names() const {

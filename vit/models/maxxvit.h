@@ -73,7 +73,6 @@ class Maxxvit : public Backbone {
 
   Var forward(Context& ctx, const Var& images) const override;
   std::vector<FeatureInfo> features() const override;
-  std::vector<Var> forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const override;
 
   const std::map<std::string, ReferenceOutput>& reference_names() const override;
   const MaxxvitConfig& config() const { return config_; }
@@ -82,6 +81,9 @@ class Maxxvit : public Backbone {
   std::vector<std::string> replace_head(int64_t num_classes) override;
   void set_input_size(int64_t height, int64_t width) override;
   Tensor adapt_parameter(const std::string& name, const Shape& expected, Tensor found) const override;
+
+ protected:
+  void run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const override;
 
  private:
   struct Stage : Module {

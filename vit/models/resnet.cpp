@@ -256,22 +256,9 @@ Var ResNet::run_stage(Context& ctx, size_t index, Var x) const {
   return x;
 }
 
-std::vector<Var> ResNet::forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const {
-  size_t last = 0;
-  for (const size_t index : wanted) {
-    check(index < stages_.size(), info_.name, ": there is no feature map ", index, ", only ", stages_.size());
-    last = std::max(last, index);
-  }
-  std::vector<Var> stages;
+void ResNet::run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const {
   Var x = embed(ctx, images);
-  for (size_t s = 0; s <= last && !wanted.empty(); ++s) {
-    x = run_stage(ctx, s, std::move(x));
-    const bool kept = std::find(wanted.begin(), wanted.end(), s) != wanted.end();
-    stages.push_back(kept ? x : Var());
-  }
-  std::vector<Var> maps;
-  for (const size_t index : wanted) maps.push_back(stages[index]);
-  return maps;
+  for (size_t s = 0; s < count; ++s) keep(s, x = run_stage(ctx, s, std::move(x)));
 }
 
 Var ResNet::forward(Context& ctx, const Var& images) const {

@@ -240,17 +240,11 @@ std::vector<FeatureInfo> Swin::features() const {
   return all;
 }
 
-std::vector<Var> Swin::forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const {
-  size_t count = 0;
-  for (const size_t index : wanted) {
-    check(index < layers_.size(), "swin: map ", index, " of ", layers_.size(), " is wanted");
-    count = std::max(count, index + 1);
-  }
+void Swin::run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const {
   Grid grid;
-  std::vector<Var> all, chosen;
-  run(ctx, images, count, grid, &all);
-  for (const size_t index : wanted) chosen.push_back(all[index]);
-  return chosen;
+  std::vector<Var> maps;
+  run(ctx, images, count, grid, &maps);
+  for (size_t i = 0; i < maps.size(); ++i) keep(i, maps[i]);
 }
 
 void Swin::set_input_size(int64_t height, int64_t width) {

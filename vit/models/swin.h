@@ -97,7 +97,6 @@ class Swin : public Backbone {
   Var forward(Context& ctx, const Var& images) const override;
   /// "layers.{i}", the output of each stage.
   std::vector<FeatureInfo> features() const override;
-  std::vector<Var> forward_maps(Context& ctx, const Var& images, const std::vector<size_t>& wanted) const override;
 
   const std::map<std::string, ReferenceOutput>& reference_names() const override { return reference_names_; }
   void set_input_size(int64_t height, int64_t width) override;
@@ -106,6 +105,9 @@ class Swin : public Backbone {
   ConfigNode describe() const override;
   void set_training(const TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;
+
+ protected:
+  void run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const override;
 
  private:
   struct Embed : Module {
