@@ -85,17 +85,4 @@ Ablation load_ablation(const std::string& file, const std::vector<std::string>& 
   return ablation;
 }
 
-std::string inline_yaml(const vit::ConfigNode& node) {
-  if (node.is_scalar()) return node.text();
-  if (node.is_null()) return "null";
-  std::string text;
-  if (node.is_list()) {
-    for (const vit::ConfigNode& item : node.items()) text += (text.empty() ? "" : ", ") + inline_yaml(item);
-    return "[" + text + "]";
-  }
-  for (const std::string& key : node.keys())
-    text += (text.empty() ? "" : ", ") + key + ": " + inline_yaml(node.get(key));
-  return "{" + text + "}";
-}
-
 }  // namespace apps

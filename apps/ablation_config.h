@@ -43,7 +43,4 @@ struct Ablation {
 /// two have; what load_config refuses of the section; `max_minutes`, under which variants would differ in their budget.
 Ablation load_ablation(const std::string& file, const std::vector<std::string>& overrides);
 
-/// "{type: window, window: 7}": a configuration on one line.
-std::string inline_yaml(const vit::ConfigNode& node);
-
 }  // namespace apps

@@ -11,6 +11,7 @@
 #include "apps/progress.h"
 #include "apps/train_run.h"
 #include "vit/core/check.h"
+#include "vit/core/config_text.h"
 
 namespace apps {
 
@@ -113,7 +114,7 @@ void AblationRun::train(Trial& trial, size_t number) {
   const vit::Timer timer;
   VariantResult result;
   result.name = name;
-  result.value = inline_yaml(trial.variant.value);
+  result.value = vit::inline_yaml(trial.variant.value);
   result.train_memory_mb = trial.memory_mb;
   try {
     if (!run_training(trial, result)) return;

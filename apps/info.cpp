@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 
-#include "apps/ablation_config.h"
 #include "apps/attention_info.h"
 #include "apps/lists.h"
 #include "apps/model_facts.h"
@@ -14,6 +13,7 @@
 #include "apps/train_keys.h"
 #include "apps/verbs.h"
 #include "vit/core/check.h"
+#include "vit/core/config_text.h"
 #include "vit/core/names.h"
 #include "vit/core/parallel.h"
 #include "vit/image/decode.h"
@@ -114,7 +114,7 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
 
   // Layers of one shape look alike in the tree, so the mechanisms are named here.
   const vit::ConfigNode described = model->describe().get("attention");
-  const std::string attention = described.is_null() ? "the family's own" : inline_yaml(described);
+  const std::string attention = described.is_null() ? "the family's own" : vit::inline_yaml(described);
 
   if (output.format() != Format::text) {
     if (output.format() == Format::json)

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "vit/core/config_text.h"
 #include "vit/core/names.h"
 
 namespace vit::config_detail {
@@ -49,17 +50,6 @@ ConfigNode write_number(Number value) {
   char text[64];
   const auto result = std::to_chars(text, text + sizeof(text), value);  // the shortest that reads back to the same
   return ConfigNode::make_scalar(std::string(text, result.ptr), false);
-}
-
-/// A default in one line.
-std::string inline_text(const ConfigNode& node) {
-  if (node.is_null()) return "none";
-  if (node.is_scalar()) return node.text().empty() ? "''" : node.text();
-  std::string text;
-  for (const ConfigNode& item : node.items()) text += (text.empty() ? "" : ", ") + inline_text(item);
-  for (const std::string& key : node.keys())
-    text += (text.empty() ? "" : ", ") + key + ": " + inline_text(node.get(key));
-  return node.is_list() ? "[" + text + "]" : "{" + text + "}";
 }
 
 }  // namespace
@@ -146,7 +136,7 @@ std::string format_help(const std::vector<FieldHelp>& fields) {
     if (!field.is_section) {
       const std::string choices = field.rule.one_of.empty() ? "" : ", one of " + joined(field.rule.one_of);
       const std::string range = range_phrase(field.rule);
-      help += " (" + field.type + range + choices + "; default " + inline_text(field.value) + ")";
+      help += " (" + field.type + range + choices + "; default " + inline_yaml(field.value, "none") + ")";
     }
     help += ": " + field.doc + "\n";
   }
