@@ -37,6 +37,12 @@ struct ReferenceOutput {
   bool channels_first;  ///< the reference is [B, C, height, width], what is observed [B, height, width, C]
 };
 
+/// One pass on a file of reference outputs.
+struct ReferenceRun {
+  std::map<std::string, Tensor> inputs;  ///< `input`: f32 images; others as they are stored
+  std::vector<std::string> wanted;       ///< names that the observer waits for
+};
+
 class ImageModel : public Module {
  public:
   /// images [B, channels, height, width], already normalised -> logits [B, K] (or features where the model has no
@@ -58,6 +64,14 @@ class ImageModel : public Module {
   /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after
   /// it.
   virtual const std::map<std::string, ReferenceOutput>& reference_names() const = 0;
+
+  /// Runs the model for its observer on the inputs of a file of reference outputs, by their names: `input` (images),
+  /// and what else the family takes (`pixel_mask`). A family whose library derives results from the outputs (boxes in
+  /// pixels) offers them to the observer under names that reference_names() has. Errors: an input that the family does
+  /// not take, or of a wrong shape.
+  virtual void run_reference(Context& ctx, const ReferenceRun& run) const;
+  /// Which tensors of such a file are inputs beside `input`: "pixel_mask".
+  virtual std::vector<std::string> reference_inputs() const { return {}; }
 
   /// Rebuilds what depends on the image size (position tables) for images of height x width, once, instead of at every
   /// forward. Rows and columns that fill no whole patch are ignored. Errors (usage): the model cannot take that size.

@@ -3,17 +3,35 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "vit/core/tensor.h"
 
 namespace vit {
 
+/// The objects of one picture, as a detector is to find them.
+struct BoxTargets {
+  Tensor boxes;   ///< f32 [n, 4]: centre x, centre y, width, height, as shares of the picture (without its padding)
+  Tensor labels;  ///< i64 [n]: class numbers
+  int64_t size() const { return labels.defined() ? labels.size(0) : 0; }
+};
+
 /// One step's pictures and what they are.
 struct Batch {
-  Tensor images;       ///< f32 [B, channels, height, width], normalised
-  Tensor targets;      ///< i64 [B], class numbers; or f32 [B, K], a distribution per picture (mixup, CutMix)
-  int64_t index = -1;  ///< position in the epoch, from 0, where sources leave some out; -1: one after the last
+  Tensor images;        ///< f32 [B, channels, height, width], normalised
+  Tensor targets;       ///< i64 [B], class numbers; or f32 [B, K], a distribution per picture (mixup, CutMix)
+  Tensor pixel_mask{};  ///< i64 [B, height, width], 1: picture, 0: padding; undefined where nothing is padded
+  int64_t index = -1;   ///< position in the epoch, from 0, where sources leave some out; -1: one after the last
+  std::vector<BoxTargets> boxes{};  ///< of every picture, where a detector is trained; else empty
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
+  /// The first `count` pictures, in shared memory.
+  Batch first(int64_t count) const {
+    Batch part{images.slice(0, count), {}, {}, index, {}};
+    if (targets.defined()) part.targets = targets.slice(0, count);
+    if (pixel_mask.defined()) part.pixel_mask = pixel_mask.slice(0, count);
+    if (!boxes.empty()) part.boxes.assign(boxes.begin(), boxes.begin() + count);
+    return part;
+  }
 };
 
 /// Batches in an order that depends on the seed, the epoch and the position alone, never on threads or on time: a run

@@ -406,7 +406,7 @@ int64_t probe(Task& task, const Batch& batch, int64_t count) {
   ctx.update_statistics = false;  // it is only a trial
   Tape tape(ctx);
   ctx.tape = &tape;
-  const Var loss = task.loss(ctx, {batch.images.slice(0, count), batch.targets.slice(0, count)});
+  const Var loss = task.loss(ctx, batch.first(count));
   ctx.tape = nullptr;
   if (loss.requires_grad()) tape.backward(loss);
   return ctx.arena.bytes_held();

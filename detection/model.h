@@ -1,0 +1,68 @@
+// What every detector offers: boxes and classes for a fixed number of queries, and how these become detections.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "vit/models/model.h"
+#include "vit/train/batch.h"
+
+namespace detection {
+
+/// How a detector's logits are read.
+enum class Scoring {
+  softmax,  ///< [B, Q, K + 1], the last is "no object": one class per query (DETR, YOLOS)
+  sigmoid,  ///< [B, Q, K], every pair of query and class for itself (Deformable DETR, RT-DETR)
+};
+
+struct DetectionInput {
+  vit::Var images;  ///< [B, channels, height, width], normalised
+  vit::Tensor
+      pixel_mask{};  ///< i64 [B, height, width], 1: picture, 0: padding at the bottom and right; undefined: none
+  /// Every decoder layer's answer is wanted, for auxiliary losses; else only the last one's.
+  bool all_levels = false;
+  /// What denoising queries are made from, where the model trains with them; null: none are made.
+  const std::vector<vit::BoxTargets>* targets = nullptr;
+};
+
+/// One decoder layer's answer.
+struct DetectionLevel {
+  vit::Var logits;  ///< [B, Q, K] or [B, Q, K + 1], see Scoring
+  vit::Var boxes;   ///< [B, Q, 4]: centre x, centre y, width, height, as shares of the picture (without its padding)
+};
+
+/// Queries that were made from the targets with noise (Zhang et al. 2022, "DINO", section 3.3): their match is known.
+struct DenoisingLevels {
+  std::vector<DetectionLevel> levels;  ///< as DetectionOutput::levels
+  /// Per picture: (query, target) pairs. Queries without one are to say "no object".
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> matches;
+  int64_t groups = 1;  ///< copies of the targets: the losses are divided by targets times groups
+};
+
+struct DetectionOutput {
+  std::vector<DetectionLevel> levels;  ///< the last one is the answer
+  /// What the encoder of a two-stage detector proposes, one per cell or per chosen cell; trained with the same losses.
+  std::optional<DetectionLevel> proposals{};
+  /// The encoder's boxes tell objects from background only: targets count as class 0 (Deformable DETR).
+  bool proposals_without_class = false;
+  std::optional<DenoisingLevels> denoising{};
+};
+
+class DetectionModel : public vit::ImageModel {
+ public:
+  /// Errors: images or a mask of other shapes than the model takes. Thread-safe with contexts of their own.
+  virtual DetectionOutput detect(vit::Context& ctx, const DetectionInput& input) const = 0;
+
+  /// The logits of the last layer: [B, Q, K or K + 1].
+  vit::Var forward(vit::Context& ctx, const vit::Var& images) const override;
+
+  virtual Scoring scoring() const = 0;
+  virtual int64_t num_queries() const = 0;
+
+  /// `input`, `pixel_mask`, `post.target_sizes`; post-processed boxes are observed as "post.thrT.b.boxes" and so on.
+  std::vector<std::string> reference_inputs() const override;
+};
+
+}  // namespace detection
