@@ -12,6 +12,4 @@ vit::Var DetectionModel::forward(vit::Context& ctx, const vit::Var& images) cons
   return detect(ctx, {.images = images}).levels.back().logits;
 }
 
-std::vector<std::string> DetectionModel::reference_inputs() const { return {"pixel_mask", "post.target_sizes"}; }
-
 }  // namespace detection

@@ -74,8 +74,19 @@ class DetectionModel : public vit::ImageModel {
     return scoring() == Scoring::softmax ? ClassLoss::cross_entropy : ClassLoss::focal;
   }
   virtual int64_t num_queries() const = 0;
+  /// How many pairs of query and class the original's post-processing keeps, where scoring() is sigmoid.
+  virtual int64_t top_k() const { return num_queries(); }
+  /// False: padding counts as picture, as in the original (YOLOS); a batch then has pictures of one size.
+  virtual bool reads_mask() const { return true; }
 
-  /// `input`, `pixel_mask`, `post.target_sizes`; post-processed boxes are observed as "post.thrT.b.boxes" and so on.
+  std::string verb() const override { return "detect"; }
+
+  /// Observes what the family's detect() does, and of its outputs "logits", "boxes", "levels.{i}.logits",
+  /// "levels.{i}.boxes" and, post-processed, "post.thr{t}.{i}.{scores,labels,boxes}" and "post.{i}..." (no threshold):
+  /// see detection/reference.h. Sizes of the pictures are `post.target_sizes` [B, 2] (height, width) or, where a file
+  /// has none, those that its own boxes have.
+  void run_reference(vit::Context& ctx, const vit::ReferenceRun& run) const override;
+  /// `pixel_mask`, `post.target_sizes`.
   std::vector<std::string> reference_inputs() const override;
 };
 
