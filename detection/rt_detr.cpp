@@ -1,7 +1,7 @@
 #include "detection/rt_detr.h"
 
 #include "detection/backbone_node.h"
-#include "detection/references.h"
+#include "detection/query_references.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/build.h"
 
