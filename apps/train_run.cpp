@@ -10,6 +10,7 @@
 #include "apps/common.h"
 #include "apps/output.h"
 #include "apps/stop.h"
+#include "vit/core/file.h"
 #include "vit/core/memory.h"
 #include "vit/train/append_file.h"
 

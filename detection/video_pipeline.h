@@ -16,6 +16,13 @@
 
 namespace detection {
 
+/// What later stages make of a result, for those after them: files are encoded on many threads and written by one.
+struct Rendering {
+  vit::Image picture;                ///< with the detections drawn
+  std::string encoded;               ///< the same as a file's bytes
+  std::vector<std::string> crops{};  ///< of each detection
+};
+
 /// An item of the feed and what was found in it.
 struct FrameResult {
   vit::FeedItem item;  ///< the decoded picture or frame is item.event.image, where options keep it
@@ -23,6 +30,7 @@ struct FrameResult {
   vit::Extent size;    ///< of the picture
   std::vector<TrackedDetection> detections;  ///< best score first
   std::vector<vit::Path> tails;              ///< of each detection's track, see TrackTails; empty without tracking
+  Rendering rendering;
 
   bool is_frame() const { return item.event.kind == vit::VideoEvent::Kind::frame; }
 };
