@@ -67,6 +67,9 @@ class VideoReader {
   /// Opens on the first call. Waits no longer than the timeout (live sources: until the next frame, gap or failure;
   /// a gap is told when it ends, or with `stop`). Errors: none, they are events.
   VideoEvent next();
+  /// As next(), but where a live source has nothing yet it waits `seconds` at most: false, and `event` stays as it was.
+  /// For several sources at once; only this and next() of one source need one thread at a time.
+  bool poll(VideoEvent& event, double seconds);
   /// From any thread: next() returns the end soon.
   void stop();
   /// Known after the first frame.
@@ -101,7 +104,8 @@ class VideoWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A window that shows frames (--show).
+/// A window that shows frames (--show). Toolkits of windows want one thread: the object has one of its own for them,
+/// and its members may be called from any thread, one at a time.
 class VideoWindow {
  public:
   /// Errors: there is no display.
