@@ -2,102 +2,99 @@
 
 #include <nlohmann/json.hpp>
 
-#include "vit/core/config.h"
-#include "vit/io/json.h"
+#include "vit/models/build.h"
 #include "vit/models/resnet.h"
 
 namespace detection {
 
 namespace {
 
-constexpr char kModule[] = "backbone.";
-
-/// What a registry makes of a configuration, as a ResNet's. Errors (usage): another family.
-vit::ResNetConfig resnet_config(const vit::ModelPlan& plan, const std::string& where, const std::string& name) {
-  const auto* resnet = dynamic_cast<const vit::ResNet*>(plan.model.get());
-  if (!resnet)
-    vit::fail_usage(where, ": detectors of this kind are read with ResNets as their backbone, not with '", name,
-                    "'; a configuration in YAML takes any backbone");
-  vit::ResNetConfig config = resnet->config();
-  config.num_classes = 0;
-  return config;
-}
-
-vit::ConfigNode frozen_node(vit::ResNetConfig config) {
-  config.frozen_norm = true;
-  config.num_classes = 0;
-  return vit::write_config(config).with("type", vit::ConfigNode::make_scalar("resnet", true));
-}
-
-/// The last numbers of `out_indices`, which count the stem as 0.
-std::vector<int64_t> maps_of(const vit::JsonObject& json, std::vector<int64_t> maps) {
-  maps = json.get_ints("out_indices", maps, {1, 64});
-  for (int64_t& map : maps) --map;
+/// transformers counts the stem as map 0 and timm what comes before the first pooling; neither is offered here.
+std::vector<int64_t> stages_of(const std::vector<int64_t>& out_indices, const vit::JsonObject& json,
+                               const std::string& key) {
+  std::vector<int64_t> maps;
+  for (const int64_t index : out_indices) {
+    if (index < 1) json.refuse(key, "maps of the stages, counted from 1");
+    maps.push_back(index - 1);
+  }
   return maps;
 }
 
-BackbonePlan plan_timm_backbone(const vit::CheckpointConfig& checkpoint, const std::string& prefix) {
-  const vit::JsonObject json(checkpoint.json, checkpoint.where);
-  const vit::JsonObject kwargs = json.get_object("backbone_kwargs");
-  nlohmann::json arguments = kwargs.raw();
-  arguments.erase("out_indices");
-  if (!kwargs.has("in_chans")) arguments["in_chans"] = json.get_int("num_channels", 3, {1, 1024});
-  if (json.get_bool("dilation", false) && !kwargs.has("output_stride")) arguments["output_stride"] = 16;
-  BackbonePlan plan = plan_named_backbone(checkpoint, json.get_string("backbone", "resnet50"), arguments, prefix);
-  plan.maps = maps_of(kwargs, {1, 2, 3, 4});
-  return plan;
+void add_rules(CheckpointBackbone& result, const vit::KeyMap& keys) {
+  for (const vit::KeyRule& rule : keys.rules) {
+    vit::KeyRule ours{"backbone." + rule.ours, rule.theirs};
+    for (std::string& name : ours.theirs)
+      if (name.starts_with("{p}")) name.replace(0, 3, keys.prefix);
+    result.rules.push_back(std::move(ours));
+  }
 }
 
-BackbonePlan plan_configured_backbone(const vit::CheckpointConfig& checkpoint, const std::string& prefix) {
-  const vit::JsonObject json(checkpoint.json, checkpoint.where);
+/// The configuration that timm's name stands for; what the weights tell comes from them.
+vit::ResNetConfig timm_config(const std::string& name, const vit::JsonObject& kwargs, const vit::JsonObject& json,
+                              const vit::Weights* weights, const std::string& prefix) {
+  nlohmann::json file{{"architecture", name}};
+  for (const char* key : {"output_stride", "in_chans"})
+    if (kwargs.has(key)) file["model_args"][key] = *kwargs.find(key);
+  const vit::ModelPlan plan = vit::plan_model({file, json.where("backbone"), nullptr});
+  const auto* resnet = dynamic_cast<const vit::ResNet*>(plan.model.get());
+  if (!resnet) json.refuse("backbone", "a ResNet of timm");
+  vit::ResNetConfig config = resnet->config();
+  return weights ? vit::resnet_config_from_weights(*weights, prefix, config) : config;
+}
+
+CheckpointBackbone read_timm(const vit::JsonObject& json, const vit::Weights* weights,
+                             const CheckpointBackboneOptions& options) {
+  // AutoBackbone wraps timm's model; detectors that call timm themselves do not.
+  std::string prefix = options.prefix;
+  if (weights && !weights->contains(prefix + "layer1.0.conv1.weight") &&
+      weights->contains(prefix + "_backbone.layer1.0.conv1.weight"))
+    prefix += "_backbone.";
+  const std::string name = json.require_string("backbone");
+  const vit::JsonObject kwargs = json.get_object("backbone_kwargs");
+  vit::ResNetConfig config = timm_config(name, kwargs, json, weights, prefix);
+  config.num_classes = 0;
+  config.img_size = options.img_size;
+  config.frozen_norm = options.frozen_norm;
+  if (options.dilation && !kwargs.has("output_stride")) config.output_stride = 16;
+  CheckpointBackbone result;
+  result.maps = stages_of(kwargs.get_ints("out_indices", options.out_indices, {-64, 64}), kwargs, "out_indices");
+  // timm leaves out the stages after the last wanted map.
+  auto resnet = std::make_unique<vit::ResNet>(config, name);
+  add_rules(result, vit::prefixed_keys(*resnet, prefix));
+  result.backbone = std::move(resnet);
+  return result;
+}
+
+CheckpointBackbone read_hugging_face(const vit::JsonObject& json, const CheckpointBackboneOptions& options) {
   const vit::JsonObject own = json.get_object("backbone_config");
-  const std::string type = own.get_string("model_type", "resnet"), where = json.where("backbone_config");
-  if (!vit::hugging_face_registry().contains(type))
-    vit::fail_usage(where, ".model_type: ", vit::hugging_face_registry().unknown(type));
-  const vit::ResNetConfig config = resnet_config(
-      vit::hugging_face_registry().find(type)(vit::CheckpointConfig{own.raw(), where, nullptr}), where, type);
-  BackbonePlan plan{.config = frozen_node(config), .rules = {}};
-  for (const vit::KeyRule& rule : vit::resnet_hugging_face_keys(config, prefix).rules) {
-    vit::KeyRule& nested = plan.rules.emplace_back(vit::KeyRule{kModule + rule.ours, rule.theirs});
-    for (std::string& name : nested.theirs)
-      if (name.starts_with("{p}")) name = prefix + name.substr(3);
+  const std::string type = own.get_string("model_type", "resnet");
+  if (type != "resnet" && type != "rt_detr_resnet") own.refuse("model_type", "'resnet' or 'rt_detr_resnet'");
+  vit::ResNetConfig config = vit::resnet_config_from_hugging_face(own);
+  config.img_size = options.img_size;
+  config.frozen_norm = options.frozen_norm;
+  const auto stages = static_cast<int64_t>(config.layers.size());
+  std::vector<int64_t> indices = own.get_ints("out_indices", {}, {-64, 64});
+  if (indices.empty()) {
+    for (const std::string& stage : own.get_strings("out_features", {vit::str("stage", stages)})) {
+      if (!stage.starts_with("stage") || stage.size() != 6) own.refuse("out_features", "'stage1', 'stage2', ...");
+      indices.push_back(stage[5] - '0');
+    }
   }
-  plan.maps.clear();
-  for (const std::string& stage : own.get_strings("out_features", {})) {
-    const std::string number = stage.starts_with("stage") ? stage.substr(5) : "";
-    if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos || number == "0")
-      own.refuse("out_features", "names of stages, \"stage1\" and so on");
-    plan.maps.push_back(std::stoll(number) - 1);
-  }
-  if (plan.maps.empty()) plan.maps = maps_of(own, {static_cast<int64_t>(config.layers.size())});
-  return plan;
+  for (int64_t& index : indices) index += index < 0 ? stages + 1 : 0;
+  CheckpointBackbone result;
+  result.maps = stages_of(indices, own, "out_indices");
+  add_rules(result, vit::resnet_hugging_face_keys(config, options.prefix));
+  result.backbone = std::make_unique<vit::ResNet>(config, type);
+  return result;
 }
 
 }  // namespace
 
-BackbonePlan plan_named_backbone(const vit::CheckpointConfig& checkpoint, const std::string& name,
-                                 const nlohmann::json& arguments, const std::string& prefix) {
-  if (!vit::timm_registry().contains(name))
-    vit::fail_usage(checkpoint.where, ": backbone: ", vit::timm_registry().unknown(name));
-  const nlohmann::json description = {{"architecture", name}, {"model_args", arguments}};
-  vit::ResNetConfig config = resnet_config(
-      vit::timm_registry().find(name)(vit::CheckpointConfig{description, checkpoint.where + ": backbone", nullptr}),
-      checkpoint.where, name);
-  if (checkpoint.weights) config = vit::resnet_config_from_weights(*checkpoint.weights, prefix, config);
-  BackbonePlan plan{.config = frozen_node(config), .rules = {}};
-  config.num_classes = 0;
-  vit::ResNet model(config, name);
-  model.visit_parameters([&](const std::string& parameter, vit::Parameter&) {
-    plan.rules.push_back({kModule + parameter, {prefix + parameter}});
-  });
-  plan.maps.resize(std::min(plan.maps.size(), config.layers.size()));
-  return plan;
-}
-
-BackbonePlan plan_hugging_face_backbone(const vit::CheckpointConfig& checkpoint, const std::string& prefix) {
-  const vit::JsonObject json(checkpoint.json, checkpoint.where);
-  return json.get_bool("use_timm_backbone", true) ? plan_timm_backbone(checkpoint, prefix)
-                                                  : plan_configured_backbone(checkpoint, prefix);
+CheckpointBackbone read_checkpoint_backbone(const vit::JsonObject& json, const vit::Weights* weights,
+                                            const CheckpointBackboneOptions& options) {
+  const bool own_config = json.find("backbone_config") && json.find("backbone_config")->is_object();
+  if (own_config) return read_hugging_face(json, options);
+  return read_timm(json, weights, options);
 }
 
 }  // namespace detection

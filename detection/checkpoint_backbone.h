@@ -1,32 +1,35 @@
-// The backbone inside a detector's checkpoint: which model of the toolkit it is, and what its tensors are called there.
+// The backbone inside a Hugging Face detector's checkpoint: a timm ResNet (`use_timm_backbone`) or one of transformers
+// (`backbone_config`), its maps, and the names of its tensors.
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "vit/core/config_node.h"
-#include "vit/models/build.h"
+#include "vit/io/json.h"
+#include "vit/models/backbone.h"
+#include "vit/models/load.h"
 
 namespace detection {
 
-/// Batch norms are frozen, as the detectors of these libraries have them.
-struct BackbonePlan {
-  vit::ConfigNode config;                 ///< `type: resnet` and its options
-  std::vector<vit::KeyRule> rules;        ///< of a module that is called "backbone"
-  std::vector<int64_t> maps{0, 1, 2, 3};  ///< that the checkpoint says it uses, as numbers of Backbone::features()
+struct CheckpointBackboneOptions {
+  std::string prefix;                 ///< of its tensors: "model.backbone.conv_encoder.model."
+  std::vector<int64_t> out_indices;   ///< of timm's maps where the configuration names none; 1 is the first stage
+  bool frozen_norm = true;            ///< its batch norms are constants
+  bool dilation = false;              ///< the last stage dilates in place of striding
+  std::array<int64_t, 2> img_size{};  ///< what images are resized to
 };
 
-/// The backbone of a Hugging Face detector, from `use_timm_backbone`, `backbone`, `backbone_kwargs` and `dilation`
-/// (timm's tensor names), or from `backbone_config` (Hugging Face's ResNet); its tensors lie behind `prefix`. The
-/// dimensions of a timm backbone are those of its tensors, where there are any. Errors (usage): a backbone that is no
-/// ResNet.
-BackbonePlan plan_hugging_face_backbone(const vit::CheckpointConfig& checkpoint, const std::string& prefix);
+struct CheckpointBackbone {
+  std::unique_ptr<vit::Backbone> backbone;
+  std::vector<int64_t> maps;        ///< numbers in Backbone::features()
+  std::vector<vit::KeyRule> rules;  ///< "backbone." and our names -> the checkpoint's, with the prefix
+};
 
-/// A ResNet under torchvision's (and timm's) tensor names behind `prefix`. `name`: its architecture, "resnet50";
-/// `arguments`: timm's, such as output_stride.
-BackbonePlan plan_named_backbone(const vit::CheckpointConfig& checkpoint, const std::string& name,
-                                 const nlohmann::json& arguments, const std::string& prefix);
+/// `json` is the detector's config.json; `weights` may be null. Errors (usage): a backbone that is not known here, maps
+/// in front of its first stage.
+CheckpointBackbone read_checkpoint_backbone(const vit::JsonObject& json, const vit::Weights* weights,
+                                            const CheckpointBackboneOptions& options);
 
 }  // namespace detection

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "detection/backbone_node.h"
+#include "detection/query_references.h"
 #include "detection/reference.h"
-#include "detection/references.h"
 #include "detection/sine_positions.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/build.h"

@@ -7,6 +7,7 @@
 #include "detection/checkpoint_backbone.h"
 #include "detection/detr.h"
 #include "vit/io/json.h"
+#include "vit/models/build.h"
 
 namespace detection {
 
@@ -100,14 +101,16 @@ std::string theirs(std::string name) {
 
 vit::ModelPlan plan_facebook_detr(const vit::CheckpointConfig& checkpoint) {
   const vit::JsonObject json(checkpoint.json, checkpoint.where);
-  const nlohmann::json arguments =
-      json.get_bool("dilation", false) ? nlohmann::json{{"output_stride", 16}} : nlohmann::json::object();
-  BackbonePlan backbone =
-      plan_named_backbone(checkpoint, json.get_string("backbone", "resnet50"), arguments, kBackbone);
   DetrConfig config = read_detr(json, checkpoint.weights);
-  config.backbone = backbone.config;
+  const nlohmann::json named{{"backbone", json.get_string("backbone", "resnet50")}};
+  const CheckpointBackbone own = read_checkpoint_backbone(vit::JsonObject(named, checkpoint.where), checkpoint.weights,
+                                                          {.prefix = kBackbone,
+                                                           .out_indices = {4},
+                                                           .dilation = json.get_bool("dilation", false),
+                                                           .img_size = config.img_size});
+  config.backbone = own.backbone->describe();
   auto model = std::make_unique<Detr>(config, "facebook_detr");
-  vit::KeyMap keys{std::move(backbone.rules), "", {}};
+  vit::KeyMap keys{own.rules, "", {}};
   model->visit_parameters([&](const std::string& name, vit::Parameter&) {
     if (!name.starts_with("backbone.")) keys.rules.push_back({name, {theirs(name)}});
   });

@@ -3,6 +3,7 @@
 #include "detection/checkpoint_backbone.h"
 #include "detection/detr.h"
 #include "vit/io/json.h"
+#include "vit/models/build.h"
 #include "vit/models/hugging_face_arguments.h"
 
 namespace detection {
@@ -46,12 +47,17 @@ std::vector<std::string> theirs(const std::string& ours) {
 }
 
 vit::ModelPlan plan_detr(const vit::CheckpointConfig& checkpoint) {
-  BackbonePlan backbone = plan_hugging_face_backbone(checkpoint, "model.backbone.conv_encoder.model.");
-  DetrConfig config = read_detr(vit::JsonObject(checkpoint.json, checkpoint.where));
-  config.backbone = backbone.config;
-  config.backbone_map = backbone.maps.back();
+  const vit::JsonObject json(checkpoint.json, checkpoint.where);
+  DetrConfig config = read_detr(json);
+  const CheckpointBackbone own = read_checkpoint_backbone(json, checkpoint.weights,
+                                                          {.prefix = "model.backbone.conv_encoder.model.",
+                                                           .out_indices = {1, 2, 3, 4},
+                                                           .dilation = json.get_bool("dilation", false),
+                                                           .img_size = config.img_size});
+  config.backbone = own.backbone->describe();
+  config.backbone_map = own.maps.back();
   auto model = std::make_unique<Detr>(config, "detr");
-  vit::KeyMap keys{std::move(backbone.rules), "", {}};
+  vit::KeyMap keys{own.rules, "", {}};
   model->visit_parameters([&](const std::string& name, vit::Parameter&) {
     if (!name.starts_with("backbone.")) keys.rules.push_back({name, theirs(name)});
   });

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "detection/references.h"
+#include "detection/query_references.h"
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/model_check.h"
@@ -59,7 +59,9 @@ std::vector<NamedConfig> configs() {
     all.push_back({name, config});
   };
   add("more_levels", [](RtDetrConfig& c) { c.num_feature_levels = 5; });
-  add("two_maps", [](RtDetrConfig& c) { c.backbone_maps = {1, 3}, c.encode_proj_layers = {1}; });
+  add("two_maps", [](RtDetrConfig& c) {
+    c.backbone_maps = {2, 3}, c.encode_proj_layers = {1}, c.num_feature_levels = 2;
+  });
   add("narrow_fusions", [](RtDetrConfig& c) { c.hidden_expansion = 0.5; });
   add("no_attention", [](RtDetrConfig& c) { c.encoder_layers = 0; });
   add("attention_twice_normalised_first", [](RtDetrConfig& c) {
@@ -68,8 +70,6 @@ std::vector<NamedConfig> configs() {
   add("learned_queries", [](RtDetrConfig& c) { c.learn_initial_query = true; });
   add("published_positions", [](RtDetrConfig& c) { c.row_major_positions = false; });
   add("no_denoising", [](RtDetrConfig& c) { c.num_denoising = 0; });
-  all[2].config.backbone_maps = {2, 3};
-  all[2].config.num_feature_levels = 2;
   return all;
 }
 
@@ -91,7 +91,7 @@ TEST_P(RtDetrTest, TheDescriptionMakesItAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RtDetrTest, testing::ValuesIn(configs()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& entry) { return entry.param.name; });
 
 }  // namespace
 }  // namespace detection

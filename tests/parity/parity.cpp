@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/parity/coco_case.h"
+#include "tests/parity/detection_case.h"
 #include "tests/parity/gradient_case.h"
 #include "tests/parity/preprocess_case.h"
 #include "tests/support/schedule_golden.h"
@@ -138,6 +139,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"D", run_preprocess_case},
       {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
       {"C1b", run_schedule_case},
+      {"C2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detection_loss_golden); }},
       {"C3", run_coco_case},
       {"A8", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_attention_golden); }},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
