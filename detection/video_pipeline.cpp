@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "detection/annotate.h"
 #include "vit/core/check.h"
+#include "vit/core/context_pool.h"
 #include "vit/core/parallel.h"
 #include "vit/image/decode.h"
 
@@ -16,26 +16,6 @@ namespace {
 
 using vit::Extent;
 using Kind = vit::VideoEvent::Kind;
-
-/// Contexts keep the temporaries of earlier calls; each running call has one to itself.
-class ContextPool {
- public:
-  std::unique_ptr<vit::Context> take() {
-    const std::lock_guard lock(mutex_);
-    if (idle_.empty()) return std::make_unique<vit::Context>();
-    std::unique_ptr<vit::Context> context = std::move(idle_.back());
-    idle_.pop_back();
-    return context;
-  }
-  void give_back(std::unique_ptr<vit::Context> context) {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(context));
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<vit::Context>> idle_;
-};
 
 /// Frames of a group that the model computes at once.
 struct Part {
@@ -213,15 +193,13 @@ class Stages {
 }  // namespace
 
 DetectSteps steps_of(const Detector& detector) {
-  const auto contexts = std::make_shared<ContextPool>();
+  const auto contexts = std::make_shared<vit::ContextPool>();
   return {.input_size = [detector](Extent size) { return detector.preprocessor().output_size(size); },
           .prepare = [detector](const std::vector<vit::Image>& images) { return detector.prepare(images); },
           .infer =
               [detector, contexts](const vit::PixelBatch& batch) {
-                std::unique_ptr<vit::Context> context = contexts->take();
-                DetectionLevel level = detector.run(*context, batch);
-                contexts->give_back(std::move(context));
-                return level;
+                const vit::ContextPool::Lease context = contexts->take();
+                return detector.run(*context, batch);
               },
           .finish =
               [detector](const DetectionLevel& level, int64_t b, Extent size, double threshold) {
