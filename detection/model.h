@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,15 @@ enum class Scoring {
   softmax,  ///< [B, Q, K + 1], the last is "no object": one class per query (DETR, YOLOS)
   sigmoid,  ///< [B, Q, K], every pair of query and class for itself (Deformable DETR, RT-DETR)
 };
+
+/// How a detector's classes are learnt.
+enum class ClassLoss {
+  cross_entropy,  ///< softmax with "no object" as a class of its own (DETR, YOLOS)
+  focal,          ///< sigmoid focal loss (Deformable DETR)
+  varifocal,      ///< sigmoid towards the IoU of the matched box (RT-DETR)
+};
+/// "cross_entropy", "focal", "varifocal".
+const std::vector<std::pair<ClassLoss, std::string>>& enum_names(ClassLoss);
 
 struct DetectionInput {
   vit::Var images;  ///< [B, channels, height, width], normalised
@@ -59,9 +69,24 @@ class DetectionModel : public vit::ImageModel {
   vit::Var forward(vit::Context& ctx, const vit::Var& images) const override;
 
   virtual Scoring scoring() const = 0;
+  /// What the family's authors train its classes with.
+  virtual ClassLoss class_loss() const {
+    return scoring() == Scoring::softmax ? ClassLoss::cross_entropy : ClassLoss::focal;
+  }
   virtual int64_t num_queries() const = 0;
+  /// How many pairs of query and class the original's post-processing keeps, where scoring() is sigmoid.
+  virtual int64_t top_k() const { return num_queries(); }
+  /// False: padding counts as picture, as in the original (YOLOS); a batch then has pictures of one size.
+  virtual bool reads_mask() const { return true; }
 
-  /// `input`, `pixel_mask`, `post.target_sizes`; post-processed boxes are observed as "post.thrT.b.boxes" and so on.
+  std::string verb() const override { return "detect"; }
+
+  /// Observes what the family's detect() does, and of its outputs "logits", "boxes", "levels.{i}.logits",
+  /// "levels.{i}.boxes" and, post-processed, "post.thr{t}.{i}.{scores,labels,boxes}" and "post.{i}..." (no threshold):
+  /// see detection/reference.h. Sizes of the pictures are `post.target_sizes` [B, 2] (height, width) or, where a file
+  /// has none, those that its own boxes have.
+  void run_reference(vit::Context& ctx, const vit::ReferenceRun& run) const override;
+  /// `pixel_mask`, `post.target_sizes`.
   std::vector<std::string> reference_inputs() const override;
 };
 

@@ -76,6 +76,59 @@ TEST(Verify, AnInputThatIsNoBatchOfImagesIsNamed) {
   }
 }
 
+/// Offers `pixel_mask` as it came, and "doubled.X.i" for whatever text X is asked for.
+class Echo : public ImageModel {
+ public:
+  Var forward(Context&, const Var& images) const override { return images; }
+  ConfigNode describe() const override { return {}; }
+  void set_training(const TrainingOptions&) override {}
+  std::vector<std::string> replace_head(int64_t) override { return {}; }
+  void set_input_size(int64_t, int64_t) override {}
+  const std::map<std::string, ReferenceOutput>& reference_names() const override {
+    static const std::map<std::string, ReferenceOutput> names = {{"seen", "seen"}, {"post.thr{t}.{i}.n", "n.{t}.{i}"}};
+    return names;
+  }
+  std::vector<std::string> reference_inputs() const override { return {"pixel_mask"}; }
+  void run_reference(Context& ctx, const ReferenceRun& run) const override {
+    ctx.observe("seen", run.inputs.at("pixel_mask"));
+    for (const std::string& name : run.wanted)
+      if (name.starts_with("n.")) ctx.observe(name, Tensor::full({1}, name == "n.0.1.2" ? 1.0f : 2.0f));
+  }
+};
+
+TEST(Verify, InputsBesideTheImagesAndNamesWithText) {
+  const test::TempDir dir;
+  const Tensor mask = Tensor::wrap(std::vector<uint8_t>{1, 0}.data(), {1, 2}, DType::u8, nullptr).clone();
+  Tensor other = mask.clone();
+  other.data<uint8_t>()[1] = 1;
+  const Tensor images = Tensor::zeros({1, 3, 2, 2});
+  write_safetensors(dir / "golden.safetensors", {{"input", images},
+                                                 {"pixel_mask", mask},
+                                                 {"seen", mask},
+                                                 {"post.thr0.1.2.n", Tensor::full({1}, 1.0f)},
+                                                 {"post.thr0.3.n", Tensor::full({1}, 2.0f)}});
+  const VerifyReport report = verify_model(Echo(), {.golden = dir / "golden.safetensors"});
+  EXPECT_TRUE(report.ok());
+  EXPECT_TRUE(report.unknown.empty());
+  ASSERT_EQ(report.compared.size(), 3u);
+  write_safetensors(dir / "golden.safetensors", {{"input", images}, {"pixel_mask", mask}, {"seen", other}});
+  const VerifyReport wrong = verify_model(Echo(), {.golden = dir / "golden.safetensors"});
+  ASSERT_EQ(wrong.compared.size(), 1u);
+  EXPECT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.compared[0].limit, 0.0) << "integers are compared exactly";
+}
+
+TEST(Tolerances, PostProcessedResultsTakeThatOfTheirSourcesInTheirUnit) {
+  const test::TempDir dir;
+  dir.write("case.json", R"({"atol": {"logits": 1e-5, "pred_boxes": 2e-6}, "fp32_vs_fp64": {}})");
+  const Tolerances tolerances(dir / "case.json", 1e-3);
+  const Tensor box = Tensor::full({1, 4}, 640.0f), score = Tensor::full({1}, 0.5f), none = Tensor::zeros({0, 4});
+  EXPECT_NEAR(tolerances.compare("post.thr0.5.0.boxes", box, box).limit, 640 * 2e-6, 1e-9);
+  EXPECT_EQ(tolerances.compare("post.1.scores", score, score).limit, 1e-5);
+  EXPECT_TRUE(tolerances.compare("post.thr0.9.1.boxes", none, none).ok);
+  EXPECT_FALSE(tolerances.compare("post.thr0.9.1.boxes", box, none).ok);
+}
+
 TEST(Tolerances, OwnThenDerivedThenTwentyTimesTheErrorThenRelative) {
   const test::TempDir dir;
   dir.write("case.json",

@@ -1,9 +1,12 @@
 #include "vit/verify.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <regex>
 #include <set>
 
 #include "vit/core/context.h"
@@ -32,31 +35,66 @@ class Collector : public Observer {
   std::map<std::string, Tensor> seen_;
 };
 
-/// `text` against a pattern with {i} or {i+1}: true on a match, `number` is i (as text).
-bool matches(const std::string& pattern, const std::string& text, std::string& number) {
-  const size_t open = pattern.find('{');
-  if (open == std::string::npos) return pattern == text;
-  const size_t close = pattern.find('}', open);
-  const std::string head = pattern.substr(0, open), tail = pattern.substr(close + 1);
-  if (text.size() <= head.size() + tail.size() || !text.starts_with(head) || !text.ends_with(tail)) return false;
-  const std::string digits = text.substr(head.size(), text.size() - head.size() - tail.size());
-  if (digits.size() > 6 || digits.find_first_not_of("0123456789") != std::string::npos) return false;
-  const int value = std::stoi(digits) - (pattern.substr(open, close - open) == "{i+1" ? 1 : 0);
-  number = std::to_string(value);
-  return value >= 0;
+/// A name of ReferenceOutput's tables ("post.thr{t}.{i}.boxes") as a question to the names of a file. `{i}` and `{i+1}`
+/// are numbers, `{t}` any text; each may stand in it once.
+class NamePattern {
+ public:
+  explicit NamePattern(const std::string& pattern) {
+    std::string expression;
+    for (size_t at = 0; at < pattern.size();) {
+      const size_t close = pattern[at] == '{' ? pattern.find('}', at) : std::string::npos;
+      if (close == std::string::npos) {
+        if (!std::isalnum(static_cast<unsigned char>(pattern[at]))) expression += '\\';
+        expression += pattern[at++];
+      } else {
+        fields_.push_back(pattern.substr(at + 1, close - at - 1));
+        expression += fields_.back() == "t" ? "(.+)" : "([0-9]{1,6})";
+        at = close + 1;
+      }
+    }
+    expression_ = std::regex(expression);
+  }
+
+  /// `ours` with what `text` has in its place: "post.thr{t}.{i}.boxes" -> "post.thr0.3.0.boxes". Nothing where the text
+  /// does not match.
+  std::optional<std::string> translate(const std::string& text, std::string ours) const {
+    std::smatch found;
+    if (!std::regex_match(text, found, expression_)) return std::nullopt;
+    for (size_t f = 0; f < fields_.size(); ++f) {
+      std::string value = found[f + 1], field = fields_[f];
+      if (field != "t") value = std::to_string(std::stoi(value) - (field == "i+1" ? 1 : 0));
+      if (value.starts_with("-")) return std::nullopt;
+      const std::string place = "{" + (field == "i+1" ? "i" : field) + "}";
+      if (const size_t at = ours.find(place); at != std::string::npos) ours.replace(at, place.size(), value);
+    }
+    return ours;
+  }
+
+ private:
+  std::regex expression_;
+  std::vector<std::string> fields_;
+};
+
+bool is_integer(DType type) {
+  return type != DType::f32 && type != DType::f64 && type != DType::f16 && type != DType::bf16;
 }
 
-/// Where we observe a reference output; an empty name: nowhere.
-ReferenceOutput our_output(const std::map<std::string, ReferenceOutput>& names, const std::string& reference) {
-  for (const auto& [theirs, ours] : names) {
-    std::string number;
-    if (!matches(theirs, reference, number)) continue;
-    ReferenceOutput output = ours;
-    if (const size_t at = output.name.find("{i}"); at != std::string::npos) output.name.replace(at, 3, number);
-    return output;
+/// Where a model observes what a reference calls by another name.
+class NameTable {
+ public:
+  explicit NameTable(const std::map<std::string, ReferenceOutput>& names) {
+    for (const auto& [theirs, ours] : names) entries_.emplace_back(NamePattern(theirs), ours);
   }
-  return "";
-}
+  /// An empty name: nowhere.
+  ReferenceOutput find(const std::string& reference) const {
+    for (const auto& [pattern, ours] : entries_)
+      if (const auto name = pattern.translate(reference, ours.name)) return {name->c_str(), ours.channels_first};
+    return "";
+  }
+
+ private:
+  std::vector<std::pair<NamePattern, ReferenceOutput>> entries_;
+};
 
 /// "output_dynamic_sq" with suffix "_sq" -> "output": how the image size was reached makes no difference to the name.
 std::string without_suffix(std::string name, const std::string& suffix) {
@@ -79,28 +117,36 @@ Tensor channels_first(const Tensor& map) {
   return result;
 }
 
+/// What the model is given: the images as f32, and all else that the file has as it is stored.
+ReferenceRun reference_run(const SafetensorsFile& golden, const std::string& input, const Wanted& wanted) {
+  ReferenceRun run;
+  for (const TensorInfo& tensor : golden.tensors())
+    if (!tensor.name.starts_with("input")) run.inputs.emplace(tensor.name, golden.view(tensor.name));
+  const Tensor images = to_f32(golden.view(input));
+  if (images.rank() != 4 || images.numel() == 0)
+    fail("expected images [B, channels, height, width], got ", images.shape());
+  run.inputs.emplace("input", images);
+  for (const auto& [theirs, ours] : wanted) run.wanted.push_back(ours.name);
+  return run;
+}
+
 void run_and_compare(const ImageModel& model, const SafetensorsFile& golden, const std::string& input,
                      const Wanted& wanted, const Tolerances& tolerances, VerifyReport& report) {
   std::set<std::string> names;
   for (const auto& [theirs, ours] : wanted) names.insert(ours.name);
   Collector collector(names);
-  const Tensor images = to_f32(golden.view(input));
-  const std::string where = golden.path().string() + ": " + input;
-  if (images.rank() != 4 || images.numel() == 0)
-    fail_usage(where, ": expected images [B, channels, height, width], got ", images.shape());
   Context ctx;
   ctx.observer = &collector;
   try {
-    model.forward(ctx, images);
+    model.run_reference(ctx, reference_run(golden, input, wanted));
   } catch (const Error& error) {
-    fail_usage(where, ": ", error.what());
+    fail_usage(golden.path().string(), ": ", input, ": ", error.what());
   }
   for (const auto& [theirs, ours] : wanted) {
     const Tensor* value = collector.find(ours.name);
     if (value)
-      report.compared.push_back(
-          tolerances.compare(theirs, ours.channels_first && value->rank() == 4 ? channels_first(*value) : *value,
-                             to_f32(golden.view(theirs))));
+      report.compared.push_back(tolerances.compare(
+          theirs, ours.channels_first && value->rank() == 4 ? channels_first(*value) : *value, golden.view(theirs)));
     else
       report.unknown.push_back(theirs);
   }
@@ -128,14 +174,32 @@ Tolerances::Tolerances(const std::filesystem::path& case_json, double rtol) : rt
   }
 }
 
-Comparison Tolerances::compare(const std::string& name, const Tensor& ours, const Tensor& reference) const {
+double Tolerances::limit_of(const std::string& name, double largest) const {
+  const auto of = [this](const std::string& source) {
+    const auto found = atol_.find(source);
+    return found == atol_.end() ? -1.0 : found->second;
+  };
+  if (const double own = of(name); own >= 0.0) return own;
+  if (const size_t at = name.find("_dynamic"); at != std::string::npos) return of(std::string(name).erase(at, 8));
+  if (!name.starts_with("post.")) return -1.0;
+  // The sources are of the order of one; in another unit (pixels) the error grows with the values.
+  const double unit = std::max(1.0, largest);
+  if (name.ends_with(".boxes")) return unit * of("pred_boxes");
+  if (name.ends_with(".scores")) return unit * std::max(of("logits"), of("pred_logits"));
+  return -1.0;
+}
+
+Comparison Tolerances::compare(const std::string& name, const Tensor& ours, const Tensor& stored) const {
   Comparison result;
   result.name = name;
-  std::string source = name;
-  if (const size_t at = source.find("_dynamic"); at != std::string::npos && !atol_.count(source)) source.erase(at, 8);
-  const auto atol = atol_.find(source);
-  result.relative = atol == atol_.end();
-  result.limit = result.relative ? rtol_ : atol->second;
+  const bool exact = is_integer(stored.dtype());
+  const Tensor reference = to_f32(stored), values = to_f32(ours);
+  double largest = 0.0;
+  for (int64_t i = 0; i < reference.numel(); ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(reference.f32()[i])));
+  const double atol = exact ? 0.0 : limit_of(name, largest);
+  result.relative = atol < 0.0;
+  result.limit = result.relative ? rtol_ : atol;
   if (!(ours.shape() == reference.shape())) {
     result.detail = str("shape ", ours.shape(), ", reference ", reference.shape());
     result.max_abs = result.rel = std::numeric_limits<double>::quiet_NaN();
@@ -143,8 +207,8 @@ Comparison Tolerances::compare(const std::string& name, const Tensor& ours, cons
   }
   double difference = 0.0, norm = 0.0;
   bool finite = true;
-  for (int64_t i = 0; i < ours.numel(); ++i) {
-    const double want = reference.f32()[i], error = std::abs(ours.f32()[i] - want);
+  for (int64_t i = 0; i < values.numel(); ++i) {
+    const double want = reference.f32()[i], error = std::abs(values.f32()[i] - want);
     finite = finite && std::isfinite(error);
     result.max_abs = std::max(result.max_abs, error);
     difference += error * error;
@@ -171,13 +235,15 @@ VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options)
 
   VerifyReport report;
   std::map<std::string, Wanted> by_input;
+  const NameTable names(model.reference_names());
+  const std::vector<std::string> inputs = model.reference_inputs();
   for (const TensorInfo& tensor : golden.tensors()) {
     if (tensor.name.starts_with("input")) continue;
+    if (std::find(inputs.begin(), inputs.end(), tensor.name) != inputs.end()) continue;
     const auto suffix = std::find_if(suffixes.begin(), suffixes.end(), [&](const std::string& candidate) {
       return tensor.name.size() > candidate.size() && tensor.name.ends_with(candidate);
     });
-    const ReferenceOutput ours =
-        suffix == suffixes.end() ? "" : our_output(model.reference_names(), without_suffix(tensor.name, *suffix));
+    const ReferenceOutput ours = suffix == suffixes.end() ? "" : names.find(without_suffix(tensor.name, *suffix));
     if (ours.name.empty())
       report.unknown.push_back(tensor.name);
     else

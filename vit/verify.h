@@ -44,13 +44,15 @@ VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options)
 class Tolerances {
  public:
   /// From a case.json: `atol` per tensor; else that of the tensor it derives from ("output_dynamic_sq" from
-  /// "output_sq"); else 20 times its `fp32_vs_fp64` error; else `rtol` on the relative error. A missing file leaves
-  /// rtol only.
+  /// "output_sq", "post.thr0.5.0.scores" from "logits", "post.thr0.5.0.boxes" from "pred_boxes"); else 20 times its
+  /// `fp32_vs_fp64` error; else `rtol` on the relative error. A missing file leaves rtol only.
   Tolerances(const std::filesystem::path& case_json, double rtol);
-  /// Fills limit, relative, max_abs, rel and ok.
+  /// Fills limit, relative, max_abs, rel and ok. Integers are compared exactly.
   Comparison compare(const std::string& name, const Tensor& ours, const Tensor& reference) const;
 
  private:
+  /// Bound on max_abs, for a reference whose largest magnitude is `largest`; negative: there is none.
+  double limit_of(const std::string& name, double largest) const;
   std::map<std::string, double> atol_;
   double rtol_;
 };

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/support/temp_dir.h"
+#include "vit/media/video.h"
 
 namespace vit {
 namespace {
@@ -118,6 +119,33 @@ TEST_F(Source, VideoSourcesAreRefusedByName) {
     EXPECT_EQ(item.path, argument);
     EXPECT_THAT(item.error, HasSubstr("video sources are not supported by classify yet"));
   }
+}
+
+TEST_F(Source, VideosAreItemsForWhoAsksForThem) {
+  dir_.write("films/a.jpg", "x");
+  dir_.write("films/b.MP4", "x");
+  dir_.write("films/c.txt", "x");
+  dir_.write("films/bare", std::string("\0\0\0 ftypisom", 12));
+  ImageSource source({at("films"), at("films/bare"), "rtsp://camera/1", "7", at("missing.mkv")}, {.videos = true});
+  std::vector<std::pair<std::string, bool>> found;
+  SourceItem item;
+  while (source.next(item) && item.error.empty()) found.emplace_back(item.path, item.video);
+  EXPECT_THAT(found, ElementsAre(std::pair(at("films/a.jpg"), false), std::pair(at("films/b.MP4"), true),
+                                 std::pair(at("films/bare"), true), std::pair(std::string("rtsp://camera/1"), true),
+                                 std::pair(std::string("7"), true)));
+  EXPECT_EQ(item.path, at("missing.mkv"));
+  EXPECT_EQ(item.error, "no such file or folder");
+}
+
+TEST(SourceNames, LiveSourcesHaveNoEnd) {
+  for (const char* live : {"0", "12", "rtsp://a/b", "RTSP://a", "https://host/x.mjpg", "udp://@:5000"}) {
+    EXPECT_TRUE(is_live_source(live)) << live;
+    EXPECT_TRUE(is_video_source(live)) << live;
+  }
+  for (const char* other : {"", "1234", "film.mp4", "ftp://a/b", "rtsp://", "photo.jpg", "-1"})
+    EXPECT_FALSE(is_live_source(other)) << other;
+  EXPECT_TRUE(is_video_source("dir/film.MKV"));
+  EXPECT_FALSE(is_video_source("photo.jpg"));
 }
 
 TEST_F(Source, NothingGivesNothing) {

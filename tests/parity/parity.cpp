@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/parity/coco_case.h"
+#include "tests/parity/detection_case.h"
 #include "tests/parity/gradient_case.h"
 #include "tests/parity/preprocess_case.h"
 #include "tests/support/schedule_golden.h"
@@ -83,6 +85,19 @@ Outcome run_gradient_case(const fs::path& dir, std::vector<vit::GradientResult> 
   return outcome;
 }
 
+Outcome run_coco_case(const fs::path& dir) {
+  Outcome outcome{true, {}};
+  double worst = 0.0;
+  const std::vector<vit::CocoFigure> figures = vit::run_coco_golden(dir);
+  for (const vit::CocoFigure& figure : figures) {
+    worst = std::max(worst, std::abs(figure.ours - figure.reference));
+    outcome.passed = outcome.passed && figure.ok();
+    if (!figure.ok()) outcome.detail += vit::str("; ", figure.name, ": ", figure.ours, ", not ", figure.reference);
+  }
+  outcome.detail = vit::str(figures.size(), " figures", outcome.detail, ", worst off by ", worst);
+  return outcome;
+}
+
 Outcome run_schedule_case(const fs::path& dir) {
   Outcome outcome{true, {}};
   size_t rates = 0;
@@ -113,6 +128,9 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"A7", run_model_case},
       {"A9", run_model_case},
       {"B1", run_model_case},
+      {"B2", run_model_case},
+      {"B3", run_model_case},
+      {"B6", run_model_case},
       {"B8", run_model_case},
       {"B8b", run_model_case},
       {"B8c", run_model_case},
@@ -121,6 +139,8 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"D", run_preprocess_case},
       {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
       {"C1b", run_schedule_case},
+      {"C2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detection_loss_golden); }},
+      {"C3", run_coco_case},
       {"A8", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_attention_golden); }},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;

@@ -1,10 +1,21 @@
 #include "vit/attention/deformable.h"
 
+#include <cmath>
+
 #include "vit/attention/memory.h"
 #include "vit/autograd/deformable.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
+
+namespace {
+
+/// Normal, with the variance of Glorot, Bengio 2010, equation 16.
+Init xavier(int64_t inputs, int64_t outputs) {
+  return Init::normal(std::sqrt(2.0f / static_cast<float>(inputs + outputs)));
+}
+
+}  // namespace
 
 DeformableAttention::DeformableAttention(const AttentionShape& shape, const DeformableAttentionOptions& options)
     : dim_(shape.dim),
@@ -17,8 +28,8 @@ DeformableAttention::DeformableAttention(const AttentionShape& shape, const Defo
       sampling_offsets_(shape.dim, 2 * heads_ * levels_ * points_, true, Init::zeros(),
                         Init::uniform(static_cast<float>(points_))),
       attention_weights_(shape.dim, heads_ * levels_ * points_, true, Init::zeros()),
-      value_proj_(source_dim(shape), shape.dim),
-      output_proj_(shape.dim, shape.dim) {
+      value_proj_(source_dim(shape), shape.dim, true, xavier(source_dim(shape), shape.dim)),
+      output_proj_(shape.dim, shape.dim, true, xavier(shape.dim, shape.dim)) {
   if (levels_ > 1 && memory_dim_ == 0)
     fail_usage("attention 'deformable': ", levels_, " levels need a memory of as many maps; set levels: 1");
   add_module("sampling_offsets", sampling_offsets_);

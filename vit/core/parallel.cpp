@@ -1,5 +1,6 @@
 #include "vit/core/parallel.h"
 
+#include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "vit/core/check.h"
+#include "vit/core/cpu_meter.h"
 
 namespace vit {
 
@@ -46,9 +48,19 @@ void run_parts(int64_t parts, PartFunction function, const void* body) {
     for (int64_t part = 0; part < parts; ++part) function(body, part);
     return;
   }
+  CpuMeter* const meter = CpuMeter::current();
+  const auto run_range = [&](const tbb::blocked_range<int64_t>& range) {
+    for (int64_t part = range.begin(); part < range.end(); ++part) function(body, part);
+  };
   const auto spread = [&] {
     tbb::parallel_for(
-        int64_t{0}, parts, [&](int64_t part) { function(body, part); }, tbb::static_partitioner());
+        tbb::blocked_range<int64_t>(0, parts),
+        [&](const tbb::blocked_range<int64_t>& range) {
+          if (CpuMeter::current() == meter) return run_range(range);
+          const CpuMeter::Scope helping(meter);  // on another thread than the one that charges the loop
+          run_range(range);
+        },
+        tbb::static_partitioner());
   };
   if (wide_arena)
     wide_arena->execute(spread);

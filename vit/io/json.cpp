@@ -6,6 +6,7 @@
 
 #include "vit/core/check.h"
 #include "vit/core/file.h"
+#include "vit/io/json_errors.h"
 
 namespace vit {
 
@@ -48,7 +49,7 @@ void check_depth(std::string_view text, const std::string& name, int max_depth) 
 
 /// "[json.exception.parse_error.101] parse error at line 1, column 3: syntax error ..." without the library's prefix,
 /// and without the token that was read last when that is megabytes long.
-std::string plain_message(const json::exception& error) {
+std::string plain_message(const std::exception& error) {
   const std::string text = error.what();
   const size_t end_of_prefix = text.find("] ");
   return shortened(end_of_prefix == std::string::npos ? text : text.substr(end_of_prefix + 2), 300);
@@ -142,16 +143,20 @@ auto list_of(const json& value, const Convert& convert) {
 
 }  // namespace
 
+void refuse_json(const std::string& name, const std::exception& error) {
+  if (const auto* syntax = dynamic_cast<const json::parse_error*>(&error))
+    fail_usage(name, ": not JSON: byte ", syntax->byte, ": ", plain_message(error));
+  fail_usage(name, ": not JSON: ", plain_message(error));
+}
+
 json parse_json(std::string_view text, const std::string& name, const JsonLimits& limits) {
   if (static_cast<int64_t>(text.size()) > limits.max_bytes)
     fail_usage(name, ": longer than the limit of ", limits.max_bytes, " bytes");
   check_depth(text, name, limits.max_depth);
   try {
     return limits.unique_keys ? parse_with_unique_keys(text, name) : json::parse(text);
-  } catch (const json::parse_error& error) {
-    fail_usage(name, ": not JSON: byte ", error.byte, ": ", plain_message(error));
   } catch (const json::exception& error) {
-    fail_usage(name, ": not JSON: ", plain_message(error));
+    refuse_json(name, error);
   }
 }
 

@@ -11,18 +11,13 @@
 #include <utility>
 
 #include "vit/core/check.h"
+#include "vit/media/video.h"
 
 namespace vit {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-const std::vector<std::string>& video_extensions() {
-  static const std::vector<std::string> extensions = {".mp4",  ".avi", ".mov", ".mkv", ".webm", ".m4v",  ".mpg",
-                                                      ".mpeg", ".wmv", ".ts",  ".flv", ".3gp",  ".mjpeg"};
-  return extensions;
-}
 
 std::string lower_extension(const std::string& path) {
   std::string extension = fs::path(path).extension().string();
@@ -33,13 +28,6 @@ std::string lower_extension(const std::string& path) {
 
 bool is_one_of(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-/// A camera index, a stream's address or a video file: sources that are not pictures.
-bool is_video_source(const std::string& argument) {
-  const bool index = argument.size() <= 3 && argument.find_first_not_of("0123456789") == argument.npos;
-  const bool address = argument.find("://") != argument.npos;
-  return (index && !argument.empty()) || address || is_one_of(video_extensions(), lower_extension(argument));
 }
 
 bool has_glob_characters(const std::string& text) { return text.find_first_of("*?[") != text.npos; }
@@ -150,6 +138,7 @@ struct ImageSource::Impl {
   bool next(SourceItem& item);
   bool handle(Pending&& entry, SourceItem& item);
   bool handle_argument(const std::string& argument, SourceItem& item);
+  bool take(const std::string& path, SourceItem& item) const;
   void open_folder(const std::string& path);
   bool finish_folder(SourceItem& item);
 };
@@ -191,6 +180,7 @@ bool ImageSource::Impl::handle(Pending&& entry, SourceItem& item) {
     case Pending::Kind::kItem:
     case Pending::Kind::kError:
       folder_answered = true;
+      if (entry.error.empty()) return take(entry.text, item);
       item = {std::move(entry.text), std::move(entry.error)};
       return true;
     case Pending::Kind::kFolder:
@@ -201,6 +191,14 @@ bool ImageSource::Impl::handle(Pending&& entry, SourceItem& item) {
       break;
   }
   return handle_argument(entry.text, item);
+}
+
+/// A picture or a video. True: `item` is filled, be it with an error.
+bool ImageSource::Impl::take(const std::string& path, SourceItem& item) const {
+  const bool video = is_video_source(path);
+  item = {path, {}, video};
+  if (video && !options.videos) item.error = "video sources are not supported by " + options.verb + " yet";
+  return true;
 }
 
 /// One argument, or one line of a list (which may not name another list).
@@ -218,12 +216,7 @@ bool ImageSource::Impl::handle_argument(const std::string& argument, SourceItem&
     open_folder(argument);
     return false;
   }
-  if (fs::exists(status)) {
-    if (is_one_of(video_extensions(), lower_extension(argument)))
-      return refuse("video sources are not supported by " + options.verb + " yet");
-    item = {argument, {}};
-    return true;
-  }
+  if (fs::exists(status)) return take(argument, item);
   if (argument == "-" || (argument.size() > 1 && argument[0] == '@')) {
     if (list) return refuse("a list of sources may not name another list");
     if (argument == "-") {
@@ -236,7 +229,7 @@ bool ImageSource::Impl::handle_argument(const std::string& argument, SourceItem&
     list = &list_file;
     return false;
   }
-  if (is_video_source(argument)) return refuse("video sources are not supported by " + options.verb + " yet");
+  if (is_live_source(argument) || (has_video_extension(argument) && !options.videos)) return take(argument, item);
   if (!has_glob_characters(argument)) return refuse("no such file or folder");
   std::vector<std::string> found;
   expand_glob(argument[0] == '/' ? "/" : "", split_path(argument), 0, found);
@@ -258,7 +251,7 @@ void ImageSource::Impl::open_folder(const std::string& path) {
     const bool is_folder = fs::is_directory(full, ignored);
     if (is_folder && !fs::is_symlink(full, ignored))  // a linked folder can lead in circles
       items.push_back({Pending::Kind::kFolder, full, {}});
-    else if (!is_folder && has_image_extension(name))
+    else if (!is_folder && (has_image_extension(name) || (options.videos && has_video_extension(name))))
       items.push_back({Pending::Kind::kItem, full, {}});
   }
   push_front(std::move(items));
@@ -268,7 +261,7 @@ void ImageSource::Impl::open_folder(const std::string& path) {
 bool ImageSource::Impl::finish_folder(SourceItem& item) {
   const std::string name = std::exchange(folder, {});
   if (folder_answered) return false;
-  item = {name, "no images in folder"};
+  item = {name, options.videos ? "no pictures and no videos in folder" : "no images in folder"};
   return true;
 }
 

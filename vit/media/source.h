@@ -1,6 +1,6 @@
-// SOURCE arguments of the command line, behind one interface: image files, folders, globs, lists, paths on stdin. They
-// are expanded lazily and in order, so a folder of a million pictures starts at once. What cannot be found is an item
-// with an error, not an exception: the other sources are still answered.
+// SOURCE arguments of the command line, behind one interface: image files, folders, globs, lists, paths on stdin, and,
+// for who asks for them, videos. They are expanded lazily and in order, so a folder of a million pictures starts at
+// once. What cannot be found is an item with an error, not an exception: the other sources are still answered.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,16 @@ namespace vit {
 const std::vector<std::string>& image_extensions();
 /// Whether the path ends in one of them, in any case.
 bool has_image_extension(const std::string& path);
+/// The same for videos.
+const std::vector<std::string>& video_extensions();
+bool has_video_extension(const std::string& path);
+/// How addresses of network streams begin (lower case): "rtsp://", ...
+const std::vector<std::string>& stream_schemes();
 
 struct SourceItem {
-  std::string path;   ///< as it is reported: what the user gave, or folder/name
-  std::string error;  ///< empty when the item is a file to decode
+  std::string path;    ///< as it is reported: what the user gave, or folder/name
+  std::string error;   ///< empty when the item is a file to decode
+  bool video = false;  ///< the item is a video (is_video_source) and not a picture
 };
 
 struct SourceOptions {
@@ -26,6 +32,9 @@ struct SourceOptions {
   std::string verb = "this verb";
   /// Where `-` reads paths from, one per line; std::cin when null. Not owned.
   std::istream* input = nullptr;
+  /// Videos are items of their own, in folders too; else naming one is an error, and folders are searched for pictures
+  /// only.
+  bool videos = false;
 };
 
 /// Pulls items one by one. Not thread-safe; one consumer.

@@ -39,7 +39,7 @@ struct ReferenceOutput {
 
 /// One pass on a file of reference outputs.
 struct ReferenceRun {
-  std::map<std::string, Tensor> inputs;  ///< `input`: f32 images; others as they are stored
+  std::map<std::string, Tensor> inputs;  ///< `input`: f32 images; all else the file has, as stored
   std::vector<std::string> wanted;       ///< names that the observer waits for
 };
 
@@ -50,6 +50,9 @@ class ImageModel : public Module {
   virtual Var forward(Context& ctx, const Var& images) const = 0;
 
   const ModelInfo& info() const { return info_; }
+
+  /// The verb of the command line that models of this kind are for: the others send their users there.
+  virtual std::string verb() const { return "classify"; }
 
   /// The configuration that makes this model again, as a file of configs/model/ has it: `type` and its options.
   virtual ConfigNode describe() const = 0;
@@ -62,7 +65,7 @@ class ImageModel : public Module {
 
   /// Reference outputs by the names that the original library gives them -> the names observed here, e.g. timm's
   /// "hidden.{i}" -> "blocks.{i}". `{i}` stands for a number on both sides; `{i+1}` on the left for the number after
-  /// it.
+  /// it; `{t}` for any text.
   virtual const std::map<std::string, ReferenceOutput>& reference_names() const = 0;
 
   /// Runs the model for its observer on the inputs of a file of reference outputs, by their names: `input` (images),

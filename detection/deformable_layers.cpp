@@ -1,0 +1,111 @@
+#include "detection/deformable_layers.h"
+
+#include "detection/prediction_head.h"
+
+namespace detection {
+
+namespace {
+
+vit::AttentionShape attention_shape(const TransformerLayerOptions& options) {
+  return {.dim = options.dim, .num_heads = options.heads, .memory_dim = options.dim};
+}
+
+vit::DeformableAttentionOptions sampling(const TransformerLayerOptions& options) {
+  return {.levels = options.levels, .points = options.points};
+}
+
+/// x + branch(residual), the sum fused into the branch's last projection where dropout does not come between.
+template <class Branch>
+vit::Var residual_sum(vit::Context& ctx, const vit::Var& x, float drop, const Branch& branch) {
+  if (ctx.training && drop > 0.0f) return vit::add(ctx, x, vit::dropout(ctx, branch(vit::LinearOptions{}), drop));
+  return branch(vit::LinearOptions{.residual = x});
+}
+
+}  // namespace
+
+FeedForward::FeedForward(const TransformerLayerOptions& options)
+    : activation_(options.activation),
+      fc1_(options.dim, options.ffn_dim, true, torch_linear_init(options.dim), torch_linear_init(options.dim)),
+      fc2_(options.ffn_dim, options.dim, true, torch_linear_init(options.ffn_dim), torch_linear_init(options.ffn_dim)),
+      norm_(vit::NormKind::layer_norm, options.dim, options.norm_eps) {
+  add_module("fc1", fc1_);
+  add_module("fc2", fc2_);
+  add_module("final_layer_norm", norm_);
+}
+
+vit::Var FeedForward::add_branch(vit::Context& ctx, const vit::Var& x, float drop) const {
+  return residual_sum(ctx, x, drop, [&](const vit::LinearOptions& epilogue) {
+    const vit::Var hidden = fc1_.forward(ctx, x, {.activation = activation_});
+    return fc2_.forward(ctx, vit::dropout(ctx, hidden, drop), epilogue);
+  });
+}
+
+vit::Var FeedForward::forward(vit::Context& ctx, const vit::Var& x, float drop) const {
+  return norm_.forward(ctx, add_branch(ctx, x, drop));
+}
+
+vit::Var FeedForward::forward_normalised_first(vit::Context& ctx, const vit::Var& x, float drop) const {
+  return add_branch(ctx, norm_.forward(ctx, x), drop);
+}
+
+DeformableEncoderLayer::DeformableEncoderLayer(const TransformerLayerOptions& options)
+    : self_attn_(attention_shape(options), sampling(options)),
+      norm_(vit::NormKind::layer_norm, options.dim, options.norm_eps),
+      feed_forward_(options) {
+  add_module("self_attn", self_attn_);
+  add_module("self_attn_layer_norm", norm_);
+  add_module("", feed_forward_);
+}
+
+vit::Var DeformableEncoderLayer::forward(vit::Context& ctx, const Memory& memory, const vit::Var& positions,
+                                         const vit::Tensor& references, float drop) const {
+  const vit::Var asking = vit::add(ctx, memory.tokens, positions);
+  const vit::Var mixed = residual_sum(ctx, memory.tokens, drop, [&](const vit::LinearOptions& epilogue) {
+    vit::Scope scope(ctx, "self_attn");
+    return self_attn_.look(ctx, asking,
+                           {.reference = references,
+                            .memory = memory.tokens,
+                            .grids = memory.grids,
+                            .memory_mask = memory.mask,
+                            .residual = epilogue});
+  });
+  return feed_forward_.forward(ctx, norm_.forward(ctx, mixed), drop);
+}
+
+DeformableDecoderLayer::DeformableDecoderLayer(const TransformerLayerOptions& options)
+    : self_attn_({.embed_dim = options.dim, .num_heads = options.heads}),
+      self_attn_norm_(vit::NormKind::layer_norm, options.dim, options.norm_eps),
+      encoder_attn_(attention_shape(options), sampling(options)),
+      encoder_attn_norm_(vit::NormKind::layer_norm, options.dim, options.norm_eps),
+      feed_forward_(options) {
+  add_module("self_attn", self_attn_);
+  add_module("self_attn_layer_norm", self_attn_norm_);
+  add_module("encoder_attn", encoder_attn_);
+  add_module("encoder_attn_layer_norm", encoder_attn_norm_);
+  add_module("", feed_forward_);
+}
+
+vit::Var DeformableDecoderLayer::forward(vit::Context& ctx, const vit::Var& x, const Memory& memory,
+                                         const DecoderLayerInput& input, float drop) const {
+  const auto placed = [&](const vit::Var& queries) { return vit::add(ctx, queries, input.positions); };
+  vit::Var y;
+  {
+    vit::Scope scope(ctx, "self_attn");
+    const vit::Var asking = placed(x);
+    y = self_attn_.forward(ctx, asking, asking, x, {.attention = input.mask});
+    y = self_attn_norm_.forward(ctx, vit::add(ctx, x, vit::dropout(ctx, y, drop)));
+  }
+  const vit::Var asking = placed(y);
+  y = residual_sum(ctx, y, drop, [&](const vit::LinearOptions& epilogue) {
+    vit::Scope scope(ctx, "encoder_attn");
+    return encoder_attn_.look(ctx, asking,
+                              {.reference = input.references,
+                               .memory = memory.tokens,
+                               .grids = memory.grids,
+                               .memory_mask = memory.mask,
+                               .residual = epilogue});
+  });
+  return feed_forward_.forward(ctx, encoder_attn_norm_.forward(ctx, y), drop);
+}
+
+}  // namespace detection

@@ -1,0 +1,136 @@
+#include "tests/parity/detection_case.h"
+
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "detection/set_criterion.h"
+#include "vit/autograd/tape.h"
+#include "vit/io/json.h"
+#include "vit/io/safetensors.h"
+
+namespace vit {
+
+namespace {
+
+/// Compares what a case names with the tolerances of its case.json.
+class Comparison {
+ public:
+  explicit Comparison(const std::filesystem::path& dir)
+      : golden_(SafetensorsFile::open(dir / "golden.safetensors")), case_(load_json(dir / "case.json")) {}
+
+  const SafetensorsFile& golden() const { return golden_; }
+
+  void compare(const std::string& name, const Tensor& ours) {
+    const Tensor reference = golden_.view(name);
+    GradientResult result{name, 0.0, case_.at("atol").at(name).get<double>()};
+    if (!ours.defined() || ours.numel() != reference.numel())
+      result.max_abs = std::nan("");
+    else
+      for (int64_t i = 0; i < ours.numel(); ++i) {
+        const double d = std::abs(static_cast<double>(ours.f32()[i]) - reference.f32()[i]);
+        if (!(d <= result.max_abs)) result.max_abs = d;
+      }
+    results_.push_back(std::move(result));
+  }
+  void compare(const std::string& name, double ours) { compare(name, Tensor::full({}, static_cast<float>(ours))); }
+
+  /// Integers are equal or they are not.
+  void compare_exactly(const std::string& name, const std::vector<int64_t>& ours) {
+    const std::span<int64_t> reference = golden_.view(name).span<int64_t>();
+    const bool same = std::equal(ours.begin(), ours.end(), reference.begin(), reference.end());
+    results_.push_back({name, same ? 0.0 : 1.0, 0.5});
+  }
+
+  std::vector<GradientResult> take_results() { return std::move(results_); }
+
+ private:
+  SafetensorsFile golden_;
+  nlohmann::json case_;
+  std::vector<GradientResult> results_;
+};
+
+std::vector<BoxTargets> read_targets(const SafetensorsFile& golden, int64_t pictures) {
+  std::vector<BoxTargets> targets;
+  for (int64_t b = 0; b < pictures; ++b)
+    targets.push_back({golden.view(str("target.", b, ".boxes")), golden.view(str("target.", b, ".labels"))});
+  return targets;
+}
+
+/// Entry `i` of the first axis, as a variable of its own.
+Var entry(const Tensor& all, int64_t i) {
+  const Shape& shape = all.shape();
+  return Var::leaf(all.slice(i, i + 1).view({shape[1], shape[2], shape[3]}).clone());
+}
+
+Tensor joined(const std::vector<Tensor>& parts, const Shape& shape) {
+  Tensor all = Tensor::zeros(shape);
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (parts[i].defined()) {
+      const std::span<float> values = parts[i].span<float>();
+      std::copy(values.begin(), values.end(), all.f32() + static_cast<int64_t>(i) * parts[i].numel());
+    }
+  return all;
+}
+
+detection::CriterionConfig read_criterion(const nlohmann::json& file) {
+  const JsonObject json(file, "config.json");
+  const JsonObject weights = json.get_object("weight");
+  detection::CriterionConfig config;
+  config.eos_coef = json.require_double("eos_coef");
+  config.cost_class = json.require_double("cost_class");
+  config.cost_bbox = json.require_double("cost_bbox");
+  config.cost_giou = json.require_double("cost_giou");
+  config.class_loss_coef = weights.require_double("loss_ce");
+  config.bbox_loss_coef = weights.require_double("loss_bbox");
+  config.giou_loss_coef = weights.require_double("loss_giou");
+  return config;
+}
+
+void compare_matches(Comparison& comparison, const std::vector<std::vector<detection::Matches>>& levels) {
+  for (size_t l = 0; l < levels.size(); ++l)
+    for (size_t b = 0; b < levels[l].size(); ++b) {
+      std::vector<int64_t> queries, targets;
+      for (const auto& [query, target] : levels[l][b]) {
+        queries.push_back(query);
+        targets.push_back(target);
+      }
+      comparison.compare_exactly(str("match.", l, ".", b, ".src"), queries);
+      comparison.compare_exactly(str("match.", l, ".", b, ".tgt"), targets);
+    }
+}
+
+}  // namespace
+
+std::vector<GradientResult> run_detection_loss_golden(const std::filesystem::path& dir) {
+  Comparison comparison(dir);
+  const SafetensorsFile& golden = comparison.golden();
+  const Tensor logits = golden.view("pred_logits"), boxes = golden.view("pred_boxes");
+  detection::DetectionOutput output;
+  for (int64_t i = 0; i < logits.size(0); ++i) output.levels.push_back({entry(logits, i), entry(boxes, i)});
+
+  const nlohmann::json file = load_json(dir / "config.json");
+  const detection::SetCriterion criterion(read_criterion(file), detection::Scoring::softmax,
+                                          JsonObject(file, "config.json").require_int("num_classes"));
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const detection::CriterionResult result = criterion(ctx, output, read_targets(golden, logits.size(1)));
+  tape.backward(result.total);
+
+  compare_matches(comparison, result.matches);
+  comparison.compare("total", result.total.value());
+  for (const auto& [name, value] : result.parts)
+    if (golden.find("loss." + name)) comparison.compare("loss." + name, value);
+  std::vector<Tensor> d_logits, d_boxes;
+  for (const detection::DetectionLevel& level : output.levels) {
+    d_logits.push_back(level.logits.grad());
+    d_boxes.push_back(level.boxes.grad());
+  }
+  comparison.compare("grad.logits", joined(d_logits, logits.shape()));
+  comparison.compare("grad.boxes", joined(d_boxes, boxes.shape()));
+  return comparison.take_results();
+}
+
+}  // namespace vit
