@@ -56,7 +56,7 @@ TEST_P(Container, IsWrittenToTheSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Endings, Container, testing::Values("mp4", "m4v", "mov", "mkv", "avi", "webm", "ts", "mjpeg"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& ending) { return std::string(ending.param); });
 
 TEST(VideoFile, StrideSkipsFrames) {
   const TempDir dir;
@@ -248,14 +248,22 @@ TEST(VideoOut, RefusesWhatItCannotWrite) {
   using test::usage_error;
   const TempDir dir;
   const auto at = [&](const char* name) { return (dir / name).string(); };
-  EXPECT_THAT(usage_error([&] { VideoWriter(at("film.xyz"), {48, 64}); }),
+  EXPECT_THAT(usage_error([&] {
+                VideoWriter(at("film.xyz"), {48, 64});
+              }),
               AllOf(HasSubstr("film.xyz"), HasSubstr(".xyz; known: .mp4")));
-  EXPECT_THAT(usage_error([&] { VideoWriter(at("film.mp4"), {48, 64}, {.codec = "NONE"}); }),
+  EXPECT_THAT(usage_error([&] {
+                VideoWriter(at("film.mp4"), {48, 64}, {.codec = "NONE"});
+              }),
               HasSubstr("codec 'NONE'; known: avc1"));
-  EXPECT_THAT(usage_error([&] { VideoWriter(at("film.webm"), {48, 64}, {.codec = "MJPG"}); }),
+  EXPECT_THAT(usage_error([&] {
+                VideoWriter(at("film.webm"), {48, 64}, {.codec = "MJPG"});
+              }),
               HasSubstr("do not go together"));
   EXPECT_THAT(usage_error([&] { VideoWriter(at("film.mp4"), {0, 64}); }), HasSubstr("64 x 0"));
-  EXPECT_THAT(usage_error([&] { VideoWriter(at("film.mp4"), {48, 64}, {.frame_rate = 0.0}); }),
+  EXPECT_THAT(usage_error([&] {
+                VideoWriter(at("film.mp4"), {48, 64}, {.frame_rate = 0.0});
+              }),
               HasSubstr("frames per second"));
   EXPECT_THAT(failure([&] { VideoWriter(at("none/film.mp4"), {48, 64}); }), HasSubstr("No such file"));
   EXPECT_THAT(dir.entries(), IsEmpty()) << "no temporary file stays";

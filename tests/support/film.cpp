@@ -27,8 +27,8 @@ Image numbered_frame(int64_t number, int64_t height, int64_t width) {
 int64_t number_of(const Image& frame) {
   int64_t number = 0;
   for (int64_t bit = 0; bit < kRows * kColumns; ++bit) {
-    const uint8_t* pixel = frame.row(middle(bit / kColumns, frame.height(), kRows)) +
-                           3 * middle(bit % kColumns, frame.width(), kColumns);
+    const uint8_t* pixel =
+        frame.row(middle(bit / kColumns, frame.height(), kRows)) + 3 * middle(bit % kColumns, frame.width(), kColumns);
     if (pixel[1] > 90 && pixel[1] < 160) return -1;
     number |= int64_t{pixel[1] >= 160} << bit;
   }

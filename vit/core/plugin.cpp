@@ -12,8 +12,8 @@ namespace vit::detail {
 
 namespace {
 
-/// Where a module may lie: beside libvitkit in lib/vitkit/ (build tree and installation), or, when the library is linked
-/// statically into a program in bin/, under the same prefix.
+/// Where a module may lie: beside libvitkit in lib/vitkit/ (build tree and installation), or, when the library is
+/// linked statically into a program in bin/, under the same prefix.
 std::vector<std::string> candidates(const PluginRequest& request) {
   if (const char* chosen = std::getenv(request.variable.c_str()); chosen && *chosen) return {chosen};
   Dl_info self{};

@@ -1,5 +1,5 @@
-// Modules of the toolkit that are loaded at run time, because what they link is slow to load and seldom needed. A module
-// exports two C functions: one gives the version of its interface, one the table of its functions.
+// Modules of the toolkit that are loaded at run time, because what they link is slow to load and seldom needed. A
+// module exports two C functions: one gives the version of its interface, one the table of its functions.
 #pragma once
 
 #include <string>

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
 #include <utility>
 
 #include "vit/image/orientation.h"
+#include "vit/media/video.h"
 #include "vit/media/video_module.h"
 
 namespace vit::detail {
@@ -23,10 +23,6 @@ void check_status(int status, const Message& message) {
   if (status != kVitkitVideoOk) throw CaptureError(message.data(), status == kVitkitVideoUnusable);
 }
 
-bool is_number(const std::string& text) {
-  return !text.empty() && text.size() <= 3 && text.find_first_not_of("0123456789") == text.npos;
-}
-
 /// What a header says is bounded by sense, not believed.
 VitkitCaptureFacts sane(VitkitCaptureFacts facts) {
   if (!std::isfinite(facts.frame_rate) || facts.frame_rate <= 0.0 || facts.frame_rate > 1000.0) facts.frame_rate = 0.0;
@@ -40,10 +36,15 @@ VitkitCaptureFacts sane(VitkitCaptureFacts facts) {
 }  // namespace
 
 CaptureKind capture_kind(const std::string& location) {
-  if (location.find("://") != location.npos) return CaptureKind::kStream;
-  std::error_code ignored;
-  if (is_number(location) && !std::filesystem::exists(location, ignored)) return CaptureKind::kCamera;
-  return CaptureKind::kFile;
+  if (!is_live_source(location)) return CaptureKind::kFile;
+  return location.find("://") == location.npos ? CaptureKind::kCamera : CaptureKind::kStream;
+}
+
+void load_module(CaptureKind kind) noexcept {
+  try {
+    table_for(kind);
+  } catch (const std::exception&) {  // whoever opens it is told
+  }
 }
 
 CapturedFrame::CapturedFrame(const VitkitCaptureTable& table, void* frame, const VitkitFrameFacts& facts)
@@ -64,15 +65,14 @@ double FrameClock::next(const VitkitFrameFacts& facts) {
 }
 
 Capture::Capture(Request request) : request_(std::move(request)), table_(&table_for(request_.kind)) {
-  const VitkitCaptureRequest wanted{
-      .location = request_.location.c_str(),
-      .is_file = request_.kind == CaptureKind::kFile,
-      .max_pixels = request_.max_pixels,
-      .interrupted = [](void* self) -> int {
-        const auto& asked = static_cast<Capture*>(self)->request_.interrupted;
-        return asked && asked();
-      },
-      .owner = this};
+  const VitkitCaptureRequest wanted{.location = request_.location.c_str(),
+                                    .is_file = request_.kind == CaptureKind::kFile,
+                                    .max_pixels = request_.max_pixels,
+                                    .interrupted = [](void* self) -> int {
+                                      const auto& asked = static_cast<Capture*>(self)->request_.interrupted;
+                                      return asked && asked();
+                                    },
+                                    .owner = this};
   Message message{};
   check_status(table_->open(&wanted, &capture_, &facts_, message.data(), message.size()), message);
   facts_ = sane(facts_);

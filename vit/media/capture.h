@@ -15,8 +15,11 @@ namespace vit::detail {
 
 enum class CaptureKind { kFile, kStream, kCamera };
 
-/// "3" is a camera where no file has that name, "x://..." a stream.
+/// As is_live_source (video.h) knows them.
 CaptureKind capture_kind(const std::string& location);
+
+/// Loads the module that reads this kind, where it is not loaded yet. Its errors are those of Capture's constructor.
+void load_module(CaptureKind kind) noexcept;
 
 /// A source that failed.
 struct CaptureError : Error {

@@ -61,10 +61,10 @@ class FileVideo : public VideoFeed {
  private:
   void open() {
     check_file(path_);
-    capture_.emplace(Capture::Request{.kind = CaptureKind::kFile,
-                                      .location = path_,
-                                      .max_pixels = options_.max_pixels,
-                                      .interrupted = [this] { return stopping_.load(); }});
+    capture_.emplace(Capture::Request{
+        .kind = CaptureKind::kFile, .location = path_, .max_pixels = options_.max_pixels, .interrupted = [this] {
+          return stopping_.load();
+        }});
     const VitkitCaptureFacts& facts = capture_->facts();
     clock_ = FrameClock(facts.frame_rate);
     const std::lock_guard lock(mutex_);
@@ -81,14 +81,13 @@ class FileVideo : public VideoFeed {
     return true;
   }
 
-  /// Why the file is not complete; empty when it seems to be. Headers are not exact to the frame: what lacks less than a
-  /// second is not missed.
+  /// Why the file is not complete; empty when it seems to be. Headers are not exact to the frame: what lacks less than
+  /// a second is not missed.
   std::string missing() const {
     const VitkitCaptureFacts& facts = capture_->facts();
     const double rate = facts.frame_rate;
     const double found_s = std::max(end_time_, rate > 0.0 ? static_cast<double>(count_) / rate : 0.0);
-    const double promised_s =
-        std::max(facts.duration_s, rate > 0.0 ? static_cast<double>(facts.frames) / rate : 0.0);
+    const double promised_s = std::max(facts.duration_s, rate > 0.0 ? static_cast<double>(facts.frames) / rate : 0.0);
     if (promised_s - found_s < 1.0) return {};
     std::string promised = str(promised_s, " s");
     if (facts.frames > 0) promised += str(" (", facts.frames, " frames)");

@@ -46,8 +46,8 @@ struct LiveState {
   std::deque<Item> items;
   int64_t dropped = 0;
   bool had_frame = false;
-  bool done = false;    // nothing will be added to the items
-  bool exited = false;  // the thread has left
+  bool done = false;      // nothing will be added to the items
+  bool exited = false;    // the thread has left
   double opened_s = 0.0;  // when it was opened first
   std::optional<VideoEvent> gap;
   VideoInfo info;
@@ -86,17 +86,19 @@ class LiveWorker {
 
   std::shared_ptr<LiveState> state_;
   Backoff backoff_;
-  const double started_s_ = steady_seconds();
+  double started_s_ = 0.0;
   bool was_open_ = false;
   std::string refusal_;  // of the last opening that was refused
   bool is_film_ = false;
   FrameClock clock_;
   double last_time_ = 0.0;
-  int64_t count_ = 0;      // frames read
-  int64_t failures_ = 0;   // connections without a frame, one after the other
+  int64_t count_ = 0;     // frames read
+  int64_t failures_ = 0;  // connections without a frame, one after the other
 };
 
 void LiveWorker::run() {
+  load_module(capture_kind(state_->location));  // which takes a moment that is not the source's
+  started_s_ = steady_seconds();
   for (;;) {
     const int64_t before = count_;
     const std::optional<Loss> loss = follow();
@@ -265,7 +267,8 @@ LiveVideo::~LiveVideo() {
   stop();
   if (!thread_.joinable()) return;
   std::unique_lock lock(state_->mutex);
-  const bool exited = state_->changed.wait_for(lock, std::chrono::duration<double>(kFarewell), [&] { return state_->exited; });
+  const bool exited =
+      state_->changed.wait_for(lock, std::chrono::duration<double>(kFarewell), [&] { return state_->exited; });
   lock.unlock();
   // Nobody can take a thread out of a library that does not return. It has all that it needs, and leaves when it can.
   if (exited)

@@ -6,17 +6,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "vit/image/image.h"
 #include "vit/image/preprocess.h"
 
 namespace vit {
-
-/// File name endings (lower case, with the dot) that are taken for videos.
-const std::vector<std::string>& video_extensions();
-/// Whether the path ends in one of them, in any case.
-bool has_video_extension(const std::string& path);
 
 /// Whether a source of the command line is a video: a file's ending (or, where there is none, its first bytes), a
 /// camera's number ("0"), rtsp://, rtsps://, rtmp://, http://, https://, udp://, tcp://.
@@ -67,9 +61,9 @@ struct VideoEvent {
 /// One source. One thread at a time calls next() or poll(); a thread inside reads live sources. The destructor returns
 /// within a second, whatever the source does.
 ///
-/// A live source that gave no frame yet has `timeout` seconds for the first one: meanwhile it is tried again, then it is
-/// an error; at once where another try cannot help (no such page, no video). One that was there and goes away is tried
-/// again without end, or max_retries times. A film behind an address (its server says how long it is, or it has a
+/// A live source that gave no frame yet has `timeout` seconds for the first one: meanwhile it is tried again, then it
+/// is an error; at once where another try cannot help (no such page, no video). One that was there and goes away is
+/// tried again without end, or max_retries times. A film behind an address (its server says how long it is, or it has a
 /// duration) is read from the first frame to the last, whatever keep_all is, and is not begun again.
 class VideoReader {
  public:
@@ -103,8 +97,8 @@ struct VideoWriterOptions {
   std::string codec{};
 };
 
-/// Video out, without sound. The file appears under its name when it is finished, playable; the destructor finishes, too.
-/// Without a frame there is no file. The same frames make the same bytes.
+/// Video out, without sound. The file appears under its name when it is finished, playable; the destructor finishes,
+/// too. Without a frame there is no file. The same frames make the same bytes.
 class VideoWriter {
  public:
   /// Where a side is odd, its last row or column is left out: the codecs take pairs. Errors (usage): an ending that is

@@ -55,8 +55,8 @@ struct VitkitCaptureTable {
 };
 
 struct VitkitEncoderRequest {
-  const char* ending;  // "mp4"
-  const char* codec;   // four letters; empty: what the ending is known for
+  const char* ending;     // "mp4"
+  const char* codec;      // four letters; empty: what the ending is known for
   int64_t height, width;  // even
   double frame_rate;
   // Takes the file's bytes, which are not always in order. Not 0: they could not be written.

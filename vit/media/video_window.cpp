@@ -122,7 +122,8 @@ bool VideoWindow::show(const Image& frame) {
   check(frame.defined(), "the window ", impl_->title, ": there is no frame");
   int closed = 0;
   impl_->run([&](char* message, size_t size) {
-    return impl_->table->show(impl_->title.c_str(), frame.row(0), frame.height(), frame.width(), &closed, message, size);
+    return impl_->table->show(impl_->title.c_str(), frame.row(0), frame.height(), frame.width(), &closed, message,
+                              size);
   });
   return closed == 0;
 }

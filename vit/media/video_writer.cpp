@@ -108,8 +108,8 @@ VideoWriter::VideoWriter(const std::string& path, Extent size, const VideoWriter
   constexpr int64_t kMostSide = 16384;
   const bool encodable = std::min(size.height, size.width) >= 2 && std::max(size.height, size.width) <= kMostSide;
   if (!encodable)
-    fail_usage("cannot write ", path, ": expected frames of 2 to ", kMostSide, " pixels a side, got ", size.width, " x ",
-               size.height);
+    fail_usage("cannot write ", path, ": expected frames of 2 to ", kMostSide, " pixels a side, got ", size.width,
+               " x ", size.height);
   if (!(options.frame_rate >= 0.01 && options.frame_rate <= 1000.0))
     fail_usage("cannot write ", path, ": expected 0.01 to 1000 frames per second, got ", options.frame_rate);
   impl_ = std::make_unique<Impl>(path, size);
@@ -136,9 +136,8 @@ void VideoWriter::write(const Image& frame) {
 void VideoWriter::finish() {
   if (std::exchange(impl_->finished, true)) return;
   if (impl_->frames == 0) return impl_->close();
-  impl_->run([&](char* message, size_t message_size) {
-    return impl_->table->finish(impl_->encoder, message, message_size);
-  });
+  impl_->run(
+      [&](char* message, size_t message_size) { return impl_->table->finish(impl_->encoder, message, message_size); });
   impl_->close();
   impl_->file.commit();
 }

@@ -59,10 +59,15 @@ bool is_lasting(int error) {
   }
 }
 
-[[noreturn]] void refuse_opening(int error) {
+/// FFmpeg's HTTP says that a server that has closed the connection is an I/O error.
+std::string reason_for(int error, bool is_file) {
+  return error == AVERROR(EIO) && !is_file ? "the connection was closed" : describe(error);
+}
+
+[[noreturn]] void refuse_opening(int error, bool is_file) {
   if (error == AVERROR_INVALIDDATA || error == AVERROR(EINVAL))
     throw Failure("no video in a known format, or damaged or cut off at its beginning", kVitkitVideoUnusable);
-  throw Failure(describe(error), is_lasting(error) ? kVitkitVideoUnusable : kVitkitVideoFailed);
+  throw Failure(reason_for(error, is_file), is_lasting(error) ? kVitkitVideoUnusable : kVitkitVideoFailed);
 }
 
 /// EXIF's number for the turn that a stream asks for; mirrored ones, which no camera writes, are shown as they are.
@@ -130,7 +135,7 @@ void Capture::open_format() {
   const std::string address = request_.is_file ? "file:" + location_ : location_;
   AVFormatContext* opening = format_.release();  // which is freed when opening fails
   const int error = avformat_open_input(&opening, address.c_str(), nullptr, &options.entries);
-  if (error < 0) refuse_opening(error);
+  if (error < 0) refuse_opening(error, request_.is_file != 0);
   format_.reset(opening);
   probe_streams();
 }
@@ -146,7 +151,7 @@ void Capture::probe_streams() {
   }
   const int error = avformat_find_stream_info(format_.get(), entries.empty() ? nullptr : entries.data());
   for (size_t i = 0; i < entries.size(); ++i) options[i].entries = entries[i];
-  if (error < 0) refuse_opening(error);
+  if (error < 0) refuse_opening(error, request_.is_file != 0);
 }
 
 void Capture::open_decoder() {
@@ -172,7 +177,7 @@ void Capture::open_decoder() {
   decoder_->max_pixels = request_.max_pixels;
   decoder_->pkt_timebase = stream_->time_base;
   const int error = avcodec_open2(decoder_.get(), codec, nullptr);
-  if (error < 0) refuse_opening(error);
+  if (error < 0) refuse_opening(error, request_.is_file != 0);
 }
 
 void Capture::check_size(int64_t height, int64_t width) const {
@@ -211,9 +216,9 @@ bool Capture::feed_decoder() {
     if (error == AVERROR_EXIT) return false;
     if (error < 0) {
       if (error != AVERROR_EOF)
-        broken_ = describe(error);
+        broken_ = reason_for(error, request_.is_file != 0);
       else if (format_->pb && format_->pb->error < 0 && format_->pb->error != AVERROR_EOF)
-        broken_ = describe(format_->pb->error);
+        broken_ = reason_for(format_->pb->error, request_.is_file != 0);
       draining_ = true;
       avcodec_send_packet(decoder_.get(), nullptr);
       return true;
@@ -247,7 +252,7 @@ int Capture::next(void** frame, VitkitFrameFacts* facts) {
   facts->orientation = orientation_of(*stream_);
   const int64_t start = stream_->start_time == AV_NOPTS_VALUE ? 0 : stream_->start_time;
   facts->time_s = picture->best_effort_timestamp == AV_NOPTS_VALUE ? std::numeric_limits<double>::quiet_NaN()
-                                                                    : seconds(picture->best_effort_timestamp - start);
+                                                                   : seconds(picture->best_effort_timestamp - start);
   facts->duration_s = picture->pkt_duration > 0 ? seconds(picture->pkt_duration) : 0.0;
   *frame = new DecodedFrame{std::move(picture)};
   return kVitkitVideoOk;

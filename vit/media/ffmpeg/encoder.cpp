@@ -41,8 +41,8 @@ struct Container {
   std::array<std::string_view, 2> codecs;
 };
 constexpr Container kContainers[] = {
-    {"mp4", "mp4", {"avc1", "mp4v"}}, {"m4v", "mp4", {"avc1", "mp4v"}},  {"mov", "mov", {"avc1", "mp4v"}},
-    {"mkv", "matroska", {"avc1", "mp4v"}}, {"avi", "avi", {"MJPG", "MJPG"}}, {"webm", "webm", {"VP80", "VP90"}},
+    {"mp4", "mp4", {"avc1", "mp4v"}},      {"m4v", "mp4", {"avc1", "mp4v"}},     {"mov", "mov", {"avc1", "mp4v"}},
+    {"mkv", "matroska", {"avc1", "mp4v"}}, {"avi", "avi", {"MJPG", "MJPG"}},     {"webm", "webm", {"VP80", "VP90"}},
     {"ts", "mpegts", {"avc1", "mp4v"}},    {"mjpeg", "mjpeg", {"MJPG", "MJPG"}},
 };
 
@@ -156,8 +156,8 @@ void Encoder::open_codec(const EncoderChoice& choice, const VitkitEncoderRequest
   const int error = avcodec_open2(codec_.get(), encoder, &options);
   av_dict_free(&options);
   if (error < 0)
-    throw Failure(std::string("the encoder ") + choice.name + " does not take " + std::to_string(request.width) + " x " +
-                      std::to_string(request.height) + " pixels at " + std::to_string(request.frame_rate) +
+    throw Failure(std::string("the encoder ") + choice.name + " does not take " + std::to_string(request.width) +
+                      " x " + std::to_string(request.height) + " pixels at " + std::to_string(request.frame_rate) +
                       " frames per second: " + describe(error),
                   kVitkitVideoUnusable);
   stream_->time_base = codec_->time_base;
@@ -190,7 +190,8 @@ void Encoder::open_file() {
     throw Failure("no memory");
   }
   const int error = avformat_write_header(format_.get(), nullptr);
-  if (error < 0) throw Failure("the codec and the file's ending do not go together: " + describe(error), kVitkitVideoUnusable);
+  if (error < 0)
+    throw Failure("the codec and the file's ending do not go together: " + describe(error), kVitkitVideoUnusable);
 }
 
 int Encoder::write(void* self, uint8_t* bytes, int count) {
