@@ -1,7 +1,8 @@
 #include "detection/rt_detr.h"
 
 #include "detection/backbone_node.h"
-#include "detection/references.h"
+#include "detection/query_references.h"
+#include "detection/reference.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/build.h"
 
@@ -155,8 +156,8 @@ void RtDetr::add_heads() {
 
 const std::map<std::string, vit::ReferenceOutput>& RtDetr::reference_names() const {
   static const std::map<std::string, vit::ReferenceOutput> names = [] {
-    std::map<std::string, vit::ReferenceOutput> table{{"decoder_hidden_states.0", "decoder.input"},
-                                                      {"decoder_hidden_states.{i+1}", "decoder.layers.{i}"}};
+    std::map<std::string, vit::ReferenceOutput> table = output_reference_names();
+    table.insert({{"decoder_hidden_states.0", "decoder.input"}, {"decoder_hidden_states.{i+1}", "decoder.layers.{i}"}});
     for (const char* same : {"logits", "pred_boxes", "last_hidden_state", "init_reference_points", "enc_topk_logits",
                              "enc_topk_bboxes", "enc_outputs_class", "enc_outputs_coord_logits",
                              "intermediate_hidden_states", "intermediate_logits", "intermediate_reference_points"})
@@ -330,8 +331,6 @@ DetectionOutput RtDetr::detect(Context& ctx, const DetectionInput& input) const 
     levels = queries_of(ctx, levels, first, first + config_.num_queries);
   }
   output.levels = std::move(levels);
-  ctx.observe("logits", output.levels.back().logits.value());
-  ctx.observe("pred_boxes", output.levels.back().boxes.value());
   return output;
 }
 

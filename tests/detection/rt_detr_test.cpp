@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "detection/references.h"
+#include "detection/query_references.h"
 #include "tests/support/errors.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/model_check.h"

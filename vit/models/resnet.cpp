@@ -51,6 +51,11 @@ int64_t ResNetConfig::stem_outputs() const {
   return stem_type == ResNetStem::plain ? 64 : 2 * stem_width;
 }
 
+bool ResNetConfig::averages_shortcut(size_t stage) const {
+  const int64_t inputs = stage == 0 ? stem_outputs() : stage_outputs(stage - 1);
+  return avg_down && !(project_first && inputs == stage_outputs(stage));
+}
+
 ConfigNode ResNetConfig::stage_attention(size_t stage) const {
   const ConfigNode node = attention_of(attention, static_cast<int64_t>(stage));
   return node.is_scalar() && node.text() == "none" ? ConfigNode() : node;
@@ -153,7 +158,8 @@ void ResNet::add_stage(size_t index, int64_t inputs) {
                                      .first_dilation = i == 0 ? stage.first_dilation : stage.dilation,
                                      .stride_first = config_.downsample_in_bottleneck,
                                      .aa = config_.aa,
-                                     .avg_down = config_.avg_down,
+                                     .avg_down = config_.averages_shortcut(index),
+                                     .project = config_.project_first && i == 0,
                                      .down_kernel_size = config_.down_kernel_size,
                                      .act = config_.act,
                                      .norm = {.eps = config_.norm_eps},

@@ -22,6 +22,8 @@
 
 namespace vit {
 
+class JsonObject;
+
 /// The convolutions in front of the first pooling.
 enum class ResNetStem {
   plain,        ///< one of 7 x 7
@@ -47,6 +49,7 @@ struct ResNetConfig {
   int64_t block_reduce_first = 1;
   int64_t down_kernel_size = 1;
   bool avg_down = false;
+  bool project_first = false;
   bool aa = false;
   int64_t output_stride = 32;
   bool downsample_in_first_stage = false;
@@ -77,6 +80,9 @@ struct ResNetConfig {
     v("block_reduce_first", block_reduce_first, "Divisor of the first convolution's width (SENet: 2).", between(1, 64));
     v("down_kernel_size", down_kernel_size, "Kernel of the shortcuts' convolutions (SENet: 3).", between(1, 3));
     v("avg_down", avg_down, "Shortcuts pool by means before their convolution (models d and t).");
+    v("project_first", project_first,
+      "The first block of each stage has a convolution in its shortcut even where shapes agree, and a mean only where "
+      "widths differ (RT-DETR's ResNet-18 and 34).");
     v("aa", aa, "Strides are means over cells after an unstrided convolution.");
     v("output_stride", output_stride, "Stages dilate in place of striding once this many pixels make a cell.",
       between(4, 1 << 12));
@@ -103,6 +109,8 @@ struct ResNetConfig {
   int64_t stage_width(size_t stage) const;
   /// The mechanism of a stage's blocks; null: none.
   ConfigNode stage_attention(size_t stage) const;
+  /// Whether the shortcut of a stage's first block has a mean in front of its convolution.
+  bool averages_shortcut(size_t stage) const;
 };
 
 class ResNet : public Backbone {
@@ -152,6 +160,10 @@ class ResNet : public Backbone {
 /// checkpoints that say "resnet50" and no more. `config` has what tensors do not tell: strides, the activation, the
 /// mechanism. Errors (usage): there is no ResNet under the prefix.
 ResNetConfig resnet_config_from_weights(const Weights& weights, const std::string& prefix, ResNetConfig config = {});
+
+/// The configuration of a Hugging Face `resnet` or `rt_detr_resnet`, without a head. `json` is its own config.json, or
+/// the `backbone_config` of a detector. Errors (usage): values that make no model.
+ResNetConfig resnet_config_from_hugging_face(const JsonObject& json);
 
 /// How Hugging Face names a ResNet's tensors ("{p}embedder.embedder.convolution.weight"), with rules for the head.
 KeyMap resnet_hugging_face_keys(const ResNetConfig& config, const std::string& prefix);

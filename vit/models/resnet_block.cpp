@@ -23,7 +23,7 @@ ResNetBlock::ResNetBlock(const ResNetBlockOptions& options, std::unique_ptr<Atte
     : options_(options), attention_(std::move(attention)) {
   add_convs();
   if (attention_) add_module("se", *attention_);
-  if (options.stride != 1 || options.inputs != options.outputs) add_downsample();
+  if (options.project || options.stride != 1 || options.inputs != options.outputs) add_downsample();
 }
 
 void ResNetBlock::add_convs() {

@@ -36,6 +36,7 @@ struct ResNetBlockOptions {
   bool stride_first = false;   ///< the bottleneck's first convolution has the stride, not its second
   bool aa = false;             ///< the stride is a mean over the cells, after the convolution
   bool avg_down = false;       ///< the shortcut's stride is a mean as well
+  bool project = false;        ///< the shortcut has a convolution even where shapes agree
   int64_t down_kernel_size = 1;
   Activation act = Activation::relu;
   BatchNormOptions norm{};

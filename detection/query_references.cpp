@@ -1,4 +1,4 @@
-#include "detection/references.h"
+#include "detection/query_references.h"
 
 #include <algorithm>
 #include <array>
