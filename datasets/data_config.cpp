@@ -57,6 +57,11 @@ void open_val(const DataConfig& config, const OpenedDataset& train, const std::s
   data.val_name = name_of(val, spec);
 }
 
+/// Boxes have been checked when they were read, whether there are any is for who trains a detector.
+void require_usable(const Dataset& data, const std::string& name) {
+  if (!has_boxes_only(data)) require_labels(data, name);
+}
+
 std::vector<std::string> padded_names(std::vector<std::string> names, int64_t num_classes, const std::string& where) {
   const auto classes = static_cast<int64_t>(names.size());
   if (num_classes > 0 && num_classes < classes)
@@ -83,13 +88,13 @@ TrainingData open_training_data(const DataConfig& config, uint64_t seed) {
   TrainingData data;
   data.train = opened.data;
   data.train_name = name_of(opened, spec);
-  require_labels(*opened.data, data.train_name);
+  require_usable(*opened.data, data.train_name);
   if (config.val_ratio > 0.0)
     divide(config, opened, seed, data);
   else
     open_val(config, opened, spec, data);
-  require_labels(*data.val, data.val_name);
-  if (!config.allow_empty_classes) require_no_empty_class(*data.train, data.train_name);
+  require_usable(*data.val, data.val_name);
+  if (!config.allow_empty_classes && !has_boxes_only(*data.train)) require_no_empty_class(*data.train, data.train_name);
   data.class_names = padded_names(data.train->class_names(), config.num_classes, data.train_name);
   data.train_fingerprint = fingerprint(*data.train);
   data.val_fingerprint = fingerprint(*data.val);

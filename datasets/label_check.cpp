@@ -1,5 +1,6 @@
 #include "datasets/label_check.h"
 
+#include "datasets/box_dataset.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
 
@@ -23,7 +24,16 @@ std::vector<int64_t> class_counts(const Dataset& data) {
   return counts;
 }
 
+bool has_boxes_only(const Dataset& data) {
+  const auto* boxes = dynamic_cast<const BoxDataset*>(&data);
+  return boxes && !boxes->has_picture_labels();
+}
+
 void require_labels(const Dataset& data, const std::string& where) {
+  if (has_boxes_only(data))
+    vit::fail_usage("data ", where,
+                    ": its pictures have boxes with classes, and no class as a whole, which is what a classifier "
+                    "needs; a detector can use it");
   const auto classes = static_cast<int64_t>(data.class_names().size());
   int64_t first = -1, wrong = 0;
   for (int64_t i = 0; i < data.size(); ++i) {

@@ -1,20 +1,20 @@
 // Loader: batches for training and evaluation out of a data set. Decodes and augments ahead of the trainer on the
-// toolkit's threads, within a bounded queue. What a batch holds depends on (seed, epoch, position) alone.
+// toolkit's threads, within a bounded queue. What a batch holds depends on (seed, epoch, position) alone. What is made
+// of a picture is the recipe's business: class numbers here, boxes in box_loader.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "datasets/augment_config.h"
+#include "datasets/batch_recipe.h"
 #include "datasets/dataset.h"
-#include "datasets/mix.h"
 #include "datasets/sampler.h"
-#include "datasets/transform.h"
 #include "vit/core/config.h"
+#include "vit/image/preprocess.h"
 #include "vit/train/batch.h"
 
 namespace datasets {
@@ -52,10 +52,9 @@ struct BadPicture {
 /// One thread calls the member functions; work in the background is waited for by the destructor.
 class Loader : public vit::BatchSource {
  public:
-  /// `dataset` must outlive the loader; nothing is read before start(). Without a mixer targets are i64 [B].
-  /// Errors: a sampler of another set; no transform.
-  Loader(const Dataset& dataset, const Sampler& sampler, std::shared_ptr<const Transform> transform,
-         std::optional<Mixer> mixer, const LoaderConfig& config, uint64_t seed);
+  /// `dataset` must outlive the loader; nothing is read before start(). Errors: a sampler of another set; no recipe.
+  Loader(const Dataset& dataset, const Sampler& sampler, std::shared_ptr<const BatchRecipe> recipe,
+         const LoaderConfig& config);
   ~Loader() override;
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

@@ -29,22 +29,23 @@ PictureStore::PictureStore(const Dataset& dataset, const PictureStoreOptions& op
   if (options_.max_bytes > 0) pictures_.resize(states_.size());
 }
 
-vit::Image PictureStore::get(int64_t index) {
+StoredPicture PictureStore::get(int64_t index) {
   const uint8_t state = states_[static_cast<size_t>(index)].load(std::memory_order_acquire);
   if (state == kKept) return *pictures_[static_cast<size_t>(index)];
   if (state == kBad) {
     const std::lock_guard lock(mutex_);
     vit::fail(reasons_.at(index));
   }
-  vit::Image image = load(index);
-  keep(index, image);
-  return image;
+  StoredPicture picture = load(index);
+  keep(index, picture);
+  return picture;
 }
 
-vit::Image PictureStore::load(int64_t index) {
+StoredPicture PictureStore::load(int64_t index) {
   std::string reason;
   try {
-    return scaled_down(dataset_.load(index), options_.shorter_side);
+    const vit::Image image = dataset_.load(index);
+    return {scaled_down(image, options_.shorter_side), {image.height(), image.width()}};
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
@@ -61,9 +62,9 @@ vit::Image PictureStore::load(int64_t index) {
   vit::fail(reason);
 }
 
-void PictureStore::keep(int64_t index, const vit::Image& image) {
+void PictureStore::keep(int64_t index, const StoredPicture& picture) {
   if (options_.max_bytes <= 0) return;
-  const int64_t bytes = image.pixels.nbytes() + kOverheadBytes;
+  const int64_t bytes = picture.image.pixels.nbytes() + kOverheadBytes;
   if (bytes_kept_.fetch_add(bytes) + bytes > options_.max_bytes) {
     bytes_kept_.fetch_sub(bytes);
     return;
@@ -73,7 +74,7 @@ void PictureStore::keep(int64_t index, const vit::Image& image) {
     bytes_kept_.fetch_sub(bytes);  // another thread was first
     return;
   }
-  pictures_[static_cast<size_t>(index)] = std::make_unique<vit::Image>(image);
+  pictures_[static_cast<size_t>(index)] = std::make_unique<const StoredPicture>(picture);
   states_[static_cast<size_t>(index)].store(kKept, std::memory_order_release);
 }
 

@@ -1,10 +1,11 @@
 #include "datasets/scenes.h"
 
-#include <charconv>
+#include <algorithm>
 
 #include "datasets/scenes_caption.h"
 #include "datasets/scenes_paint.h"
 #include "datasets/scenes_plan.h"
+#include "datasets/spec_numbers.h"
 #include "vit/core/check.h"
 
 namespace datasets {
@@ -14,19 +15,14 @@ namespace {
 constexpr const char* kPrefix = "scenes:";
 /// Keeps (index << 3) within 64 bits.
 constexpr int64_t kMaxIndex = int64_t{1} << 60;
+/// Pictures whose boxes are remembered: some 50 MB.
+constexpr size_t kMaxRemembered = 100'000;
 
 void check_scene(int64_t index, int64_t side) {
   vit::check(side >= kMinSceneSide && side <= kMaxSceneSide, "scenes: expected a side from ", kMinSceneSide, " to ",
              kMaxSceneSide, " pixels, got ", side);
   vit::check(index >= 0 && index < kMaxIndex, "scenes: expected an index of at least 0 and below ", kMaxIndex, ", got ",
              index);
-}
-
-template <class T>
-bool parse_number(const std::string& text, T& value) {
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && rest == end;
 }
 
 }  // namespace
@@ -95,22 +91,58 @@ Scene ScenesDataset::scene(int64_t index) const {
   return draw_scene(seed_, index, side_);
 }
 
+vit::Image ScenesDataset::load(int64_t index) const {
+  const Scene drawn = scene(index);
+  memory_.keep(index, scene_boxes(drawn));
+  return drawn.image;
+}
+
+std::vector<BoxAnnotation> ScenesDataset::boxes(int64_t index) const {
+  std::vector<BoxAnnotation> boxes;
+  if (memory_.find(index, boxes)) return boxes;
+  boxes = scene_boxes(scene(index));
+  memory_.keep(index, boxes);
+  return boxes;
+}
+
+std::vector<BoxAnnotation> scene_boxes(const Scene& scene, bool tracks) {
+  std::vector<BoxAnnotation> boxes;
+  for (const SceneObject& object : scene.objects) {
+    BoxAnnotation& box = boxes.emplace_back();
+    std::copy(object.box.begin(), object.box.end(), box.box.begin());
+    box.label = static_cast<int64_t>(object.kind);
+    box.difficult = object.visibility < kMinSceneVisibility;
+    box.area = vit::box_area(box.box);
+    box.id = object.id;
+    if (tracks) box.track = object.id;
+  }
+  return boxes;
+}
+
+bool SceneBoxMemory::find(int64_t index, std::vector<BoxAnnotation>& boxes) {
+  const std::lock_guard lock(mutex_);
+  wanted_ = true;
+  const auto found = boxes_.find(index);
+  if (found == boxes_.end()) return false;
+  boxes = found->second;
+  return true;
+}
+
+void SceneBoxMemory::keep(int64_t index, const std::vector<BoxAnnotation>& boxes) {
+  const std::lock_guard lock(mutex_);
+  if (wanted_ && boxes_.size() < kMaxRemembered) boxes_.emplace(index, boxes);
+}
+
 bool is_scenes_spec(const std::string& spec) { return spec.rfind(kPrefix, 0) == 0; }
 
 std::unique_ptr<ScenesDataset> open_scenes(const std::string& spec) {
   const std::string expected = "expected scenes:SEED:COUNT[:SIDE], such as scenes:7:5000 or scenes:7:5000:96";
   if (!is_scenes_spec(spec)) vit::fail_usage("'", spec, "': ", expected);
-  std::vector<std::string> parts;
-  std::string rest = spec.substr(std::string(kPrefix).size());
-  for (size_t colon; (colon = rest.find(':')) != std::string::npos; rest = rest.substr(colon + 1))
-    parts.push_back(rest.substr(0, colon));
-  parts.push_back(rest);
-  uint64_t seed = 0;
-  int64_t count = 0, side = kDefaultSceneSide;
-  const bool good = (parts.size() == 2 || parts.size() == 3) && parse_number(parts[0], seed) &&
-                    parse_number(parts[1], count) && (parts.size() == 2 || parse_number(parts[2], side));
-  if (!good) vit::fail_usage("'", spec, "': ", expected);
-  return std::make_unique<ScenesDataset>(seed, count, side);
+  const auto numbers = spec_numbers(spec.substr(std::string(kPrefix).size()));
+  if (!numbers || numbers->size() < 2 || numbers->size() > 3) vit::fail_usage("'", spec, "': ", expected);
+  // Numbers beyond 2^63 become negative, which the constructor refuses.
+  const auto number = [&](size_t i) { return static_cast<int64_t>((*numbers)[i]); };
+  return std::make_unique<ScenesDataset>((*numbers)[0], number(1), numbers->size() > 2 ? number(2) : kDefaultSceneSide);
 }
 
 }  // namespace datasets

@@ -6,10 +6,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "datasets/dataset.h"
+#include "datasets/box_dataset.h"
 #include "datasets/scenes_vocabulary.h"
 #include "vit/image/image.h"
 
@@ -72,8 +74,29 @@ class SceneClip {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Scenes 0..count-1 of a seed as a data set.
-class ScenesDataset : public Dataset {
+/// Objects of which a smaller share can be seen are difficult: they are annotated, but neither learned nor demanded.
+inline constexpr float kMinSceneVisibility = 0.25f;
+
+/// The objects of a scene or of a clip's frame as boxes of their visible pixels, in the same order. Classes are kinds.
+/// `tracks`: ids are those of tracks.
+std::vector<BoxAnnotation> scene_boxes(const Scene& scene, bool tracks = false);
+
+/// Boxes of generated pictures that were drawn already: a picture takes milliseconds. Thread-safe; bounded.
+class SceneBoxMemory {
+ public:
+  /// False where they are not known.
+  bool find(int64_t index, std::vector<BoxAnnotation>& boxes);
+  /// Does nothing before somebody has asked: who classifies does not need them.
+  void keep(int64_t index, const std::vector<BoxAnnotation>& boxes);
+
+ private:
+  std::mutex mutex_;
+  bool wanted_ = false;
+  std::unordered_map<int64_t, std::vector<BoxAnnotation>> boxes_;
+};
+
+/// Scenes 0..count-1 of a seed as a data set, with a class for each picture and boxes around all objects.
+class ScenesDataset : public BoxDataset {
  public:
   /// Errors (usage): count below 1, side outside the limits.
   ScenesDataset(uint64_t seed, int64_t count, int64_t side = kDefaultSceneSide);
@@ -83,7 +106,11 @@ class ScenesDataset : public Dataset {
   int64_t label(int64_t index) const override;
   /// "scenes:SEED:INDEX:SIDE"
   std::string source(int64_t index) const override;
-  vit::Image load(int64_t index) const override { return scene(index).image; }
+  vit::Image load(int64_t index) const override;
+  /// Draws the scene unless its boxes were asked for, or its picture loaded, before.
+  std::vector<BoxAnnotation> boxes(int64_t index) const override;
+  vit::Extent picture_size(int64_t /*index*/) const override { return {side_, side_}; }
+  bool has_picture_labels() const override { return true; }
   /// Everything about a picture. Errors: index outside the set.
   Scene scene(int64_t index) const;
 
@@ -94,6 +121,7 @@ class ScenesDataset : public Dataset {
   void check_index(int64_t index) const;
   uint64_t seed_;
   int64_t count_, side_;
+  mutable SceneBoxMemory memory_;
 };
 
 /// Whether a data set's name is of this format: "scenes:...".

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "datasets/augment_random.h"
+#include "datasets/color_jitter.h"
 #include "datasets/color_ops.h"
 #include "datasets/transform_crop.h"
 #include "vit/core/check.h"
@@ -115,26 +116,6 @@ vit::Image TrainTransform::cropped(const vit::Image& image, vit::Rng& rng) const
   return vit::resize(crop(image, window), {.height = size_.height, .width = size_.width, .filter = filter});
 }
 
-void TrainTransform::jitter_colour(vit::Image& image, vit::Rng& rng) const {
-  if (config_.color_jitter_prob && !random_chance(rng, *config_.color_jitter_prob)) return;
-  // torchvision's ColorJitter: each of the four once, in random order.
-  std::array<int, 4> order = {0, 1, 2, 3};
-  for (size_t left = order.size(); left > 1; --left)
-    std::swap(order[left - 1], order[static_cast<size_t>(random_index(rng, static_cast<int64_t>(left)))]);
-  const double low = std::max(0.0, 1.0 - config_.color_jitter), high = 1.0 + config_.color_jitter;
-  for (const int which : order) {
-    if (which == 3) {
-      if (config_.hue > 0) adjust_hue(image, random_between(rng, -config_.hue, config_.hue));
-      continue;
-    }
-    if (config_.color_jitter == 0.0) continue;
-    const double factor = random_between(rng, low, high);
-    if (which == 0) adjust_brightness(image, factor);
-    if (which == 1) adjust_contrast(image, factor);
-    if (which == 2) adjust_color(image, factor);
-  }
-}
-
 vit::Image TrainTransform::augmented(const vit::Image& image, vit::Rng& rng) const {
   vit::check(image.defined(), "transform: the picture is undefined");
   vit::Image picture = cropped(image, rng);
@@ -143,7 +124,10 @@ vit::Image TrainTransform::augmented(const vit::Image& image, vit::Rng& rng) con
   if (random_chance(rng, config_.vflip)) flip_vertical(picture);
   if (policy_) (*policy_)(picture, rng);
   const bool jitters = config_.color_jitter > 0 || config_.hue > 0;
-  if (jitters && (!policy_ || config_.force_color_jitter)) jitter_colour(picture, rng);
+  if (jitters && (!policy_ || config_.force_color_jitter)) {
+    if (!config_.color_jitter_prob || random_chance(rng, *config_.color_jitter_prob))
+      jitter_color(picture, config_.color_jitter, config_.hue, rng);
+  }
   if (random_chance(rng, config_.grayscale_prob)) to_grayscale(picture);
   return picture;
 }

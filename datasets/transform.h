@@ -55,7 +55,6 @@ class TrainTransform : public Transform {
   vit::Image cropped(const vit::Image& image, vit::Rng& rng) const;
   vit::Image crop_with_padding(const vit::Image& image, vit::Rng& rng) const;
   vit::Image crop_keeping_ratio(const vit::Image& image, vit::Rng& rng) const;
-  void jitter_colour(vit::Image& image, vit::Rng& rng) const;
 
   AugmentConfig config_;
   vit::Extent size_;
