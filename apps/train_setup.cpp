@@ -63,8 +63,8 @@ TrainPixels choose_pixels(const TrainConfig& config, const TrainStart& start) {
   override_key(pretrained, "interpolation", config.interpolation);
   override_key(pretrained, "crop_pct", config.crop_pct);
   TrainPixels pixels{vit::Preprocessor::from_timm(nlohmann::json(pretrained), "the run's pre-processing"),
-                {{"pretrained_cfg", pretrained}},
-                {}};
+                     {{"pretrained_cfg", pretrained}},
+                     {}};
   return pixels;
 }
 
@@ -114,8 +114,7 @@ void add_classification(TrainSetup& setup, TrainConfig& config) {
     return datasets::make_train_loader(*data, preprocessor, augment, sampler, loader, seed);
   };
   if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
-  setup.task =
-      std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+  setup.task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
 }
 
 }  // namespace
@@ -139,7 +138,9 @@ TrainSetup prepare_training(TrainConfig& config) {
   TrainStart start = load_start(config);
   auto* const detector = dynamic_cast<detection::DetectionModel*>(start.model.get());
   require_keys_of(config, detector != nullptr, start.model->info().name);
-  setup.start = start.has_weights() ? "fine-tuning " + config.model.text() : "from nothing";
+  setup.start = start.has_weights()  ? "fine-tuning " + config.model.text()
+                : start.from.empty() ? "from nothing"
+                                     : start.from;
   const std::string head = fit_head(start, setup.data, config.trainer.seed);
   if (start.has_weights() && !head.empty()) setup.start += ", " + head;
   if (config.img_size > 0) start.model->set_input_size(config.img_size, config.img_size);
