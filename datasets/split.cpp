@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
+#include "datasets/box_view.h"
 #include "datasets/label_check.h"
 #include "vit/core/check.h"
 #include "vit/core/rng.h"
@@ -16,6 +18,11 @@ namespace {
 void shuffle(std::vector<int64_t>& values, vit::Rng rng) {
   for (size_t left = values.size(); left > 1; --left)
     std::swap(values[left - 1], values[(static_cast<uint64_t>(rng.next_u32()) * left) >> 32]);
+}
+
+void check_ratio(double val_ratio, const std::string& where) {
+  if (!(val_ratio > 0.0 && val_ratio < 1.0))
+    vit::fail_usage("data ", where, ": a share of ", val_ratio, " for validation, expected between 0 and 1");
 }
 
 size_t val_share(size_t pictures, double ratio) {
@@ -32,9 +39,28 @@ SubsetDataset::SubsetDataset(std::shared_ptr<const Dataset> data, std::vector<in
     vit::check(index >= 0 && index < data_->size(), "subset: picture ", index, " of ", data_->size());
 }
 
+std::shared_ptr<const Dataset> subset_of(std::shared_ptr<const Dataset> data, std::vector<int64_t> indices) {
+  if (auto boxes = std::dynamic_pointer_cast<const BoxDataset>(data))
+    return subset_of_boxes(std::move(boxes), std::move(indices));
+  return std::make_shared<SubsetDataset>(std::move(data), std::move(indices));
+}
+
+SplitIndices random_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where) {
+  check_ratio(val_ratio, where);
+  std::vector<int64_t> pictures(static_cast<size_t>(data.size()));
+  std::iota(pictures.begin(), pictures.end(), int64_t{0});
+  const size_t val = val_share(pictures.size(), val_ratio);
+  if (val == 0) vit::fail_usage("data ", where, ": there are no two pictures, so none can be kept for validation");
+  shuffle(pictures, vit::Rng(seed, vit::Rng::stream_of("datasets.random_split")));
+  const auto middle = pictures.begin() + static_cast<std::ptrdiff_t>(val);
+  SplitIndices split{.train = {middle, pictures.end()}, .val = {pictures.begin(), middle}};
+  std::sort(split.train.begin(), split.train.end());
+  std::sort(split.val.begin(), split.val.end());
+  return split;
+}
+
 SplitIndices stratified_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where) {
-  if (!(val_ratio > 0.0 && val_ratio < 1.0))
-    vit::fail_usage("data ", where, ": a share of ", val_ratio, " for validation, expected between 0 and 1");
+  check_ratio(val_ratio, where);
   require_labels(data, where);
   std::vector<std::vector<int64_t>> of_class(data.class_names().size());
   for (int64_t i = 0; i < data.size(); ++i) of_class[static_cast<size_t>(data.label(i))].push_back(i);
