@@ -66,9 +66,9 @@ class DeformableEncoderLayer : public vit::Module {
 
 /// What a decoder layer is told beside the queries.
 struct DecoderLayerInput {
-  vit::Var positions;      ///< [B, Q, C], added to queries and keys
-  vit::Tensor references;  ///< [B, Q, L, 2 or 4]
-  vit::Tensor mask{};      ///< f32 [Q, Q], added to the scores among queries; undefined: none
+  vit::Var positions;   ///< [B, Q, C], added to queries and keys
+  vit::Var references;  ///< [B, Q, L, 2 or 4]
+  vit::Tensor mask{};   ///< f32 [Q, Q], added to the scores among queries; undefined: none
 };
 
 class DeformableDecoderLayer : public vit::Module {
