@@ -46,8 +46,8 @@ struct SplitIndices {
 /// Errors (usage): a ratio outside (0, 1); a label that is no class; nothing left for val. `where` names the data set.
 SplitIndices stratified_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where);
 
-/// The same without classes, for pictures that hold several: round(n val_ratio) of n pictures, at least one, never all.
-/// Errors (usage): a ratio outside (0, 1); fewer than two pictures.
+/// The same for pictures that hold objects of several classes, or of none: the share is taken from those with boxes and
+/// from those without. Errors (usage): a ratio outside (0, 1); nothing left for val.
 SplitIndices random_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where);
 
 }  // namespace datasets

@@ -3,14 +3,13 @@
 // more numbers are polygons, of which the box around is taken. A picture without a file has no objects.
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <filesystem>
-#include <optional>
 #include <sstream>
 #include <utility>
 
 #include "datasets/box_list.h"
 #include "datasets/format.h"
+#include "datasets/yolo_rows.h"
 #include "vit/core/check.h"
 #include "vit/core/config_node.h"
 #include "vit/core/file.h"
@@ -30,10 +29,6 @@ constexpr vit::ConfigLimits kYamlLimits{.max_bytes = int64_t{16} << 20, .max_dep
 constexpr int64_t kMaxLabelBytes = int64_t{16} << 20;
 constexpr int64_t kMaxListBytes = int64_t{1} << 30;
 constexpr int64_t kMaxClasses = 1'000'000;
-/// Shares are written with six digits or fewer; what is off by less is rounding.
-constexpr double kTolerance = 1e-3;
-/// Numbers of a row: a class, and a box or a polygon of three points or more.
-constexpr size_t kBoxNumbers = 5, kFewestPolygonNumbers = 7;
 
 /// The three splits by the keys that data.yaml has for them; "valid" is Roboflow's folder, not a key.
 const Names& split_keys() {
@@ -64,12 +59,6 @@ fs::path find_yaml(const fs::path& path) {
   return {};
 }
 
-std::optional<double> number_in(std::string_view text) {
-  double value = 0.0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && rest == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
 /// Class names by number. Errors (usage): no list and no map of numbers; a number out of range or twice.
 Names read_names(const vit::ConfigNode& node, const std::string& file) {
   Names names;
@@ -79,10 +68,11 @@ Names read_names(const vit::ConfigNode& node, const std::string& file) {
     const auto count = static_cast<int64_t>(node.keys().size());
     names.resize(static_cast<size_t>(count));
     for (const std::string& key : node.keys()) {
-      const std::optional<double> number = number_in(key);
-      if (!number || *number != std::floor(*number) || *number < 0.0 || *number >= static_cast<double>(count))
+      int64_t number = -1;
+      const auto [rest, error] = std::from_chars(key.data(), key.data() + key.size(), number);
+      if (error != std::errc() || rest != key.data() + key.size() || number < 0 || number >= count)
         vit::fail_usage(file, ": names: expected the numbers 0 to ", count - 1, ", got '", key, "'");
-      names[static_cast<size_t>(*number)] = node.get(key).is_scalar() ? node.get(key).text() : std::string();
+      names[static_cast<size_t>(number)] = node.get(key).is_scalar() ? node.get(key).text() : std::string();
     }
   } else {
     vit::fail_usage(file, ": names: expected a list of names or a map from numbers to names, got ", node.description());
@@ -199,61 +189,6 @@ fs::path label_file(const std::string& picture) {
   return (labels / whole.filename()).replace_extension(".txt");
 }
 
-/// A row's numbers. Empty: one of them is none.
-std::vector<double> numbers_of(const std::string& row) {
-  std::vector<double> numbers;
-  std::istringstream words(row);
-  for (std::string word; words >> word;) {
-    const std::optional<double> number = number_in(word);
-    if (!number) return {};
-    numbers.push_back(*number);
-  }
-  return numbers;
-}
-
-/// The box of a row, as shares of the picture.
-vit::Corners box_of(const std::vector<double>& numbers) {
-  if (numbers.size() == kBoxNumbers) return vit::to_corners({numbers[1], numbers[2], numbers[3], numbers[4]});
-  vit::Corners box{numbers[1], numbers[2], numbers[1], numbers[2]};
-  for (size_t i = 1; i + 1 < numbers.size(); i += 2)
-    box = {std::min(box[0], numbers[i]), std::min(box[1], numbers[i + 1]), std::max(box[2], numbers[i]),
-           std::max(box[3], numbers[i + 1])};
-  return box;
-}
-
-/// The rows of one picture. What is wrong goes to `bad`.
-void read_rows(const std::string& text, const std::string& place_of_file, int64_t classes, ListedPicture& picture,
-               std::vector<BadBox>& bad) {
-  BoxChecker checker(bad, kTolerance);
-  std::istringstream lines(text);
-  int64_t line_number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++line_number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string place = vit::str(picture.path, " (", place_of_file, ":", line_number, ")");
-    const std::vector<double> numbers = numbers_of(line);
-    const bool is_polygon = numbers.size() >= kFewestPolygonNumbers && numbers.size() % 2 == 1;
-    if (numbers.size() != kBoxNumbers && !is_polygon) {
-      checker.refuse(place, "expected a class and four numbers, or a class and the points of a polygon, got '" +
-                                line.substr(0, 80) + "'");
-      continue;
-    }
-    const double label = numbers[0];
-    if (!(label >= 0.0 && label < static_cast<double>(classes)) || label != std::floor(label)) {
-      checker.refuse(place, vit::str("class ", label, ", but data.yaml has ", classes, " (0 to ", classes - 1, ")"));
-      continue;
-    }
-    vit::Corners box = box_of(numbers);
-    // Not the hidden kind of wrong: pixels in place of shares would be clipped to the whole picture.
-    if (std::any_of(numbers.begin() + 1, numbers.end(), [](double value) { return value > 2.0; })) {
-      checker.refuse(place, "numbers above 1: coordinates are shares of the picture, not pixels");
-      continue;
-    }
-    if (!checker.check(box, 1.0, 1.0, place)) continue;
-    picture.boxes.push_back({.box = box, .label = static_cast<int64_t>(label), .id = line_number});
-  }
-}
-
 BoxList read_list(const DataYaml& yaml, const std::string& split) {
   const Names paths = yaml.pictures(split);
   if (paths.empty()) vit::fail_usage("data: there is no picture in the split ", split);
@@ -269,8 +204,8 @@ BoxList read_list(const DataYaml& yaml, const std::string& split) {
     std::error_code error;
     if (!fs::exists(file, error)) return;
     try {
-      read_rows(vit::read_file(file, kMaxLabelBytes), file.string(), static_cast<int64_t>(list.class_names.size()),
-                picture, bad[at]);
+      read_yolo_rows(vit::read_file(file, kMaxLabelBytes), file.string(), static_cast<int64_t>(list.class_names.size()),
+                     picture, bad[at]);
     } catch (const vit::Error& failure) {
       bad[at].push_back({.source = file.string(), .reason = failure.what()});
     }
