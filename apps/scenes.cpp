@@ -57,7 +57,7 @@ void write_clips(const ScenesOptions& options, const CommonOptions& common, Scen
     const ClipFiles written = files.add_clip(i, clip, [&] { progress.advance(); });
     output.write(
         {{"source", written.frames}, {"frames", clip.frames()}, {"tracks", written.tracks}, {"truth", written.truth}},
-        fmt::format("{}: {} frames, {} tracks in {}\n", written.frames, clip.frames(), written.tracks, written.truth));
+        fmt::format("{}: {} frames, tracks of {} objects in {}\n", written.frames, clip.frames(), written.tracks, written.truth));
   }
 }
 
