@@ -73,6 +73,8 @@ class DetectionModel : public vit::ImageModel {
   virtual ClassLoss class_loss() const {
     return scoring() == Scoring::softmax ? ClassLoss::cross_entropy : ClassLoss::focal;
   }
+  /// The image processor of transformers that goes with the family, where a checkpoint does not say.
+  virtual std::string image_processor() const { return "DetrImageProcessor"; }
   virtual int64_t num_queries() const = 0;
   /// How many pairs of query and class the original's post-processing keeps, where scoring() is sigmoid.
   virtual int64_t top_k() const { return num_queries(); }

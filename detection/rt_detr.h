@@ -113,6 +113,7 @@ class RtDetr : public DetectionModel {
   DetectionOutput detect(vit::Context& ctx, const DetectionInput& input) const override;
   Scoring scoring() const override { return Scoring::sigmoid; }
   ClassLoss class_loss() const override { return ClassLoss::varifocal; }
+  std::string image_processor() const override { return "RTDetrImageProcessor"; }
   int64_t num_queries() const override { return config_.num_queries; }
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
