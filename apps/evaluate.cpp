@@ -106,26 +106,32 @@ int evaluate(EvaluateOptions options, const CommonOptions& common) {
 }
 
 void add_detection_options(CLI::App& command, EvaluateOptions& options) {
+  const std::string group = "Detectors and trackers";
   command
       .add_option("--detections", options.detections,
                   with_example("Detections in place of a model: COCO's results, a list of image_id, category_id, bbox, "
                                "score",
                                "--detections detections.json"))
       ->type_name("F")
+      ->group(group)
       ->default_str("none");
   command
       .add_option("--max-det", options.max_det,
                   with_example("Detections of a picture that count at most, the best ones; 0: all", "--max-det 300"))
       ->type_name("N")
+      ->group(group)
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
       ->capture_default_str();
-  command.add_flag("--track", options.track,
-                   with_example("Follow objects through the clips of --data: MOTA, IDF1, HOTA (default: off)",
-                                "--track --data clips:1:4:60"));
+  command
+      .add_flag("--track", options.track,
+                with_example("Follow objects through the clips of --data: MOTA, IDF1, HOTA (default: off)",
+                             "--track --data clips:1:4:60"))
+      ->group(group);
   command
       .add_option("--tracker", options.tracker,
                   with_example("How objects are followed: bytetrack, sort, or a YAML file", "--tracker sort"))
       ->type_name("NAME")
+      ->group(group)
       ->capture_default_str();
   command
       .add_option("--tracks", options.tracks,
@@ -133,6 +139,7 @@ void add_detection_options(CLI::App& command, EvaluateOptions& options) {
                                "sequence; --data is of the same form",
                                "--tracks results.txt --data gt.txt"))
       ->type_name("F")
+      ->group(group)
       ->default_str("none");
 }
 
