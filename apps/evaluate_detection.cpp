@@ -166,10 +166,11 @@ int evaluate_detections(const EvaluateOptions& options, const CommonOptions& com
     unknown.insert(found.category);
   }
   if (evaluation.strangers > 0)
-    note(common,
-         "warning: {}: {} detections are of categories that the data does not have, and left out, as pycocotools "
-         "leaves them out: {}",
-         options.detections, evaluation.strangers, fmt::join(unknown, ", "));
+    note(
+        common,
+        "warning: {}: {} of its detections are of categories that the data does not have, and left out, as pycocotools "
+        "leaves them out: {}",
+        options.detections, evaluation.strangers, fmt::join(unknown, ", "));
   return finish(evaluation, options, common, output);
 }
 

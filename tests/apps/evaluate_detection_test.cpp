@@ -83,7 +83,7 @@ TEST_F(EvaluateDetections, OddFilesAreToldOfAndWrongOnesRefused) {
                 "--data", truth, "--format", "json"});
   ASSERT_EQ(odd.status, 0) << odd.err;
   EXPECT_NEAR(records(odd)[0]["map"].get<double>(), 1.0, 1e-12);
-  EXPECT_THAT(odd.err, AllOf(HasSubstr("category 91 is not in the file"), HasSubstr("left out: 8")));
+  EXPECT_THAT(odd.err, AllOf(HasSubstr("category 91 is not in the file"), HasSubstr("leaves them out: 8")));
   const CommandResult none = evaluate({"--detections", found("[]"), "--data", truth, "--format", "json"});
   EXPECT_EQ(records(none)[0]["map"], 0.0);
   const CommandResult stranger =
