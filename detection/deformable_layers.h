@@ -21,6 +21,9 @@ struct TransformerLayerOptions {
   int64_t points = 4;  ///< of each head in each map
   vit::Activation activation = vit::Activation::relu;
   float norm_eps = 1e-5f;
+  float dropout = 0.0f;             ///< of what each part adds, in training
+  float attention_dropout = 0.0f;   ///< of the probabilities of attention among queries
+  float activation_dropout = 0.0f;  ///< of the MLPs' hidden values
 };
 
 /// What the layers look at.
@@ -30,21 +33,30 @@ struct Memory {
   vit::Tensor mask{};            ///< f32 [B, M]: -inf where there is no picture; undefined: all is picture
 };
 
+/// x + branch(epilogue), where the epilogue has the sum fused into the branch's last projection unless dropout comes
+/// between.
+template <class Branch>
+vit::Var residual_sum(vit::Context& ctx, const vit::Var& x, float drop, const Branch& branch) {
+  if (ctx.training && drop > 0.0f) return vit::add(ctx, x, vit::dropout(ctx, branch(vit::LinearOptions{}), drop));
+  return branch(vit::LinearOptions{.residual = x});
+}
+
 /// The MLP of a layer and its norm: final_layer_norm(x + fc2(activation(fc1(x)))).
 class FeedForward : public vit::Module {
  public:
   /// Parameters: fc1.*, fc2.*, final_layer_norm.*.
   explicit FeedForward(const TransformerLayerOptions& options);
-  /// x [B, N, C] -> [B, N, C]; `drop`: dropout of the hidden values and of the result, in training.
-  vit::Var forward(vit::Context& ctx, const vit::Var& x, float drop) const;
+  /// x [B, N, C] -> [B, N, C]
+  vit::Var forward(vit::Context& ctx, const vit::Var& x) const;
   /// With its norm in front: x + fc2(activation(fc1(norm(x)))), as RT-DETR's normalize_before has it: what is added to
   /// is the normalised value.
-  vit::Var forward_normalised_first(vit::Context& ctx, const vit::Var& x, float drop) const;
+  vit::Var forward_normalised_first(vit::Context& ctx, const vit::Var& x) const;
 
  private:
-  vit::Var add_branch(vit::Context& ctx, const vit::Var& x, float drop) const;
+  vit::Var add_branch(vit::Context& ctx, const vit::Var& x) const;
 
   vit::Activation activation_;
+  float dropout_, activation_dropout_;
   vit::Linear fc1_, fc2_;
   vit::Norm norm_;
 };
@@ -55,10 +67,11 @@ class DeformableEncoderLayer : public vit::Module {
   explicit DeformableEncoderLayer(const TransformerLayerOptions& options);
   /// memory.tokens [B, M, C] -> [B, M, C]. positions [B or 1, M, C] are added to what asks; references as
   /// vit::DeformableInput has them.
-  vit::Var forward(vit::Context& ctx, const Memory& memory, const vit::Var& positions, const vit::Tensor& references,
-                   float drop) const;
+  vit::Var forward(vit::Context& ctx, const Memory& memory, const vit::Var& positions,
+                   const vit::Tensor& references) const;
 
  private:
+  float dropout_;
   vit::DeformableAttention self_attn_;
   vit::Norm norm_;
   FeedForward feed_forward_;
@@ -75,10 +88,10 @@ class DeformableDecoderLayer : public vit::Module {
  public:
   explicit DeformableDecoderLayer(const TransformerLayerOptions& options);
   /// x [B, Q, C] -> [B, Q, C]
-  vit::Var forward(vit::Context& ctx, const vit::Var& x, const Memory& memory, const DecoderLayerInput& input,
-                   float drop) const;
+  vit::Var forward(vit::Context& ctx, const vit::Var& x, const Memory& memory, const DecoderLayerInput& input) const;
 
  private:
+  float dropout_;
   vit::MultiheadAttention self_attn_;
   vit::Norm self_attn_norm_;
   vit::DeformableAttention encoder_attn_;
