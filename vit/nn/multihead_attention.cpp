@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "vit/autograd/tensor_ops.h"
+
 namespace vit {
 
 namespace {
@@ -51,25 +53,38 @@ MultiheadAttention::MultiheadAttention(const MultiheadAttentionOptions& options)
 MultiheadAttention::Projected MultiheadAttention::project(Context& ctx, const Var& query, const Var& key,
                                                           const Var& value) const {
   const int64_t dim = options_.embed_dim;
-  const PackedWeight unpacked;
-  const bool self = is_one(query, key) && is_one(key, value);
-  if (one_weight_ && self) {
-    const Var qkv = linear(ctx, query, {in_proj_weight_.value, unpacked}, in_proj_bias_.value);
+  if (one_weight_ && !prepared_ && is_one(query, key) && is_one(key, value)) {
+    const Var qkv = linear(ctx, query, {in_proj_weight_.value, PackedWeight()}, in_proj_bias_.value);
     return {qkv, qkv, qkv, 0, dim, 2 * dim};
   }
-  const auto part = [&](const Var& x, const Var& own_weight, int64_t index) {
-    const Var weight =
-        one_weight_ ? slice_rows(ctx, in_proj_weight_.value, index * dim, (index + 1) * dim) : own_weight;
-    const Var bias =
-        in_proj_bias_.value.defined() ? slice_rows(ctx, in_proj_bias_.value, index * dim, (index + 1) * dim) : Var();
-    return linear(ctx, x, {weight, unpacked}, bias);
-  };
-  return {part(query, q_proj_weight_.value, 0),
-          part(key, k_proj_weight_.value, 1),
-          part(value, v_proj_weight_.value, 2),
+  return {project_part(ctx, query, q_proj_weight_, 0),
+          project_part(ctx, key, k_proj_weight_, 1),
+          project_part(ctx, value, v_proj_weight_, 2),
           0,
           0,
           0};
+}
+
+Var MultiheadAttention::project_part(Context& ctx, const Var& x, const Parameter& own_weight, int64_t index) const {
+  const Part& part = parts_[static_cast<size_t>(index)];
+  if (prepared_) return linear(ctx, x, {Var(), part.packed}, part.bias);
+  const int64_t first = index * options_.embed_dim, last = first + options_.embed_dim;
+  const Var weight = one_weight_ ? slice_rows(ctx, in_proj_weight_.value, first, last) : own_weight.value;
+  const Var bias = in_proj_bias_.value.defined() ? slice_rows(ctx, in_proj_bias_.value, first, last) : Var();
+  return linear(ctx, x, {weight, PackedWeight()}, bias);
+}
+
+void MultiheadAttention::prepare() {
+  const std::array<Parameter*, 3> own = {&q_proj_weight_, &k_proj_weight_, &v_proj_weight_};
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const int64_t first = static_cast<int64_t>(i) * options_.embed_dim, last = first + options_.embed_dim;
+    parts_[i].packed =
+        PackedWeight::pack(one_weight_ ? in_proj_weight_.value.value().slice(first, last) : own[i]->value.value());
+    if (in_proj_bias_.value.defined()) parts_[i].bias = in_proj_bias_.value.value().slice(first, last).clone();
+    own[i]->value = {};
+  }
+  in_proj_weight_.value = in_proj_bias_.value = {};
+  prepared_ = true;
 }
 
 Tensor MultiheadAttention::merge(Context& ctx, const AttentionMasks& masks, int64_t batch, int64_t queries,
@@ -98,8 +113,20 @@ Tensor MultiheadAttention::merge(Context& ctx, const AttentionMasks& masks, int6
   return merged;
 }
 
+Var MultiheadAttention::mix(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
+                            const AttentionOptions& options) const {
+  if (!ctx.training || options_.dropout == 0.0f) return attention(ctx, q, k, v, options);
+  // The fused op keeps no probabilities that could be left out.
+  const auto heads = [&](const HeadColumns& columns) {
+    return split_heads(ctx, columns, options.heads, options.head_dim);
+  };
+  Var scores = matmul(ctx, heads(q), heads(k), {.transpose_b = true, .scale = options.scale});
+  if (options.bias.defined()) scores = add(ctx, scores, options.bias);
+  return merge_heads(ctx, matmul(ctx, dropout(ctx, softmax(ctx, scores), options_.dropout), heads(v)));
+}
+
 Var MultiheadAttention::forward(Context& ctx, const Var& query, const Var& key, const Var& value,
-                                const AttentionMasks& masks) const {
+                                const AttentionMasks& masks, const LinearOptions& output) const {
   Projected p = project(ctx, query, key, value);
   const int64_t dim = options_.embed_dim, keys = key.size(1);
   const auto append = [&](const Var& key_row, const Var& value_row) {
@@ -120,7 +147,7 @@ Var MultiheadAttention::forward(Context& ctx, const Var& query, const Var& key, 
                                  .bias = merge(ctx, masks, query.size(0), query.size(1), keys, p.k.size(1) - keys)};
   const HeadColumns q{p.q, p.q_first}, k{p.k, p.k_first}, v{p.v, p.v_first};
   if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
-  return out_proj_.forward(ctx, attention(ctx, q, k, v, options));
+  return out_proj_.forward(ctx, mix(ctx, q, k, v, options), output);
 }
 
 }  // namespace vit
