@@ -63,8 +63,8 @@ TrainPixels choose_pixels(const TrainConfig& config, const TrainStart& start) {
   override_key(pretrained, "interpolation", config.interpolation);
   override_key(pretrained, "crop_pct", config.crop_pct);
   TrainPixels pixels{vit::Preprocessor::from_timm(nlohmann::json(pretrained), "the run's pre-processing"),
-                {{"pretrained_cfg", pretrained}},
-                {}};
+                     {{"pretrained_cfg", pretrained}},
+                     {}};
   return pixels;
 }
 
@@ -114,8 +114,7 @@ void add_classification(TrainSetup& setup, TrainConfig& config) {
     return datasets::make_train_loader(*data, preprocessor, augment, sampler, loader, seed);
   };
   if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
-  setup.task =
-      std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+  setup.task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
 }
 
 }  // namespace

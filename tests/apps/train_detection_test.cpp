@@ -1,5 +1,5 @@
-// `vitkit train` with a detector: what a run leaves, that it can be resumed to the byte and used as a model, and what is
-// refused.
+// `vitkit train` with a detector: what a run leaves, that it can be resumed to the byte and used as a model, and what
+// is refused.
 #include "tests/apps/train_verb.h"
 #include "tests/support/image_encode.h"
 
@@ -54,7 +54,8 @@ TEST_F(TrainDetection, ARunLeavesAModelAndItsFigures) {
   ASSERT_EQ(result.status, 0) << result.err;
   const std::vector<nlohmann::json> epochs = json_lines(result.out);
   ASSERT_EQ(epochs.size(), 2u);
-  for (const char* figure : {"map", "map50", "map75", "mar100", "loss", "val_loss", "loss_vfl", "loss_bbox", "loss_giou"})
+  for (const char* figure :
+       {"map", "map50", "map75", "mar100", "loss", "val_loss", "loss_vfl", "loss_bbox", "loss_giou"})
     EXPECT_TRUE(epochs[1].contains(figure)) << figure;
   EXPECT_THAT(result.err, HasSubstr("10 classes"));
   EXPECT_THAT(result.err, HasSubstr("best map"));
@@ -114,8 +115,8 @@ void write_coco(const TempDir& dir, const std::string& name, const std::string& 
     dir.write(name + "/images/" + std::to_string(i) + ".jpg", encode_jpeg(pattern(48, 48)));
     images += str(i ? "," : "", R"({"id":)", i, R"(,"file_name":")", i, R"(.jpg","width":48,"height":48})");
   }
-  const std::string text = R"({"images":[)" + images + R"(],"categories":[{"id":7,"name":"thing"}],"annotations":[)" +
-                           boxes + "]}";
+  const std::string text =
+      R"({"images":[)" + images + R"(],"categories":[{"id":7,"name":"thing"}],"annotations":[)" + boxes + "]}";
   dir.write(name + "/train.json", text);
   dir.write(name + "/val.json", text);
 }
@@ -138,7 +139,8 @@ TEST_F(TrainDetection, BadBoxesAreListed) {
             0);
 
   write_coco(dir_, "empty", R"({"id":2,"image_id":1,"category_id":7,"bbox":[10,10,0,20],"area":0,"iscrowd":0})");
-  expect_error(train("none", {"data_dir=" + path("empty"), "val_data_dir=''"}), 2, {"no box in the whole set", "doctor"});
+  expect_error(train("none", {"data_dir=" + path("empty"), "val_data_dir=''"}), 2,
+               {"no box in the whole set", "doctor"});
 }
 
 }  // namespace

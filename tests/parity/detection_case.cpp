@@ -206,10 +206,10 @@ std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem:
   Tape tape(ctx);
   ctx.tape = &tape;
   const Tensor images = golden.view("input");
-  const detection::DetectionOutput output = model.detector().detect(
-      ctx, {.images = images,
-            .pixel_mask = golden.find("pixel_mask") ? golden.view("pixel_mask") : Tensor(),
-            .all_levels = golden.find("loss_dict.loss_ce_0") != nullptr});
+  const detection::DetectionOutput output =
+      model.detector().detect(ctx, {.images = images,
+                                    .pixel_mask = golden.find("pixel_mask") ? golden.view("pixel_mask") : Tensor(),
+                                    .all_levels = golden.find("loss_dict.loss_ce_0") != nullptr});
   const detection::CriterionResult result = criterion(ctx, output, read_targets(golden, images.size(0)));
   tape.backward(result.total);
 
