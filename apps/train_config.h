@@ -18,6 +18,7 @@ namespace apps {
 
 struct TrainConfig {
   vit::ConfigNode model{};
+  std::string init_from{};
   int64_t img_size = 0;
   std::string output = "runs/train";
   datasets::DataConfig data;
@@ -46,6 +47,9 @@ struct TrainConfig {
   template <class V>
   void visit_fields(V& v) {
     v("model", model, "What --model takes (a checkpoint is fine-tuned), or a map with `type`: a model from nothing.");
+    v("init_from", init_from,
+      "With a `model` from nothing: a checkpoint whose weights it begins with wherever names and shapes fit; an image "
+      "model's become a detector's backbone.");
     v("img_size", img_size, "Height and width of the model's input; 0: the model's own.", vit::between(0, 1 << 14));
     v("output", output, "Folder of the run.");
     data.visit_fields(v);

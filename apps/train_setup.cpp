@@ -138,7 +138,9 @@ TrainSetup prepare_training(TrainConfig& config) {
   TrainStart start = load_start(config);
   auto* const detector = dynamic_cast<detection::DetectionModel*>(start.model.get());
   require_keys_of(config, detector != nullptr, start.model->info().name);
-  setup.start = start.has_weights() ? "fine-tuning " + config.model.text() : "from nothing";
+  setup.start = start.has_weights()  ? "fine-tuning " + config.model.text()
+                : start.from.empty() ? "from nothing"
+                                     : start.from;
   const std::string head = fit_head(start, setup.data, config.trainer.seed);
   if (start.has_weights() && !head.empty()) setup.start += ", " + head;
   if (config.img_size > 0) start.model->set_input_size(config.img_size, config.img_size);

@@ -18,10 +18,11 @@ namespace apps {
 struct TrainStart {
   std::unique_ptr<vit::ImageModel> model;
   std::optional<vit::Checkpoint> checkpoint;  ///< none: a model configuration inside the file
+  std::string from{};                         ///< where weights came from, for people; empty: nowhere
   bool has_weights() const { return checkpoint && checkpoint->has_weights(); }
 };
 
-/// Errors (usage): as vit::load_model.
+/// Errors (usage): as vit::load_model; init_from beside a checkpoint, or with no weight that fits.
 TrainStart load_start(const TrainConfig& config);
 
 /// A head for the data's classes where the model has another; says so.

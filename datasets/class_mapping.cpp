@@ -56,25 +56,31 @@ class LabelIndex {
   std::unordered_map<std::string, int64_t> index_;
 };
 
-/// The mapping by `find`, if it knows any name. Errors (usage): it knows some of them only, or two are one class.
+/// The class of each name by `find`; -1 where it knows none. Errors (usage): two names are one class.
 template <class Find>
-std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::string>& names, const Find& find) {
-  ClassMapping mapping{.rule = rule, .classes = {}};
-  std::vector<std::string> unknown;
+std::vector<int64_t> find_each(const std::vector<std::string>& names, const Find& find) {
+  std::vector<int64_t> classes;
   std::unordered_map<int64_t, std::string> taken;
   for (const std::string& name : names) {
     const std::optional<int64_t> index = find(name);
-    if (!index) {
-      unknown.push_back(name);
-      continue;
-    }
+    classes.push_back(index.value_or(-1));
+    if (!index) continue;
     if (const auto [other, is_new] = taken.emplace(*index, name); !is_new)
       vit::fail_usage("data: the classes '", other->second, "' and '", name, "' are both class ", *index);
-    mapping.classes.push_back(*index);
   }
-  if (mapping.classes.empty()) return std::nullopt;
+  return classes;
+}
+
+/// The mapping by `find`, if it knows any name. Errors (usage): it knows some of them only, or two are one class.
+template <class Find>
+std::optional<ClassMapping> map_by(MappingRule rule, const std::vector<std::string>& names, const Find& find) {
+  ClassMapping mapping{.rule = rule, .classes = find_each(names, find)};
+  std::vector<std::string> unknown;
+  for (size_t i = 0; i < names.size(); ++i)
+    if (mapping.classes[i] < 0) unknown.push_back(names[i]);
+  if (unknown.size() == names.size()) return std::nullopt;
   if (!unknown.empty())
-    vit::fail_usage("data: ", mapping.classes.size(), " classes of the data map to the model's classes by ",
+    vit::fail_usage("data: ", names.size() - unknown.size(), " classes of the data map to the model's classes by ",
                     name_of(rule), ", but ", unknown.size(), " do not: ", vit::joined(unknown, 20));
   return mapping;
 }
@@ -105,6 +111,11 @@ ClassMapping map_classes(const std::vector<std::string>& names, const vit::Class
   ClassMapping mapping{.rule = MappingRule::rank, .classes = std::vector<int64_t>(names.size())};
   std::iota(mapping.classes.begin(), mapping.classes.end(), int64_t{0});
   return mapping;
+}
+
+std::vector<int64_t> find_classes(const std::vector<std::string>& names, const vit::ClassLabels& labels) {
+  const LabelIndex index(labels);
+  return find_each(names, [&](const std::string& name) { return index.find(name); });
 }
 
 }  // namespace datasets

@@ -31,4 +31,7 @@ struct ClassMapping {
 /// classes than the model has; some names fit to the rule and others do not (they are listed).
 ClassMapping map_classes(const std::vector<std::string>& names, const vit::ClassLabels& labels);
 
+/// The model's class of each name, by name as above; -1 where it has none. Errors (usage): two names are one class.
+std::vector<int64_t> find_classes(const std::vector<std::string>& names, const vit::ClassLabels& labels);
+
 }  // namespace datasets

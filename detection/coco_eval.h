@@ -37,9 +37,9 @@ struct CocoDetection {
 
 /// What detections are compared with.
 struct CocoTruth {
-  std::vector<int64_t> images, categories;  ///< all ids, with objects or without
+  std::vector<int64_t> images{}, categories{};  ///< all ids, with objects or without
   std::vector<std::string> names{};         ///< of the categories; may be empty
-  std::vector<CocoObject> objects;
+  std::vector<CocoObject> objects{};
 };
 
 /// The twelve figures, 0 to 1; -1 where no object counts.

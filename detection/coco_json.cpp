@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unordered_set>
 
+#include "datasets/coco_file.h"
 #include "vit/core/check.h"
 #include "vit/core/file.h"
 #include "vit/io/json.h"
@@ -23,73 +27,85 @@ CocoBox read_box(const vit::JsonObject& entry) {
   return {numbers[0], numbers[1], numbers[2], numbers[3]};
 }
 
-/// 0, 1, false and true are all in use.
-bool read_flag(const vit::JsonObject& entry, const std::string& key) {
-  const json* value = entry.find(key);
-  return value && (value->is_boolean() ? value->get<bool>() : entry.get_int(key, 0) != 0);
-}
-
-CocoObject read_object(const vit::JsonObject& entry) {
-  const CocoBox box = read_box(entry);
-  return {.image = entry.require_int("image_id"),
-          .category = entry.require_int("category_id"),
-          .box = box,
-          .area = entry.get_double("area", box[2] * box[3]),
-          .crowd = read_flag(entry, "iscrowd"),
-          .id = entry.require_int("id")};
-}
-
-/// A list must be there, and hold nothing but the objects that were read from it.
-void require_list(const json& rest, const std::string& key, const std::string& file) {
-  const auto list = rest.is_object() ? rest.find(key) : rest.end();
-  if (!rest.is_object() || list == rest.end() || !list->is_array())
-    fail_usage(file, ": ", key, ": expected a list of objects: is this a COCO annotation file?");
-  if (!list->empty()) fail_usage(file, ": ", key, ": expected objects only, got something else as well");
-}
-
-/// Takes out what pycocotools never looks at, and says so.
-void leave_out_strangers(CocoTruthFile& file) {
-  const std::unordered_set<int64_t> images(file.truth.images.begin(), file.truth.images.end()),
-      categories(file.truth.categories.begin(), file.truth.categories.end());
-  std::unordered_set<int64_t> ids;
-  std::vector<CocoObject> kept;
-  for (const CocoObject& object : file.truth.objects) {
-    const std::string where = fmt::format("annotation {}", object.id);
-    const bool has_image = images.count(object.image) > 0, has_category = categories.count(object.category) > 0;
-    if (!has_image) file.oddities.push_back({where, fmt::format("image {} is not in the file", object.image)});
-    if (has_image && !has_category)
-      file.oddities.push_back({where, fmt::format("category {} is not in the file", object.category)});
-    if (!ids.insert(object.id).second) file.oddities.push_back({where, "the id stands twice"});
-    if (object.id == 0)
-      file.oddities.push_back({where,
-                               "id 0: pycocotools counts a detection of this object as wrong, and so do these "
-                               "figures; number annotations from 1"});
-    if (has_image && has_category) kept.push_back(object);
+/// Objects as pycocotools takes them out of a file, and what it never looks at.
+class TruthReader {
+ public:
+  CocoTruthFile read(const datasets::CocoFile& file, const std::string& name) {
+    for (size_t i = 0; i < file.images.size(); ++i)
+      truth().images.push_back(required(file.images[i].id, name, "images", i));
+    for (size_t i = 0; i < file.categories.size(); ++i) {
+      truth().categories.push_back(required(file.categories[i].id, name, "categories", i));
+      truth().names.push_back(file.categories[i].name);
+    }
+    images_.insert(truth().images.begin(), truth().images.end());
+    categories_.insert(truth().categories.begin(), truth().categories.end());
+    for (size_t i = 0; i < file.annotations.size(); ++i) read_annotation(file.annotations[i], i);
+    return std::move(file_);
   }
-  file.truth.objects = std::move(kept);
-}
+
+ private:
+  CocoTruth& truth() { return file_.truth; }
+
+  static int64_t required(const std::optional<int64_t>& id, const std::string& name, const char* list, size_t at) {
+    if (!id) fail_usage(name, ": ", list, "[", at, "].id: expected a whole number, got none");
+    return *id;
+  }
+
+  void read_annotation(const datasets::CocoAnnotation& annotation, size_t at) {
+    const auto tell = [&](const std::string& reason) {
+      const std::string where = annotation.id ? fmt::format("annotation {}", *annotation.id)
+                                              : fmt::format("annotations[{}], which has no id", at);
+      file_.oddities.push_back({where, reason});
+    };
+    if (!annotation.image || images_.count(*annotation.image) == 0) {
+      tell(annotation.image ? fmt::format("image {} is not in the file", *annotation.image) : "no image_id");
+    } else if (!annotation.category || categories_.count(*annotation.category) == 0) {
+      tell(annotation.category ? fmt::format("category {} is not in the file", *annotation.category)
+                               : "no category_id");
+    } else if (const CocoBox& box = annotation.bbox; annotation.numbers != 4 || !is_finite(box)) {
+      tell("bbox is not four finite numbers [x, y, width, height]");
+    } else {
+      if (annotation.id && !ids_.insert(*annotation.id).second) tell("the id stands twice");
+      if (annotation.id == 0)
+        tell(
+            "id 0: pycocotools counts a detection of this object as wrong, and so do these figures; number annotations "
+            "from 1");
+      truth().objects.push_back({.image = *annotation.image,
+                                 .category = *annotation.category,
+                                 .box = box,
+                                 .area = annotation.area.value_or(box[2] * box[3]),
+                                 .crowd = annotation.crowd,
+                                 .id = annotation.id.value_or(static_cast<int64_t>(at) + 1)});
+    }
+  }
+
+  static bool is_finite(const CocoBox& box) {
+    return std::all_of(box.begin(), box.end(), [](double x) { return std::isfinite(x); });
+  }
+
+  CocoTruthFile file_;
+  std::unordered_set<int64_t> images_, categories_, ids_;
+};
 
 }  // namespace
 
 CocoTruthFile read_coco_truth(const std::filesystem::path& path) {
-  CocoTruthFile file;
-  const auto visit = [&](const std::string& list, int64_t position, const json& object) {
-    const auto entry = [&] {
-      return vit::JsonObject(object, fmt::format("{}: {}[{}]", path.string(), list, position));
-    };
-    if (list == "images") {
-      file.truth.images.push_back(entry().require_int("id"));
-    } else if (list == "categories") {
-      file.truth.categories.push_back(entry().require_int("id"));
-      file.truth.names.push_back(entry().get_string("name", {}));
-    } else if (list == "annotations") {
-      file.truth.objects.push_back(read_object(entry()));
-    }
-  };
-  const json rest = vit::stream_json(path, {.skipped = {"segmentation"}}, visit);
-  for (const char* key : {"images", "categories", "annotations"}) require_list(rest, key, path.string());
-  leave_out_strangers(file);
-  return file;
+  return TruthReader().read(datasets::read_coco(path.string()), path.string());
+}
+
+CocoTruth coco_truth(const datasets::BoxDataset& data) {
+  CocoTruth truth{.categories = data.category_ids(), .names = data.class_names()};
+  for (int64_t i = 0; i < data.size(); ++i) {
+    truth.images.push_back(data.image_id(i));
+    for (const datasets::BoxAnnotation& object : data.boxes(i))
+      truth.objects.push_back({.image = data.image_id(i),
+                               .category = truth.categories.at(static_cast<size_t>(object.label)),
+                               .box = coco_box(object.box),
+                               .area = object.area,
+                               .crowd = object.crowd,
+                               .difficult = object.difficult});
+  }
+  return truth;
 }
 
 std::vector<CocoDetection> read_coco_detections(const std::filesystem::path& path) {

@@ -19,16 +19,17 @@ struct CocoOddity {
 
 struct CocoTruthFile {
   CocoTruth truth;
-  /// Annotations that pycocotools leaves out (of images or categories that are not in the file), and ids that make it
-  /// count something else than meant.
+  /// Annotations that are left out (of images or categories that are not in the file, as pycocotools leaves them out;
+  /// boxes that are no numbers), and ids that make it count something else than meant.
   std::vector<CocoOddity> oddities;
 };
 
-/// {"images": [{"id"}], "categories": [{"id", "name"}], "annotations": [{"id", "image_id", "category_id", "bbox",
-/// "area", "iscrowd"}]}. A missing area is the box's, a missing iscrowd 0. Memory follows from the objects, not from
-/// the file: outlines are skipped. Errors (usage): no such file, no JSON, no such lists, a value of another kind,
-/// naming the file and the entry.
+/// The boxes as the file has them, wherever they lie: datasets' repairs are not pycocotools'. A missing area is the
+/// box's. Errors (usage): as datasets::read_coco; an image or a category without an id.
 CocoTruthFile read_coco_truth(const std::filesystem::path& path);
+
+/// The objects of a data set of any format, under its ids of images and categories.
+CocoTruth coco_truth(const datasets::BoxDataset& data);
 
 /// [{"image_id", "category_id", "bbox": [x, y, width, height], "score"}]; other keys are skipped. Errors as above.
 std::vector<CocoDetection> read_coco_detections(const std::filesystem::path& path);

@@ -33,14 +33,15 @@ vit::Tensor inverse_sigmoid(const vit::Tensor& x, float eps) {
   return y;
 }
 
-vit::Var refine_boxes(vit::Context& ctx, const vit::Var& delta, const vit::Tensor& reference) {
-  vit::Tensor start = inverse_sigmoid(reference);
-  if (reference.size(2) == 2) {
-    vit::Tensor wide = vit::Tensor::zeros(delta.shape());
-    for (int64_t i = 0; i < reference.numel(); ++i) wide.f32()[i / 2 * 4 + i % 2] = start.f32()[i];
-    start = wide;
+vit::Var refine_boxes(vit::Context& ctx, const vit::Var& delta, const vit::Var& start) {
+  vit::Var sum;
+  if (start.size(2) == 4) {
+    sum = vit::add(ctx, delta, start);
+  } else {
+    const vit::Var centres = vit::add(ctx, vit::slice_features(ctx, delta, 0, 2), start);
+    sum = vit::concat(ctx, {centres, vit::slice_features(ctx, delta, 2, 4)}, -1);
   }
-  return vit::activate(ctx, vit::add(ctx, delta, start), vit::Activation::sigmoid);
+  return vit::activate(ctx, sum, vit::Activation::sigmoid);
 }
 
 vit::Tensor cell_mask(const vit::Tensor& pixel_mask, const vit::Grid& grid) {
@@ -75,16 +76,12 @@ vit::Tensor valid_ratios(const vit::Tensor& pixel_mask, const std::vector<vit::G
   return ratios;
 }
 
-vit::Tensor spread_references(const vit::Tensor& reference, const vit::Tensor& ratios, int64_t levels) {
+vit::Var spread_references(vit::Context& ctx, const vit::Var& reference, const vit::Tensor& ratios, int64_t levels) {
   const int64_t batch = reference.size(0), queries = reference.size(1), numbers = reference.size(2);
-  vit::Tensor spread = vit::Tensor::empty({batch, queries, levels, numbers});
-  float* out = spread.f32();
-  for (int64_t row = 0; row < batch * queries; ++row)
-    for (int64_t l = 0; l < levels; ++l)
-      for (int64_t i = 0; i < numbers; ++i)
-        *out++ = reference.f32()[row * numbers + i] *
-                 (ratios.defined() ? ratios.f32()[(row / queries * levels + l) * 2 + i % 2] : 1.0f);
-  return spread;
+  vit::Tensor factors = vit::Tensor::full({ratios.defined() ? batch : 1, 1, levels, numbers}, 1.0f);
+  if (ratios.defined())
+    for (int64_t i = 0; i < factors.numel(); ++i) factors.f32()[i] = ratios.f32()[i / numbers * 2 + i % 2];
+  return vit::multiply(ctx, vit::reshape(ctx, reference, {batch, queries, 1, numbers}), factors);
 }
 
 namespace {
@@ -155,6 +152,13 @@ vit::Tensor best_rows(const vit::Tensor& scores, int64_t count) {
     std::copy_n(order.begin(), count, best.data<int64_t>() + b * count);
   });
   return best;
+}
+
+vit::Tensor stack_levels(vit::Context& ctx, const std::vector<vit::Tensor>& levels) {
+  std::vector<vit::Var> pieces;
+  for (const vit::Tensor& level : levels)
+    pieces.emplace_back(level.view({level.size(0), 1, level.size(1), level.size(2)}));
+  return vit::concat(ctx, pieces, 1).value();
 }
 
 std::vector<vit::Grid> grids_of(const std::vector<vit::Var>& maps) {

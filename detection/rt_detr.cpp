@@ -56,13 +56,6 @@ std::vector<DetectionLevel> queries_of(Context& ctx, const std::vector<Detection
   return part;
 }
 
-/// One tensor of all levels, for an observer: [B, L, Q, *].
-Tensor stacked(Context& ctx, const std::vector<Tensor>& levels) {
-  std::vector<Var> pieces;
-  for (const Tensor& level : levels) pieces.emplace_back(level.view({level.size(0), 1, level.size(1), level.size(2)}));
-  return vit::concat(ctx, pieces, 1).value();
-}
-
 /// Width and height of the picture as shares of the padded image: [B, 1, 4]; undefined without a mask.
 Tensor picture_shares(const DetectionInput& input) {
   if (!input.pixel_mask.defined()) return {};
@@ -293,12 +286,12 @@ std::vector<DetectionLevel> RtDetr::decode(Context& ctx, const Memory& memory, c
       vit::Scope scope(ctx, "decoder.layers", static_cast<int64_t>(i));
       x = decoder_layers_[i].forward(ctx, x, memory,
                                      {.positions = query_pos_head_.forward(ctx, boxes),
-                                      .references = spread_references(boxes, {}, config_.num_feature_levels),
+                                      .references = spread_references(ctx, boxes, {}, config_.num_feature_levels),
                                       .mask = queries.mask},
                                      drop_);
       ctx.observe("", x.value());
     }
-    const Var refined = refine_boxes(ctx, box_heads_[i].forward(ctx, x), boxes);
+    const Var refined = refine_boxes(ctx, box_heads_[i].forward(ctx, x), inverse_sigmoid(boxes));
     boxes = refined.value();
     if (last || want_logits) levels.push_back({class_heads_[i].forward(ctx, x), refined});
     states.push_back(x.value());
@@ -306,10 +299,10 @@ std::vector<DetectionLevel> RtDetr::decode(Context& ctx, const Memory& memory, c
     if (want_logits) logits.push_back(levels.back().logits.value());
   }
   ctx.observe("last_hidden_state", x.value());
-  if (ctx.wants("intermediate_logits")) ctx.observe("intermediate_logits", stacked(ctx, logits));
+  if (ctx.wants("intermediate_logits")) ctx.observe("intermediate_logits", stack_levels(ctx, logits));
   if (ctx.wants("intermediate_reference_points"))
-    ctx.observe("intermediate_reference_points", stacked(ctx, references));
-  if (ctx.wants("intermediate_hidden_states")) ctx.observe("intermediate_hidden_states", stacked(ctx, states));
+    ctx.observe("intermediate_reference_points", stack_levels(ctx, references));
+  if (ctx.wants("intermediate_hidden_states")) ctx.observe("intermediate_hidden_states", stack_levels(ctx, states));
   return levels;
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detection/checkpoint_backbone.h"
+#include "detection/checkpoint_names.h"
 #include "detection/rt_detr.h"
 #include "vit/models/build.h"
 #include "vit/models/hugging_face_arguments.h"
@@ -61,25 +62,6 @@ RtDetrConfig read_rt_detr(const vit::JsonObject& json) {
   return config;
 }
 
-/// The checkpoint's name of one of ours; queries', keys' and values' projections are stacked.
-vit::KeyRule rule_of(const std::string& ours, const vit::Weights* weights) {
-  const auto replaced = [&](const std::string& what, const std::string& with) {
-    std::string name = "model." + ours;
-    return name.replace(name.find(what), what.size(), with);
-  };
-  for (const char* kind : {"weight", "bias"})
-    if (const std::string packed = vit::str("self_attn.in_proj_", kind); ours.ends_with(packed)) {
-      vit::KeyRule rule{ours, {}};
-      for (const char* part : {"q", "k", "v"})
-        rule.theirs.push_back(replaced(packed, vit::str("self_attn.", part, "_proj.", kind)));
-      return rule;
-    }
-  // The decoder's heads are shared with names at the top, of which a file may hold either.
-  const std::string top = ours.starts_with("decoder.") ? ours.substr(8) : ours;
-  const bool only_top = weights && !weights->contains("model." + ours) && weights->contains(top);
-  return {ours, {only_top ? top : "model." + ours}};
-}
-
 vit::ModelPlan plan_rt_detr(const vit::CheckpointConfig& checkpoint) {
   const vit::JsonObject json(checkpoint.json, checkpoint.where);
   RtDetrConfig config = read_rt_detr(json);
@@ -94,11 +76,13 @@ vit::ModelPlan plan_rt_detr(const vit::CheckpointConfig& checkpoint) {
   auto model = std::make_unique<RtDetr>(config, "rt_detr", std::move(own.backbone));
   vit::KeyMap keys{own.rules, "", {}};
   model->visit_parameters([&](const std::string& name, vit::Parameter&) {
-    if (!name.starts_with("backbone.")) keys.rules.push_back(rule_of(name, checkpoint.weights));
+    if (name.starts_with("backbone.")) return;
+    // The decoder's heads have names at the top, too.
+    if (name.starts_with("decoder.class_embed.") || name.starts_with("decoder.bbox_embed."))
+      keys.rules.push_back(first_of_copies(name, {"model." + name, name.substr(8)}, checkpoint.weights, keys.ignored));
+    else
+      keys.rules.push_back(stacked_projections(name, "model."));
   });
-  if (checkpoint.weights)
-    for (const std::string& name : checkpoint.weights->names())
-      if (name.starts_with("class_embed.") || name.starts_with("bbox_embed.")) keys.ignored.push_back(name);
   return {std::move(model), std::move(keys)};
 }
 

@@ -77,6 +77,7 @@ class Yolos : public DetectionModel {
   Scoring scoring() const override { return Scoring::softmax; }
   int64_t num_queries() const override { return config_.num_queries; }
   bool reads_mask() const override { return false; }
+  std::string image_processor() const override { return "YolosImageProcessor"; }
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
   vit::ConfigNode describe() const override;

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "vit/core/context.h"
+#include "vit/core/context_pool.h"
 #include "vit/image/preprocess.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
@@ -68,22 +67,7 @@ struct Classifier::State {
   ClassLabels labels;
   bool trained = false;
   int64_t topk = 5;
-
-  // Contexts keep the temporaries of earlier calls; each running call has one to itself.
-  std::mutex mutex;
-  std::vector<std::unique_ptr<Context>> idle;
-
-  std::unique_ptr<Context> take() {
-    const std::lock_guard lock(mutex);
-    if (idle.empty()) return std::make_unique<Context>();
-    std::unique_ptr<Context> context = std::move(idle.back());
-    idle.pop_back();
-    return context;
-  }
-  void give_back(std::unique_ptr<Context> context) {
-    const std::lock_guard lock(mutex);
-    idle.push_back(std::move(context));
-  }
+  ContextPool contexts;
 };
 
 Classifier Classifier::load(const std::string& name, const ClassifierOptions& options) {
@@ -93,6 +77,8 @@ Classifier Classifier::load(const std::string& name, const ClassifierOptions& op
   State& state = *classifier.state_;
   state.model = load_model(checkpoint, {.input_size = {}, .seed = options.seed});
   const ModelInfo& info = state.model->info();
+  if (state.model->verb() != "classify")
+    fail_usage(name, ": ", info.name, " is no classifier; it is for `vitkit ", state.model->verb(), "`");
   if (info.num_classes == 0)
     fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features");
   if (info.input_channels != 3) fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
@@ -107,10 +93,8 @@ Classifier Classifier::load(const std::string& name, const ClassifierOptions& op
 }
 
 Tensor Classifier::logits(const Tensor& pixels) const {
-  std::unique_ptr<Context> context = state_->take();
-  Tensor logits = state_->model->forward(*context, pixels).value();
-  state_->give_back(std::move(context));
-  return logits;
+  const ContextPool::Lease context = state_->contexts.take();
+  return state_->model->forward(*context, pixels).value();
 }
 
 std::vector<Prediction> Classifier::top(const float* logits, int64_t topk) const {
