@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "datasets/box_loader.h"
 #include "datasets/scenes.h"

@@ -194,6 +194,21 @@ std::vector<GradientResult> run_detection_loss_golden(const std::filesystem::pat
   return comparison.take_results();
 }
 
+namespace {
+
+/// A mask as the models take it; files have bytes. Undefined where there is none.
+Tensor read_mask(const SafetensorsFile& golden) {
+  if (!golden.find("pixel_mask")) return {};
+  const Tensor stored = golden.view("pixel_mask");
+  if (stored.dtype() != DType::u8) return stored;
+  Tensor mask = Tensor::empty(stored.shape(), DType::i64);
+  const std::span<uint8_t> bytes = stored.span<uint8_t>();
+  std::copy(bytes.begin(), bytes.end(), mask.data<int64_t>());
+  return mask;
+}
+
+}  // namespace
+
 std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem::path& dir) {
   Comparison comparison(dir);
   const SafetensorsFile& golden = comparison.golden();
@@ -206,10 +221,9 @@ std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem:
   Tape tape(ctx);
   ctx.tape = &tape;
   const Tensor images = golden.view("input");
-  const detection::DetectionOutput output =
-      model.detector().detect(ctx, {.images = images,
-                                    .pixel_mask = golden.find("pixel_mask") ? golden.view("pixel_mask") : Tensor(),
-                                    .all_levels = golden.find("loss_dict.loss_ce_0") != nullptr});
+  const detection::DetectionOutput output = model.detector().detect(
+      ctx,
+      {.images = images, .pixel_mask = read_mask(golden), .all_levels = golden.find("loss_dict.loss_ce_0") != nullptr});
   const detection::CriterionResult result = criterion(ctx, output, read_targets(golden, images.size(0)));
   tape.backward(result.total);
 
