@@ -109,8 +109,9 @@ detection::CriterionConfig read_criterion(const nlohmann::json& file, const dete
 /// A model for training under the checkpoint's names.
 class NamedModel {
  public:
-  explicit NamedModel(const Checkpoint& checkpoint)
-      : plan_(plan_model({checkpoint.config(), checkpoint.dir() / "config.json", &checkpoint.weights()})) {
+  /// `config` stands for the checkpoint's.
+  NamedModel(const Checkpoint& checkpoint, const nlohmann::json& config)
+      : plan_(plan_model({config, checkpoint.dir() / "config.json", &checkpoint.weights()})) {
     load_parameters(*plan_.model, checkpoint.weights(), plan_.keys, Purpose::training);
     plan_.model->visit_parameters([&](const std::string& name, Parameter& parameter) {
       if (parameter.buffer) return;
@@ -214,7 +215,10 @@ std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem:
   const SafetensorsFile& golden = comparison.golden();
   const std::string weights = JsonObject(comparison.description(), "case.json").require_string("weights");
   const Checkpoint checkpoint = Checkpoint::open((dir / weights).lexically_normal().string());
-  NamedModel model(checkpoint);
+  const bool all_levels = golden.find("loss_dict.loss_ce_0") != nullptr;
+  nlohmann::json config = checkpoint.config();
+  if (all_levels) config["auxiliary_loss"] = true;  // the reference ran with it
+  NamedModel model(checkpoint, config);
   const detection::SetCriterion criterion(read_criterion(checkpoint.config(), model.detector()),
                                           model.detector().scoring(), model.detector().info().num_classes);
   Context ctx;
