@@ -194,8 +194,10 @@ std::vector<DetectionLevel> Detr::decode(Context& ctx, const DetrMemory& memory,
         Scope layer(ctx, "layers", static_cast<int64_t>(i));
         x = decoder_layers_[i].forward(ctx, x, positions, memory);
       }
+      const bool is_normed = config_.norm_between_layers;
+      if (is_normed) x = decoder_norm_.forward(ctx, x);
       if (!last) ctx.observe(vit::str("hidden.", i + 1), x.value());
-      if (last || all_levels) answers.push_back(decoder_norm_.forward(ctx, x));
+      if (last || all_levels) answers.push_back(is_normed && !last ? x : decoder_norm_.forward(ctx, x));
     }
     ctx.observe(vit::str("hidden.", decoder_layers_.size()), answers.back().value());
     ctx.observe("", answers.back().value());

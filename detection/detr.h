@@ -48,6 +48,7 @@ struct DetrConfig {
   vit::Activation activation_function = vit::Activation::relu;
   PositionEmbedding position_embedding_type = PositionEmbedding::sine;
   bool pre_norm = false;
+  bool norm_between_layers = false;
   float dropout = 0.1f;
   float attention_dropout = 0.0f;
   float activation_dropout = 0.0f;
@@ -70,6 +71,8 @@ struct DetrConfig {
     v("activation_function", activation_function, "Activation of the MLPs.");
     v("position_embedding_type", position_embedding_type, "How the cells know where they are.");
     v("pre_norm", pre_norm, "Each part normalises what it reads, and a norm ends the encoder.");
+    v("norm_between_layers", norm_between_layers,
+      "The norm behind the decoder stands after each of its layers, too: transformers under auxiliary_loss.");
     v("dropout", dropout, "Dropout of what each part of a layer adds, in training.", vit::between(0, 0.99));
     v("attention_dropout", attention_dropout, "Dropout of the attention's probabilities.", vit::between(0, 0.99));
     v("activation_dropout", activation_dropout, "Dropout of the MLPs' hidden values.", vit::between(0, 0.99));
