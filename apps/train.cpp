@@ -21,12 +21,17 @@ struct TrainOptions {
   bool seed_given = false;  ///< --seed stands on the command line: it is the configuration's `seed`
 };
 
+/// Figures that a person follows; the records have all.
+bool is_headline(const std::string& metric) {
+  return !metric.starts_with("mar") && metric.find('_') == std::string::npos;
+}
+
 void write_epoch(Output& output, const vit::EpochReport& report, int64_t epochs) {
   Record record = {{"epoch", report.epoch}, {"step", report.step}, {"loss", report.loss}, {"lr", report.lr}};
   std::string figures;
   for (const auto& [name, value] : report.metrics) {
     record[vit::record_name(name)] = value;
-    figures += "  " + metric_text(name, value);
+    if (is_headline(name)) figures += "  " + metric_text(name, value);
   }
   record["best"] = report.is_best;
   record["images_per_s"] = report.images_per_s;
@@ -76,7 +81,7 @@ int train(const TrainOptions& options, const CommonOptions& common) {
          result.step);
   const std::string& model = result.best_checkpoint.empty() ? result.last_checkpoint : result.best_checkpoint;
   note(common, "{} in {}; use it with --model {}",
-       result.best ? "best " + metric_text(config.trainer.eval_metric, *result.best) : "the last checkpoint", model,
+       result.best ? "best " + metric_text(run.config().trainer.eval_metric, *result.best) : "the last checkpoint", model,
        model);
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "datasets/box_augment.h"
 #include "datasets/data_config.h"
 #include "datasets/loader.h"
 #include "vit/core/config.h"
@@ -17,13 +18,16 @@ namespace apps {
 
 struct TrainConfig {
   vit::ConfigNode model{};
+  std::string init_from{};
   int64_t img_size = 0;
   std::string output = "runs/train";
   datasets::DataConfig data;
   datasets::LoaderConfig loader;
   datasets::SamplerConfig sampler;
   datasets::AugmentConfig augment;
+  datasets::BoxAugmentConfig box_augment;
   vit::ClassificationLossConfig loss;
+  vit::ConfigNode criterion{};
   vit::TrainerConfig trainer;
   double drop = 0.0;
   double pos_drop = 0.0;
@@ -37,18 +41,24 @@ struct TrainConfig {
   std::optional<std::array<double, 3>> std{};
   std::optional<std::string> interpolation{};
   std::optional<double> crop_pct{};
+  bool keep_ratio = false;
   double max_memory_gb = 0.0;
 
   template <class V>
   void visit_fields(V& v) {
     v("model", model, "What --model takes (a checkpoint is fine-tuned), or a map with `type`: a model from nothing.");
+    v("init_from", init_from,
+      "With a `model` from nothing: a checkpoint whose weights it begins with wherever names and shapes fit; an image "
+      "model's become a detector's backbone.");
     v("img_size", img_size, "Height and width of the model's input; 0: the model's own.", vit::between(0, 1 << 14));
     v("output", output, "Folder of the run.");
     data.visit_fields(v);
     loader.visit_fields(v);
     sampler.visit_fields(v);
     augment.visit_fields(v);
+    v("augment", box_augment, "What is done to a detector's training pictures and their boxes.");
     loss.visit_fields(v);
+    v("criterion", criterion, "What a detector is trained to; what it does not say is as the model's authors have it.");
     trainer.visit_fields(v);
     v("drop", drop, "Dropout before the classifier.", vit::between(0, 0.99));
     v("pos_drop", pos_drop, "Dropout of the tokens after the position table.", vit::between(0, 0.99));
@@ -65,6 +75,8 @@ struct TrainConfig {
     v("interpolation", interpolation, "Filter of evaluation's resizing; none: the checkpoint's, or bicubic.");
     v("crop_pct", crop_pct, "Share of the resized picture that evaluation sees; none: the checkpoint's, or 0.9.",
       vit::between(0.01, 1));
+    v("keep_ratio", keep_ratio,
+      "Detectors: pictures keep their ratio within the input and are padded, instead of being stretched to it.");
     v("max_memory_gb", max_memory_gb, "Refuse to start when more would be needed; 0: what the machine has free.",
       vit::at_least(0));
   }

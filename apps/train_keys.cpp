@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apps/train_config.h"
+#include "detection/set_criterion.h"
 
 namespace apps {
 
@@ -43,7 +44,9 @@ std::vector<TrainKey> train_keys() {
   keys.add<datasets::LoaderConfig>("Loading");
   keys.add<datasets::SamplerConfig>("Sampling");
   keys.add<datasets::AugmentConfig>("Augmentation");
+  keys.add<datasets::BoxAugmentConfig>("Augmentation of detectors' pictures", "augment.");
   keys.add<vit::ClassificationLossConfig>("Loss");
+  keys.add<detection::CriterionConfig>("Loss of detectors", "criterion.");
   keys.add<vit::OptimizerConfig>("Optimizer");
   keys.add<vit::ScheduleConfig>("Learning rate");
   keys.add<vit::EmaConfig>("Average of the weights");

@@ -47,8 +47,7 @@ vit::Batch first_pictures(const TrainSetup& setup, const TrainConfig& config) {
   two.prefetch = 1;
   two.cache_mb = 0;
   two.max_bad_fraction = 1.0;  // the run itself counts and lists them
-  const auto loader = datasets::make_train_loader(*setup.data.train, setup.preprocessor, config.augment, config.sampler,
-                                                  two, static_cast<uint64_t>(config.trainer.seed));
+  const auto loader = setup.make_train_loader(two);
   vit::Batch batch;
   loader->start(0, 0);
   if (!loader->next(batch)) {
@@ -59,13 +58,12 @@ vit::Batch first_pictures(const TrainSetup& setup, const TrainConfig& config) {
 }
 
 /// Refuses what would not fit, with the figure. The bytes of a step, without the weights.
-int64_t require_memory(const TrainSetup& setup, vit::Task& task, const TrainConfig& config,
-                       const CommonOptions& common) {
+int64_t require_memory(const TrainSetup& setup, const TrainConfig& config, const CommonOptions& common) {
   const vit::Batch batch = first_pictures(setup, config);
   const int64_t batch_size = config.loader.batch_size;
   const int64_t batch_bytes = batch.images.nbytes() / batch.size() * batch_size;
   const int64_t resident = vit::resident_memory();
-  const int64_t step = vit::estimate_memory(task, batch, config.trainer, batch_size);
+  const int64_t step = vit::estimate_memory(*setup.task, batch, config.trainer, batch_size);
   const int64_t bytes = step + (config.loader.prefetch + 1) * batch_bytes + resident;
   const double needed = 1e-9 * static_cast<double>(bytes);
   detail_note(common, "memory: about {:.2f} GB, without the cache of decoded pictures", needed);
@@ -111,6 +109,25 @@ void record_quarantine(datasets::Loader& loader, Quarantine& quarantine, const C
   });
 }
 
+/// The whole configuration as it is recorded: with what the model decided, but not the names of all that is frozen.
+TrainConfig as_asked(const TrainConfig& asked, TrainConfig prepared) {
+  prepared.trainer.optimizer.freeze = asked.trainer.optimizer.freeze;
+  return prepared;
+}
+
+/// The run's bad_boxes.jsonl: boxes that were repaired or left out.
+void record_bad_boxes(const std::vector<datasets::BadBox>& boxes, const std::filesystem::path& path,
+                      const CommonOptions& common) {
+  if (boxes.empty()) return;
+  std::string lines;
+  for (const datasets::BadBox& box : boxes)
+    lines += json_line({{"source", box.source}, {"reason", box.reason}, {"repaired", box.repaired}}) + "\n";
+  vit::write_file_atomically(path, lines);
+  const auto repaired = std::count_if(boxes.begin(), boxes.end(), [](const auto& box) { return box.repaired; });
+  note(common, "boxes: {} could not be used as they stand, {} of them were repaired; {} lists them", boxes.size(),
+       repaired, path.string());
+}
+
 /// Errors (usage): --overwrite would remove the checkpoint that the run begins with.
 void require_elsewhere(const TrainConfig& config) {
   namespace fs = std::filesystem;
@@ -148,11 +165,10 @@ void require_same_run(const std::string& prefix, const std::filesystem::path& fo
 TrainRun::TrainRun(const TrainConfig& config, const CommonOptions& common)
     : common_(common),
       config_(config),
-      resolved_(vit::write_config(config)),
       setup_(prepare_training(config_)),
-      task_(*setup_.model, config_.loss, setup_.val.get(), setup_.files) {
-  step_memory_ = require_memory(setup_, task_, config_, common);
-  vit::require_trainable(task_, *setup_.train, config_.trainer);
+      resolved_(vit::write_config(as_asked(config, config_))) {
+  step_memory_ = require_memory(setup_, config_, common);
+  vit::require_trainable(*setup_.task, *setup_.train, config_.trainer);
 }
 
 vit::TrainResult TrainRun::train(vit::RunMode mode, RunHooks hooks) {
@@ -162,15 +178,16 @@ vit::TrainResult TrainRun::train(vit::RunMode mode, RunHooks hooks) {
   Quarantine quarantine(folder.quarantine_file());
   for (datasets::Loader* loader : {setup_.train.get(), setup_.val.get()})
     if (loader) record_quarantine(*loader, quarantine, common_);
+  record_bad_boxes(setup_.bad_boxes, folder.bad_boxes_file(), common_);
   stop_on_signals();
   if (hooks.on_start) hooks.on_start(!folder.has_config());
   hooks.trainer.stop_requested = stop_requested;
   hooks.trainer.on_note = [&](const std::string& text) { note(common_, "{}", text); };
-  return vit::train(task_, *setup_.train, config_.trainer, folder, resolved_, setup_.facts, hooks.trainer);
+  return vit::train(*setup_.task, *setup_.train, config_.trainer, folder, resolved_, setup_.facts, hooks.trainer);
 }
 
 std::string metric_text(const std::string& name, double value) {
-  const bool fraction = name.starts_with("top");
+  const bool fraction = name.starts_with("top") || name.starts_with("map") || name.starts_with("mar");
   return fmt::format("{} {:.{}f}{}", name == "loss" ? "val loss" : name, fraction ? 100.0 * value : value,
                      fraction ? 2 : 4, fraction ? " %" : "");
 }

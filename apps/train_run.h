@@ -9,7 +9,6 @@
 
 #include "apps/train_config.h"
 #include "apps/train_setup.h"
-#include "vit/train/classification.h"
 #include "vit/train/run_folder.h"
 #include "vit/train/trainer.h"
 
@@ -56,9 +55,8 @@ class TrainRun {
  private:
   const CommonOptions& common_;
   TrainConfig config_;
-  vit::ConfigNode resolved_;
   TrainSetup setup_;
-  vit::ClassificationTask task_;
+  vit::ConfigNode resolved_;
   int64_t step_memory_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/config_keys.h"
+#include "apps/train_detection.h"
+#include "apps/train_start.h"
 #include "datasets/class_descriptions.h"
 #include "datasets/fingerprint.h"
 #include "vit/io/checkpoint.h"
@@ -20,79 +22,34 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The model before its head is fitted, and where its pre-processing comes from.
-struct Start {
-  std::unique_ptr<vit::ImageModel> model;
-  std::optional<vit::Checkpoint> checkpoint;  ///< none: a model configuration inside the file
-};
-
-Start load_start(const TrainConfig& config) {
-  const auto seed = static_cast<uint64_t>(config.trainer.seed);
-  if (config.model.is_map()) {
-    Start start{vit::build_model(config.model, "vitkit"), {}};
-    vit::initialise_parameters(*start.model, seed, vit::Purpose::training);
-    return start;
-  }
-  Start start{nullptr, vit::Checkpoint::open(config.model.text())};
-  start.model = vit::load_model(*start.checkpoint, {.input_size = {}, .seed = seed, .purpose = vit::Purpose::training});
-  return start;
-}
-
-bool has_weights(const Start& start) { return start.checkpoint && start.checkpoint->has_weights(); }
-
-/// A head for the data's classes where the model has another; says so.
-std::string fit_head(vit::ImageModel& model, const Start& start, const datasets::TrainingData& data, int64_t seed) {
-  const auto classes = static_cast<int64_t>(data.class_names.size());
-  bool same = model.info().num_classes == classes;
-  if (same && has_weights(start)) {
-    // As many classes are not the same classes: ImageNet's first ten folders are no digits.
-    const vit::ClassLabels labels = vit::load_labels(*start.checkpoint, model);
-    for (int64_t i = 0; same && labels.source() != vit::LabelSource::numbers && i < classes; ++i)
-      same = labels.name(i) == data.class_names[static_cast<size_t>(i)];
-  }
-  if (same) return "";
-  const std::vector<std::string> names = model.replace_head(classes);
-  model.visit_parameters([&](const std::string& name, vit::Parameter& parameter) {
-    if (std::find(names.begin(), names.end(), name) != names.end())
-      vit::initialise_parameter(name, parameter, static_cast<uint64_t>(seed));
-  });
-  return fmt::format("a new head for {} classes", classes);
-}
-
-/// Pre-processing, and how a checkpoint says it.
-struct Pixels {
-  vit::Preprocessor preprocessor;
-  Json config;                               ///< goes into config.json
-  std::map<std::string, std::string> files;  ///< preprocessor_config.json, where the start has one
-};
-
 template <class T>
 void override_key(Json& into, const char* key, const std::optional<T>& value) {
   if (value) into[key] = *value;
 }
 
-Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::array<int64_t, 2>& size) {
+TrainPixels choose_pixels(const TrainConfig& config, const TrainStart& start) {
+  const std::array<int64_t, 2>& size = start.model->info().input_size;
   const bool overridden = config.mean || config.std || config.interpolation || config.crop_pct;
   Json pretrained = {{"input_size", {3, size[0], size[1]}},
                      {"interpolation", "bicubic"},
                      {"crop_pct", 0.9},
                      {"mean", {0.5, 0.5, 0.5}},
                      {"std", {0.5, 0.5, 0.5}}};
-  if (has_weights(start)) {
+  if (start.has_weights()) {
     const nlohmann::json& json = start.checkpoint->config();
     if (json.contains("pretrained_cfg")) {
       for (const auto& [key, value] : json.at("pretrained_cfg").items())
         if (pretrained.contains(key) || key == "crop_mode") pretrained[key] = value;
     } else if (!overridden && config.img_size == 0 && json.contains("model_type")) {
       // Hugging Face's processors have steps of their own: theirs are kept as they are.
-      Pixels pixels{
+      TrainPixels pixels{
           vit::load_preprocessor(*start.checkpoint, *start.model), {{"model_type", json.at("model_type")}}, {}};
       if (const nlohmann::json* file = start.checkpoint->preprocessor())
         pixels.files["preprocessor_config.json"] = file->dump(2) + "\n";
       return pixels;
     }
   }
-  if (has_weights(start) && !start.checkpoint->config().contains("pretrained_cfg")) {
+  if (start.has_weights() && !start.checkpoint->config().contains("pretrained_cfg")) {
     // Of Hugging Face's processors the numbers are kept, and timm's steps taken.
     const vit::ToFloat pixels = vit::load_preprocessor(*start.checkpoint, *start.model).to_float();
     if (pixels.normalize) {
@@ -105,9 +62,9 @@ Pixels choose_pixels(const TrainConfig& config, const Start& start, const std::a
   override_key(pretrained, "std", config.std);
   override_key(pretrained, "interpolation", config.interpolation);
   override_key(pretrained, "crop_pct", config.crop_pct);
-  Pixels pixels{vit::Preprocessor::from_timm(nlohmann::json(pretrained), "the run's pre-processing"),
-                {{"pretrained_cfg", pretrained}},
-                {}};
+  TrainPixels pixels{vit::Preprocessor::from_timm(nlohmann::json(pretrained), "the run's pre-processing"),
+                     {{"pretrained_cfg", pretrained}},
+                     {}};
   return pixels;
 }
 
@@ -136,6 +93,30 @@ void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
   });
 }
 
+datasets::TrainingData open_data(const TrainConfig& config) {
+  try {
+    return datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+  } catch (const vit::Error& error) {
+    throw vit::Error(std::string("data_dir ") + config.data.data_dir + ": " + error.what(), error.kind());
+  }
+}
+
+/// Adapters, loaders and task of a classifier.
+void add_classification(TrainSetup& setup, TrainConfig& config) {
+  const auto seed = static_cast<uint64_t>(config.trainer.seed);
+  if (config.lora) {
+    const size_t adapted = vit::add_lora(*setup.model, *config.lora, seed).size();
+    setup.start += fmt::format(", adapters of rank {} in {} layers", config.lora->rank, adapted);
+  }
+  if (config.linear_probe || config.lora) freeze_all_but_head(config, *setup.model);
+  setup.make_train_loader = [data = setup.data.train, preprocessor = setup.preprocessor, augment = config.augment,
+                             sampler = config.sampler, seed](const datasets::LoaderConfig& loader) {
+    return datasets::make_train_loader(*data, preprocessor, augment, sampler, loader, seed);
+  };
+  if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
+  setup.task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+}
+
 }  // namespace
 
 void TrainConfig::validate() const {
@@ -147,25 +128,26 @@ void TrainConfig::validate() const {
     vit::fail_usage("`linear_probe` trains the head only, `lora` adapters too: give one of them");
   data.validate();
   augment.validate();
+  box_augment.validate();
   trainer.validate();
 }
 
 TrainSetup prepare_training(TrainConfig& config) {
   TrainSetup setup;
-  try {
-    setup.data = datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
-  } catch (const vit::Error& error) {
-    throw vit::Error(std::string("data_dir ") + config.data.data_dir + ": " + error.what(), error.kind());
-  }
-  Start start = load_start(config);
-  setup.start = has_weights(start) ? "fine-tuning " + config.model.text() : "from nothing";
-  const std::string head = fit_head(*start.model, start, setup.data, config.trainer.seed);
-  if (has_weights(start) && !head.empty()) setup.start += ", " + head;
+  setup.data = open_data(config);
+  TrainStart start = load_start(config);
+  auto* const detector = dynamic_cast<detection::DetectionModel*>(start.model.get());
+  require_keys_of(config, detector != nullptr, start.model->info().name);
+  setup.start = start.has_weights()  ? "fine-tuning " + config.model.text()
+                : start.from.empty() ? "from nothing"
+                                     : start.from;
+  const std::string head = fit_head(start, setup.data, config.trainer.seed);
+  if (start.has_weights() && !head.empty()) setup.start += ", " + head;
   if (config.img_size > 0) start.model->set_input_size(config.img_size, config.img_size);
   const vit::ModelInfo& info = start.model->info();
   if (info.input_channels != 3)
     vit::fail_usage("model: pictures have 3 channels, the model takes ", info.input_channels);
-  Pixels pixels = choose_pixels(config, start, info.input_size);
+  TrainPixels pixels = detector ? detector_pixels(config, start, *detector) : choose_pixels(config, start);
   setup.preprocessor = pixels.preprocessor;
   setup.files = std::move(pixels.files);
   setup.files["config.json"] = checkpoint_json(*start.model, pixels.config, setup.data, config.data.data_dir);
@@ -178,15 +160,12 @@ TrainSetup prepare_training(TrainConfig& config) {
                              .proj_drop_rate = static_cast<float>(config.proj_drop),
                              .drop_path_rate = static_cast<float>(config.drop_path),
                              .grad_checkpointing = config.grad_checkpointing});
-  if (config.lora) {
-    const size_t adapted = vit::add_lora(*start.model, *config.lora, static_cast<uint64_t>(config.trainer.seed)).size();
-    setup.start += fmt::format(", adapters of rank {} in {} layers", config.lora->rank, adapted);
-  }
-  if (config.linear_probe || config.lora) freeze_all_but_head(config, *start.model);
   setup.model = std::move(start.model);
-  setup.train = datasets::make_train_loader(*setup.data.train, setup.preprocessor, config.augment, config.sampler,
-                                            config.loader, static_cast<uint64_t>(config.trainer.seed));
-  if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
+  if (detector)
+    add_detection(setup, config, *detector);
+  else
+    add_classification(setup, config);
+  setup.train = setup.make_train_loader(config.loader);
   return setup;
 }
 

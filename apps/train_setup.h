@@ -1,13 +1,17 @@
 // From a training configuration to what the trainer is given: model, data, loaders, checkpoint files.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apps/train_config.h"
+#include "datasets/box_dataset.h"
 #include "vit/image/preprocess.h"
 #include "vit/models/model.h"
+#include "vit/train/task.h"
 
 namespace apps {
 
@@ -17,13 +21,18 @@ struct TrainSetup {
   std::unique_ptr<vit::ImageModel> model;
   vit::Preprocessor preprocessor;
   std::unique_ptr<datasets::Loader> train, val;
+  /// A loader of training batches as `train`, with options of its own.
+  std::function<std::unique_ptr<datasets::Loader>(const datasets::LoaderConfig&)> make_train_loader;
+  std::unique_ptr<vit::Task> task;           ///< what the kind of the model asks for
+  std::vector<datasets::BadBox> bad_boxes;   ///< of the training and the validation data
   std::map<std::string, std::string> files;  ///< of every checkpoint: config.json, preprocessor_config.json
   std::map<std::string, std::string> facts;  ///< what a resumed run must find unchanged
   std::string start;                         ///< "fine-tuning DIR, new head for 10 classes": for people
 };
 
-/// Opens and builds all of it; changes `config` where it leaves a choice to the model (what is frozen under
-/// linear_probe and lora). Errors (usage): as the parts.
+/// Opens and builds all of it. The model decides what is trained: a detector learns boxes, any other model classes of
+/// pictures. Changes `config` where it leaves a choice to the model (what is frozen under linear_probe and lora, the
+/// criterion and the figure of a detector). Errors (usage): as the parts; keys of the other kind of model.
 TrainSetup prepare_training(TrainConfig& config);
 
 }  // namespace apps

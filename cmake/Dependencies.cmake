@@ -18,13 +18,32 @@ target_link_libraries(vitkit_private_deps INTERFACE TBB::tbb yaml-cpp nlohmann_j
 target_include_directories(vitkit_private_deps SYSTEM INTERFACE ${PROJECT_BINARY_DIR}/generated)
 
 # OpenCV without OpenCVConfig.cmake: that file is in libopencv-dev, which pulls in every module of OpenCV, and with them
-# hundreds of packages. The three -dev packages that the codecs need have headers and libraries only.
+# hundreds of packages. The -dev packages that the modules need have headers and libraries only.
 find_path(VITKIT_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
 add_library(vitkit_opencv INTERFACE)
 target_include_directories(vitkit_opencv SYSTEM INTERFACE ${VITKIT_OPENCV_INCLUDE})
-foreach(module core imgproc imgcodecs)
-  find_library(VITKIT_OPENCV_${module} opencv_${module} REQUIRED)
-  add_library(vitkit_opencv_${module} SHARED IMPORTED)
-  set_target_properties(vitkit_opencv_${module} PROPERTIES IMPORTED_LOCATION ${VITKIT_OPENCV_${module}})
-  target_link_libraries(vitkit_opencv INTERFACE vitkit_opencv_${module})
+function(vitkit_link_opencv target)
+  foreach(module IN LISTS ARGN)
+    if(NOT TARGET vitkit_opencv_${module})
+      find_library(VITKIT_OPENCV_${module} opencv_${module} REQUIRED)
+      add_library(vitkit_opencv_${module} SHARED IMPORTED)
+      set_target_properties(vitkit_opencv_${module} PROPERTIES IMPORTED_LOCATION ${VITKIT_OPENCV_${module}})
+    endif()
+    target_link_libraries(${target} INTERFACE vitkit_opencv_${module})
+  endforeach()
+endfunction()
+vitkit_link_opencv(vitkit_opencv core imgproc imgcodecs)
+
+# Cameras and windows.
+add_library(vitkit_opencv_devices INTERFACE)
+target_link_libraries(vitkit_opencv_devices INTERFACE vitkit_opencv)
+vitkit_link_opencv(vitkit_opencv_devices videoio highgui)
+
+# FFmpeg, for video files and streams. Debian's have no CMake files.
+find_path(VITKIT_FFMPEG_INCLUDE libavformat/avformat.h REQUIRED)
+add_library(vitkit_ffmpeg INTERFACE)
+target_include_directories(vitkit_ffmpeg SYSTEM INTERFACE ${VITKIT_FFMPEG_INCLUDE})
+foreach(part avformat avcodec avutil swscale)
+  find_library(VITKIT_FFMPEG_${part} ${part} REQUIRED)
+  target_link_libraries(vitkit_ffmpeg INTERFACE ${VITKIT_FFMPEG_${part}})
 endforeach()

@@ -1,4 +1,4 @@
-# cmake --install: the command, libvitkit, its codecs module, public headers, configs, bundled models, and the package
+# cmake --install: the command, libvitkit, its modules, public headers, configs, bundled models, and the package
 # config by which another CMake project does find_package(vitkit) and links vitkit::vit.
 include(CMakePackageConfigHelpers)
 
@@ -14,9 +14,10 @@ install(
   EXPORT vitkitTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-if(TARGET vitkit_codecs)
-  # The place that libvitkit looks in: vitkit/ beside itself.
-  install(TARGETS vitkit_codecs LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/vitkit)
+# The place that libvitkit looks for its modules in: vitkit/ beside itself.
+get_property(modules GLOBAL PROPERTY vitkit_module_targets)
+if(modules)
+  install(TARGETS ${modules} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/vitkit)
 endif()
 if(TARGET vitkit)
   install(TARGETS vitkit RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

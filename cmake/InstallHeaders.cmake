@@ -9,8 +9,8 @@ set(own_include "^[ \t]*#[ \t]*include[ \t]*\"([^\"]+)\"")
 set(public "")
 foreach(folder vit datasets detection captioning)
   file(GLOB_RECURSE headers RELATIVE ${source_dir} ${source_dir}/${folder}/*.h)
-  # Per-ISA templates and the codecs module's inner interface are nobody's to include.
-  list(FILTER headers EXCLUDE REGEX "\\.inl\\.h$|^vit/image/codecs/")
+  # Per-ISA templates and the modules' inner interfaces are nobody's to include.
+  list(FILTER headers EXCLUDE REGEX "\\.inl\\.h$|^vit/(image/codecs|media/(ffmpeg|devices))/")
   list(APPEND public ${headers})
 endforeach()
 foreach(header IN LISTS public)

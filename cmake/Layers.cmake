@@ -73,19 +73,20 @@ function(vitkit_add_library)
   add_library(vitkit::vit ALIAS vit)
 endfunction()
 
-# The module vitkit_codecs: all that uses OpenCV, whose imgcodecs pulls in some 140 shared libraries (0.1 s and 60 MB at
-# start). libvitkit loads it from lib/vitkit/ beside itself when the first picture is decoded.
-function(vitkit_add_codecs)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/vit/image/codecs/*.cpp)
+# A module of what is slow to load and seldom needed: the target NAME of one folder's sources, linked to what follows.
+# libvitkit loads it from lib/vitkit/ beside itself when it is first asked for (vit/core/plugin.h).
+function(vitkit_add_module name folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
   if(NOT sources)
     return()
   endif()
-  add_library(vitkit_codecs MODULE ${sources})
-  target_link_libraries(vitkit_codecs PRIVATE vitkit_settings vitkit_opencv)
-  set_target_properties(vitkit_codecs PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/vitkit)
+  add_library(${name} MODULE ${sources})
+  target_link_libraries(${name} PRIVATE vitkit_settings ${ARGN})
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/vitkit)
   if(NOT VITKIT_SANITIZE)
-    target_link_options(vitkit_codecs PRIVATE -Wl,--no-undefined)
+    target_link_options(${name} PRIVATE -Wl,--no-undefined)
   endif()
   # Whoever builds the library or links it in this tree wants the module too.
-  add_dependencies(vit vitkit_codecs)
+  add_dependencies(vit ${name})
+  set_property(GLOBAL APPEND PROPERTY vitkit_module_targets ${name})
 endfunction()

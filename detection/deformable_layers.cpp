@@ -14,13 +14,6 @@ vit::DeformableAttentionOptions sampling(const TransformerLayerOptions& options)
   return {.levels = options.levels, .points = options.points};
 }
 
-/// x + branch(residual), the sum fused into the branch's last projection where dropout does not come between.
-template <class Branch>
-vit::Var residual_sum(vit::Context& ctx, const vit::Var& x, float drop, const Branch& branch) {
-  if (ctx.training && drop > 0.0f) return vit::add(ctx, x, vit::dropout(ctx, branch(vit::LinearOptions{}), drop));
-  return branch(vit::LinearOptions{.residual = x});
-}
-
 }  // namespace
 
 FeedForward::FeedForward(const TransformerLayerOptions& options)
@@ -92,8 +85,10 @@ vit::Var DeformableDecoderLayer::forward(vit::Context& ctx, const vit::Var& x, c
   {
     vit::Scope scope(ctx, "self_attn");
     const vit::Var asking = placed(x);
-    y = self_attn_.forward(ctx, asking, asking, x, {.attention = input.mask});
-    y = self_attn_norm_.forward(ctx, vit::add(ctx, x, vit::dropout(ctx, y, drop)));
+    const vit::Var sum = residual_sum(ctx, x, drop, [&](const vit::LinearOptions& epilogue) {
+      return self_attn_.forward(ctx, asking, asking, x, {.attention = input.mask}, epilogue);
+    });
+    y = self_attn_norm_.forward(ctx, sum);
   }
   const vit::Var asking = placed(y);
   y = residual_sum(ctx, y, drop, [&](const vit::LinearOptions& epilogue) {

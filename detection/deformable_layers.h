@@ -30,6 +30,14 @@ struct Memory {
   vit::Tensor mask{};            ///< f32 [B, M]: -inf where there is no picture; undefined: all is picture
 };
 
+/// x + branch(epilogue), where the epilogue has the sum fused into the branch's last projection unless dropout comes
+/// between.
+template <class Branch>
+vit::Var residual_sum(vit::Context& ctx, const vit::Var& x, float drop, const Branch& branch) {
+  if (ctx.training && drop > 0.0f) return vit::add(ctx, x, vit::dropout(ctx, branch(vit::LinearOptions{}), drop));
+  return branch(vit::LinearOptions{.residual = x});
+}
+
 /// The MLP of a layer and its norm: final_layer_norm(x + fc2(activation(fc1(x)))).
 class FeedForward : public vit::Module {
  public:

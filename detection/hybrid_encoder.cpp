@@ -73,12 +73,10 @@ CellAttentionLayer::CellAttentionLayer(const HybridEncoderOptions& options)
 Var CellAttentionLayer::forward(Context& ctx, const Var& x, const Tensor& positions, float drop) const {
   const Var value = normalize_before_ ? norm_.forward(ctx, x) : x;
   const Var asking = vit::add(ctx, value, positions);
-  Var mixed;
-  {
+  const Var mixed = residual_sum(ctx, x, drop, [&](const vit::LinearOptions& epilogue) {
     vit::Scope scope(ctx, "self_attn");
-    mixed = self_attn_.forward(ctx, asking, asking, value);
-  }
-  mixed = vit::add(ctx, x, vit::dropout(ctx, mixed, drop));
+    return self_attn_.forward(ctx, asking, asking, value, {}, epilogue);
+  });
   return normalize_before_ ? feed_forward_.forward_normalised_first(ctx, mixed, drop)
                            : feed_forward_.forward(ctx, norm_.forward(ctx, mixed), drop);
 }

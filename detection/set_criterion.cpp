@@ -47,7 +47,7 @@ namespace {
 
 void require_finite(const Tensor& tensor, const std::string& what) {
   for (const float value : tensor.span<float>())
-    vit::check(std::isfinite(value), "criterion: the ", what, " hold ", value, "; nothing can be matched to that");
+    vit::check(std::isfinite(value), "criterion: the ", what, " hold ", value, ": nothing can be matched to that");
 }
 
 void check_targets(const std::vector<BoxTargets>& targets, int64_t pictures, int64_t classes) {

@@ -35,6 +35,17 @@ TEST(AtomicFile, WritesAnEmptyFile) {
   EXPECT_EQ(slurp(dir / "empty"), "");
 }
 
+TEST(AtomicFile, PiecesMayHavePlacesOfTheirOwn) {
+  const TempDir dir;
+  write_file_atomically(dir / "a", [](AtomicFile& file) {
+    file.write_at(4, "tail", 4);
+    file.write_at(0, "head", 4);
+    file.write_at(6, "k", 1);
+  });
+  EXPECT_EQ(slurp(dir / "a"), "headtakl");
+  EXPECT_THAT(failure([] { AtomicFile("/dev/null").write_at(0, "x", 1); }), HasSubstr("needs a file on a disk"));
+}
+
 TEST(AtomicFile, SmallAndLargePiecesKeepTheirOrder) {
   const TempDir dir;
   const std::string large(200'000, 'x');

@@ -4,6 +4,7 @@
 
 #include "vit/core/parallel.h"
 #include "vit/kernels/kernels.h"
+#include "vit/kernels/winograd.h"
 
 namespace vit {
 
@@ -72,6 +73,24 @@ PackedWeight PackedWeight::pack_convolution_into(const Tensor& weight, int64_t g
                   weight.f32() + group * rows * packed.inputs_, rows, packed.inputs_);
   }
   packed.panels_ = std::move(memory);
+  return packed;
+}
+
+PackedWeight PackedWeight::pack_winograd(const Tensor& weight, const MemorySource& memory) {
+  PackedWeight packed;
+  packed.outputs_ = weight.size(0);
+  packed.inputs_ = inputs_of(weight);
+  packed.winograd_ = true;
+  check(packed.inputs_ % 9 == 0, "pack: expected 3 x 3 taps of some channels, got ", weight.shape());
+  const int64_t outputs = packed.outputs_, channels = packed.inputs_ / 9, matrix = packed_elements(outputs, channels);
+  const Tensor transformed = memory({kernels::kWinogradPlaces, outputs, channels});
+  parallel_for_range(outputs, 16, [&](int64_t first, int64_t last) {
+    kernels::winograd_weights(transformed.f32(), weight.f32(), outputs, channels, first, last);
+  });
+  packed.panels_ = memory({kernels::kWinogradPlaces * matrix});
+  for (int64_t place = 0; place < kernels::kWinogradPlaces; ++place)
+    pack_matrix(packed.panels_.f32() + place * matrix, transformed.f32() + place * outputs * channels, outputs,
+                channels);
   return packed;
 }
 

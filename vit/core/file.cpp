@@ -155,6 +155,20 @@ void AtomicFile::write(const void* data, size_t bytes) {
     buffer_.insert(buffer_.end(), begin, begin + bytes);
 }
 
+void AtomicFile::write_at(int64_t offset, const void* data, size_t bytes) {
+  check(descriptor_ >= 0, "cannot write ", path_.string(), ": it was committed already");
+  check(!temporary_.empty(), "cannot write ", path_.string(), ": this format needs a file on a disk");
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t written = pwrite(descriptor_, next, std::min(bytes, kMaxWrite), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_with_errno("write");
+    next += written;
+    offset += written;
+    bytes -= static_cast<size_t>(written);
+  }
+}
+
 void AtomicFile::commit() {
   check(descriptor_ >= 0, "cannot write ", path_.string(), ": it was committed already");
   flush();

@@ -29,6 +29,10 @@ class AtomicFile {
   void write(const void* data, size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
 
+  /// Writes at a place of its own, for formats that fill in their beginning when they know their end. Not to be mixed
+  /// with write(). Errors: as write(); the path is no regular file.
+  void write_at(int64_t offset, const void* data, size_t bytes);
+
   /// Makes everything written appear under the path at once. Call it last, once. Errors as write().
   void commit();
 

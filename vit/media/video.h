@@ -1,5 +1,5 @@
-// Video in: files, cameras and network streams behind one interface that never hangs. What uses OpenCV's videoio sits
-// in a module (vitkit_video) that is loaded when the first video is opened.
+// Video in: files, cameras and network streams behind one interface that never hangs. What uses FFmpeg (files, streams)
+// and OpenCV (cameras, windows) sits in modules that are loaded when the first of them is opened. docs/video.md.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,14 @@ namespace vit {
 /// Whether a source of the command line is a video: a file's ending (or, where there is none, its first bytes), a
 /// camera's number ("0"), rtsp://, rtsps://, rtmp://, http://, https://, udp://, tcp://.
 bool is_video_source(const std::string& source);
-/// Whether it has no end of its own: cameras and network streams.
+/// Whether it is a camera or a network address: it is read by a thread of its own.
 bool is_live_source(const std::string& source);
 
+/// Now, on the clock of VideoEvent::captured_s.
+double steady_seconds();
+
 struct VideoOptions {
-  double timeout = 10.0;     ///< seconds that opening, and each frame, may take (live sources; files: 60 or more)
+  double timeout = 10.0;     ///< live sources: seconds that opening, and each frame, may take
   int64_t stride = 1;        ///< every so many frames is given, the others are skipped
   bool keep_all = false;     ///< live sources: every frame in order, in place of the newest
   int64_t buffer = 32;       ///< with keep_all: frames that wait at most; then reading waits
@@ -40,6 +43,7 @@ struct VideoInfo {
 struct VideoEvent {
   enum class Kind {
     frame,
+    lost,   ///< a live source has gone away, and is tried again: from, reason; a gap follows, or the end
     gap,    ///< a live source was away: from, to, reason
     error,  ///< the source has failed for good: reason; nothing follows
     end,    ///< nothing follows
@@ -47,15 +51,20 @@ struct VideoEvent {
   Kind kind = Kind::end;
   Image image;                      ///< RGB
   int64_t number = 0;               ///< of the frame in its source, from 0
-  double time_s = 0.0;              ///< of the frame: in the file, or since the stream was opened first
-  double captured_s = 0.0;          ///< when it was read, on a steady clock: now minus it is the lag
+  double time_s = 0.0;              ///< of the frame: in the film, or since the live source was opened first
+  double captured_s = 0.0;          ///< when it was read: steady_seconds() minus it is the lag
   int64_t dropped = 0;              ///< live: frames that nobody took, since the frame given before
   double from_s = 0.0, to_s = 0.0;  ///< gap: as time_s
   std::string reason;
 };
 
-/// One source. One thread calls next(); a thread inside reads live sources. The destructor returns within the timeout,
-/// whatever the source does.
+/// One source. One thread at a time calls next() or poll(); a thread inside reads live sources. The destructor returns
+/// within a second, whatever the source does.
+///
+/// A live source that gave no frame yet has `timeout` seconds for the first one: meanwhile it is tried again, then it
+/// is an error; at once where another try cannot help (no such page, no video). One that was there and goes away is
+/// tried again without end, or max_retries times. A film behind an address (its server says how long it is, or it has a
+/// duration) is read from the first frame to the last, whatever keep_all is, and is not begun again.
 class VideoReader {
  public:
   /// Nothing is opened yet. Errors (usage): options out of range.
@@ -64,11 +73,11 @@ class VideoReader {
   VideoReader(const VideoReader&) = delete;
   VideoReader& operator=(const VideoReader&) = delete;
 
-  /// Opens on the first call. Waits no longer than the timeout (live sources: until the next frame, gap or failure;
-  /// a gap is told when it ends, or with `stop`). Errors: none, they are events.
+  /// Opens on the first call. Waits until the next frame, or until something is to be told: that a live source is lost
+  /// (after the timeout at the latest), then its gap, when it ends or with stop(). Errors: none, they are events.
   VideoEvent next();
   /// As next(), but where a live source has nothing yet it waits `seconds` at most: false, and `event` stays as it was.
-  /// For several sources at once; only this and next() of one source need one thread at a time.
+  /// For several sources at once.
   bool poll(VideoEvent& event, double seconds);
   /// From any thread: next() returns the end soon.
   void stop();
@@ -83,18 +92,22 @@ class VideoReader {
 
 struct VideoWriterOptions {
   double frame_rate = 25.0;
-  std::string codec{};  ///< four letters; empty: what the file's ending is known for (mp4: mp4v, avi: MJPG)
+  /// Four letters: avc1, mp4v, MJPG, VP80, VP90, hvc1. Empty: what the file's ending is known for (mp4, mov, mkv, ts:
+  /// avc1, or mp4v where there is no encoder; avi, mjpeg: MJPG; webm: VP80).
+  std::string codec{};
 };
 
-/// Video out. The file appears under its name when it is finished, playable; the destructor finishes, too.
+/// Video out, without sound. The file appears under its name when it is finished, playable; the destructor finishes,
+/// too. Without a frame there is no file. The same frames make the same bytes.
 class VideoWriter {
  public:
-  /// Errors: an ending that is not written, the folder cannot be written to, no encoder.
+  /// Where a side is odd, its last row or column is left out: the codecs take pairs. Errors (usage): an ending that is
+  /// not written, a size or frame rate that no video has, no encoder; the folder cannot be written to.
   VideoWriter(const std::string& path, Extent size, const VideoWriterOptions& options = {});
   ~VideoWriter();
   VideoWriter(const VideoWriter&) = delete;
   VideoWriter& operator=(const VideoWriter&) = delete;
-  /// A frame of another size is scaled, with bars where its shape differs. Errors: the disk is full.
+  /// A frame of another size is scaled, with bars where its shape differs. Errors: the disk is full; it was finished.
   void write(const Image& frame);
   /// Errors: as write.
   void finish();

@@ -62,6 +62,18 @@ void require_metric(const TrainerConfig& config, const std::vector<std::string>&
              "; there are ", joined(names));
 }
 
+/// Columns of metrics.csv: a table for people. A task that does not name its figures before has a classifier's.
+std::vector<std::string> metric_columns(const std::vector<std::string>& names, const std::string& eval_metric) {
+  std::vector<std::string> columns = {"loss", "lr", "val_loss"};
+  const auto add = [&](const std::string& name) {
+    if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);
+  };
+  for (const std::string& name : names.empty() ? std::vector<std::string>{"top1", "top5"} : names)
+    add(record_name(name));
+  add(eval_metric);
+  return columns;
+}
+
 class Run {
  public:
   Run(Task& task, BatchSource& source, const TrainerConfig& config, RunFolder& folder, const ConfigNode& resolved,
@@ -85,9 +97,7 @@ class Run {
     if (config.ema.model_ema) ema_.emplace(config.ema, everything());
     const std::optional<std::filesystem::path> newest = find_newest();
     if (newest) resume(*newest);
-    std::vector<std::string> columns = {"loss", "lr", "val_loss", "top1", "top5"};
-    if (std::find(columns.begin(), columns.end(), config.eval_metric) == columns.end())
-      columns.push_back(config.eval_metric);
+    const std::vector<std::string> columns = metric_columns(task.metric_names(), config.eval_metric);
     // Only now: what was refused so far leaves no run behind that would be in the way of the next attempt.
     if (!newest && folder.has_config()) note("no checkpoint in " + folder.path().string() + " yet: begun anew");
     folder.write_config(resolved);
@@ -190,7 +200,7 @@ class Run {
     ctx_.random_calls = static_cast<uint64_t>(batch_) << 20;
     Tape tape(ctx_);
     ctx_.tape = &tape;
-    const Var loss = task_.loss(ctx_, batch);
+    const Var loss = loss_of(batch);
     ctx_.tape = nullptr;
     last_loss_ = loss.value().f32()[0];
     if (!std::isfinite(last_loss_))
@@ -201,11 +211,24 @@ class Run {
     images_ += batch.size();
   }
 
+  /// What a task refuses is reported with the place: the same batch comes at the same step again.
+  Var loss_of(const Batch& batch) {
+    try {
+      return task_.loss(ctx_, batch);
+    } catch (const Error& error) {
+      ctx_.tape = nullptr;
+      throw Error(str("epoch ", epoch_, ", batch ", batch_, " (after update ", step_, "): ", error.what(), ". ", fallback()),
+                  error.kind());
+    }
+  }
+
   std::string advice() const {
+    return "A lower lr, a longer warm-up (warmup_epochs) or clip_grad usually helps. " + fallback();
+  }
+  std::string fallback() const {
     const auto newest = store_.newest();
-    return str("A lower lr, a longer warm-up (warmup_epochs) or clip_grad usually helps. ",
-               newest ? "The last good checkpoint is " + newest->string()
-                      : "No checkpoint was written yet: --overwrite begins anew");
+    return newest ? "The last good checkpoint is " + newest->string()
+                  : "No checkpoint was written yet: --overwrite begins anew";
   }
 
   void update(int64_t accumulated) {

@@ -53,11 +53,8 @@ struct VitkitCodecs {
   int (*draw_text)(const VitkitText* text, int32_t x, int32_t y, uint8_t* mask, int32_t height, int32_t width,
                    char* message, size_t message_size);
 };
-
-using VitkitCodecsVersionFunction = int (*)();
-using VitkitCodecsTableFunction = const VitkitCodecs* (*)();
 }
 
-/// The names of the two functions.
+/// The names of the two functions that the module exports: int (*)() and const VitkitCodecs* (*)().
 inline constexpr const char* kVitkitCodecsVersionName = "vitkit_codecs_version";
 inline constexpr const char* kVitkitCodecsTableName = "vitkit_codecs_table";
