@@ -68,6 +68,7 @@ std::vector<NamedConfig> configs() {
   });
   add("learned_queries", [](RtDetrConfig& c) { c.learn_initial_query = true; });
   add("published_positions", [](RtDetrConfig& c) { c.row_major_positions = false; });
+  add("dropout", [](RtDetrConfig& c) { c.dropout = c.attention_dropout = c.activation_dropout = 0.2f; });
   add("no_denoising", [](RtDetrConfig& c) { c.num_denoising = 0; });
   return all;
 }
