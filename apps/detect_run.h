@@ -29,6 +29,7 @@ struct DetectOptions {
   bool save_txt = false, save_crop = false, save_frames = false;
   bool show = false;
   std::string attention;  ///< folder; empty: none
+  std::optional<int64_t> attention_layer, attention_head;
   int64_t vid_stride = 1;
   bool stream_buffer = false;
   double timeout = 10.0;
