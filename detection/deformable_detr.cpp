@@ -232,8 +232,8 @@ Var DeformableDetr::positions_of(Context& ctx, const std::vector<vit::Grid>& gri
       mask = Tensor::empty({1, grid.count()}, vit::DType::boolean);
       std::fill_n(mask.data<bool>(), mask.numel(), true);
     }
-    const Var places =
-        learned_positions_ ? learned_positions_->forward(ctx, grid) : Var(sine_positions(mask, grid, config_.d_model));
+    const Var places = learned_positions_ ? learned_positions_->forward(ctx, grid)
+                                          : Var(sine_positions(grid, mask, {.dim = config_.d_model, .offset = 0.5f}));
     const auto level = static_cast<int64_t>(l);
     levels.push_back(vit::add(ctx, places, vit::slice_rows(ctx, level_embed_.value, level, level + 1)));
   }

@@ -104,6 +104,10 @@ class DeformableDetr : public DetectionModel {
 
   DetectionOutput detect(vit::Context& ctx, const DetectionInput& input) const override;
   Scoring scoring() const override { return Scoring::sigmoid; }
+  int64_t attention_layers() const override { return config_.decoder_layers; }
+  QueryAttention query_attention(int64_t layer) const override {
+    return {.module = vit::str("decoder.layers.", layer, ".encoder_attn"), .sampled = true};
+  }
   int64_t num_queries() const override;
   /// transformers' DeformableDetrImageProcessor.
   int64_t top_k() const override { return 100; }

@@ -121,6 +121,10 @@ class RtDetr : public DetectionModel {
   Scoring scoring() const override { return Scoring::sigmoid; }
   ClassLoss class_loss() const override { return ClassLoss::varifocal; }
   std::string image_processor() const override { return "RTDetrImageProcessor"; }
+  int64_t attention_layers() const override { return config_.decoder_layers; }
+  QueryAttention query_attention(int64_t layer) const override {
+    return {.module = vit::str("decoder.layers.", layer, ".encoder_attn"), .sampled = true};
+  }
   int64_t num_queries() const override { return config_.num_queries; }
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
