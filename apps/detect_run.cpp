@@ -38,10 +38,13 @@ using Kind = vit::VideoEvent::Kind;
 /// Windows of --show: one for all pictures, one per video.
 class Windows {
  public:
+  /// Opens the first one, so that a display that is not there is noticed before the work. Errors: as VideoWindow.
+  void open() { first_ = std::make_unique<vit::VideoWindow>("vitkit detect"); }
+
   void show(const FrameResult& frame) {
     if (closed_) return;
     std::unique_ptr<vit::VideoWindow>& window = windows_[frame.item.stream];
-    if (!window) window = std::make_unique<vit::VideoWindow>("vitkit detect: " + frame.item.source);
+    if (!window) window = first_ ? std::move(first_) : std::make_unique<vit::VideoWindow>(frame.item.source);
     if (frame.item.picture()) last_ = frame.rendering.picture;
     if (!window->show(frame.rendering.picture)) closed_ = true;
   }
@@ -57,6 +60,7 @@ class Windows {
   }
 
  private:
+  std::unique_ptr<vit::VideoWindow> first_;                       // until a source has taken it
   std::map<int64_t, std::unique_ptr<vit::VideoWindow>> windows_;  // by stream, -1: pictures
   vit::Image last_;
   std::atomic<bool> closed_ = false;
@@ -81,6 +85,7 @@ class DetectRun {
                  print_error("vitkit detect: " + message);
                }),
         progress_(common, "frames", /*prints_results=*/true) {
+    if (options.show) windows_.open();
     if (!options.save_json.empty()) json_ = std::make_unique<vit::AtomicFile>(options.save_json);
   }
 
@@ -128,6 +133,9 @@ class DetectRun {
   }
 
   void write(FrameResult& frame) {
+    const vit::VideoEvent& event = frame.item.event;
+    if (event.kind == Kind::lost)
+      note(common_, "{}: lost at {:.3f} s: {}; it is tried again", frame.item.source, event.from_s, event.reason);
     count(frame);
     write_detections(output_, frame, labels_);
     if (json_) {

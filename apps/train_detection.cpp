@@ -52,10 +52,8 @@ void require_keys_of(const TrainConfig& config, bool is_detector, const std::str
 
 TrainPixels detector_pixels(const TrainConfig& config, const TrainStart& start,
                             const detection::DetectionModel& model) {
-  detection::ProcessorChanges changes{.keep_ratio = config.keep_ratio,
-                                      .mean = config.mean,
-                                      .std = config.std,
-                                      .interpolation = config.interpolation};
+  detection::ProcessorChanges changes{
+      .keep_ratio = config.keep_ratio, .mean = config.mean, .std = config.std, .interpolation = config.interpolation};
   if (config.img_size > 0) changes.size = vit::Extent{config.img_size, config.img_size};
   const nlohmann::ordered_json json =
       detection::processor_config(start.checkpoint ? &*start.checkpoint : nullptr, model, changes);

@@ -47,11 +47,13 @@ TrainStart load_start(const TrainConfig& config) {
     if (!config.init_from.empty()) start.from = take_weights(*start.model, config.init_from);
     return start;
   }
-  if (!config.init_from.empty())
-    vit::fail_usage("init_from: ", config.model.text(),
-                    " is a checkpoint with weights of its own; give `model` as a map");
   TrainStart start{nullptr, vit::Checkpoint::open(config.model.text())};
   start.model = vit::load_model(*start.checkpoint, {.input_size = {}, .seed = seed, .purpose = vit::Purpose::training});
+  if (config.init_from.empty()) return start;
+  if (start.has_weights())
+    vit::fail_usage("init_from: ", config.model.text(),
+                    " is a checkpoint with weights of its own; give `model` as a configuration or a map");
+  start.from = take_weights(*start.model, config.init_from);
   return start;
 }
 

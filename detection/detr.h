@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "detection/detr_layers.h"
+#include "detection/map_positions.h"
 #include "detection/model.h"
 #include "detection/prediction_head.h"
 #include "vit/autograd/names.h"
@@ -48,6 +49,7 @@ struct DetrConfig {
   vit::Activation activation_function = vit::Activation::relu;
   PositionEmbedding position_embedding_type = PositionEmbedding::sine;
   bool pre_norm = false;
+  bool norm_between_layers = false;
   float dropout = 0.1f;
   float attention_dropout = 0.0f;
   float activation_dropout = 0.0f;
@@ -70,6 +72,8 @@ struct DetrConfig {
     v("activation_function", activation_function, "Activation of the MLPs.");
     v("position_embedding_type", position_embedding_type, "How the cells know where they are.");
     v("pre_norm", pre_norm, "Each part normalises what it reads, and a norm ends the encoder.");
+    v("norm_between_layers", norm_between_layers,
+      "The norm behind the decoder stands after each of its layers, too: transformers under auxiliary_loss.");
     v("dropout", dropout, "Dropout of what each part of a layer adds, in training.", vit::between(0, 0.99));
     v("attention_dropout", attention_dropout, "Dropout of the attention's probabilities.", vit::between(0, 0.99));
     v("activation_dropout", activation_dropout, "Dropout of the MLPs' hidden values.", vit::between(0, 0.99));
@@ -87,6 +91,8 @@ class Detr : public DetectionModel {
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
   vit::ConfigNode describe() const override;
+  int64_t attention_layers() const override { return config_.decoder_layers; }
+  QueryAttention query_attention(int64_t layer) const override;
   /// Stochastic depth and checkpointing of the backbone; the transformer's dropout is the configuration's.
   void set_training(const vit::TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;
@@ -105,7 +111,7 @@ class Detr : public DetectionModel {
   std::unique_ptr<vit::Backbone> backbone_;
   size_t map_;  ///< of the backbone's
   vit::Conv2d input_projection_;
-  vit::Parameter row_embeddings_, column_embeddings_;
+  std::optional<LearnedPositions> learned_positions_;
   vit::Parameter query_position_embeddings_;
   std::deque<DetrEncoderLayer> encoder_layers_;
   std::optional<vit::Norm> encoder_norm_;

@@ -29,6 +29,8 @@ DetrConfig read_detr(const vit::JsonObject& json) {
   const std::string positions = json.get_string("position_embedding_type", "sine");
   if (positions != "sine" && positions != "learned") json.refuse("position_embedding_type", "'sine' or 'learned'");
   config.position_embedding_type = positions == "sine" ? PositionEmbedding::sine : PositionEmbedding::learned;
+  // With auxiliary losses transformers feeds each layer what the last norm made of the one before.
+  config.norm_between_layers = json.get_bool("auxiliary_loss", false);
   config.dropout = static_cast<float>(json.get_double("dropout", 0.1, share));
   config.attention_dropout = static_cast<float>(json.get_double("attention_dropout", 0.0, share));
   config.activation_dropout = static_cast<float>(json.get_double("activation_dropout", 0.0, share));

@@ -39,7 +39,9 @@ Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& m
   const std::string where = (checkpoint.dir() / "config.json").string();
   const JsonObject config(checkpoint.config(), where);
   const PreprocessOverrides overrides{.image_size = img_size};
-  if (config.has("architecture") || config.has("vitkit")) {
+  // A run that fine-tuned a Hugging Face checkpoint keeps its processor and its model_type.
+  if (config.has("architecture") || config.has("pretrained_cfg") ||
+      (config.has("vitkit") && !config.has("model_type"))) {
     const bool nested = config.has("pretrained_cfg");  // old files have its entries at the top level
     return Preprocessor::from_timm(nested ? config.get_object("pretrained_cfg").raw() : config.raw(),
                                    nested ? where + ": pretrained_cfg" : where, overrides);

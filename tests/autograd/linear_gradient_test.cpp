@@ -17,6 +17,7 @@ const PackedWeight kUnpacked;
 struct LinearParts {
   bool bias = true, gamma = false, residual = false;
   Activation activation = Activation::none;
+  bool residual_first = false;
 };
 
 GradientCase linear_case(const std::string& name, int64_t m, int64_t n, int64_t k, const LinearParts& parts,
@@ -34,12 +35,17 @@ GradientCase linear_case(const std::string& name, int64_t m, int64_t n, int64_t 
   };
   op.run = [=](Context& ctx, const std::vector<Var>& v) {
     return linear(ctx, v[0], {v[1], kUnpacked}, of(v, bias, Var()),
-                  {.activation = parts.activation, .gamma = of(v, gamma, Var()), .residual = of(v, residual, Var())});
+                  {.activation = parts.activation,
+                   .gamma = of(v, gamma, Var()),
+                   .residual = of(v, residual, Var()),
+                   .residual_first = parts.residual_first});
   };
   if (oracle)
     op.plain = [=](const std::vector<Plain>& v) {
-      return plain::linear<double>(v[0], v[1], of(v, bias, Plain(0.0)), parts.activation, of(v, gamma, Plain(1.0)),
-                                   of(v, residual, Plain(0.0)));
+      const Plain y = plain::linear<double>(v[0], v[1], of(v, bias, Plain(0.0)),
+                                            parts.residual_first ? Activation::none : parts.activation,
+                                            of(v, gamma, Plain(1.0)), of(v, residual, Plain(0.0)));
+      return parts.residual_first ? plain::activate<double>(y, parts.activation) : y;
     };
   return op;
 }
@@ -69,6 +75,8 @@ std::vector<GradientCase> linear_cases() {
       linear_case("gamma_residual", 7, 18, 9, {.gamma = true, .residual = true}),
       linear_case("gelu", 7, 19, 9, {.activation = Activation::gelu}),
       linear_case("all", 6, 17, 9, {.gamma = true, .residual = true, .activation = Activation::silu}),
+      linear_case("residual_first", 6, 17, 9,
+                  {.gamma = true, .residual = true, .activation = Activation::silu, .residual_first = true}),
       linear_case("large", 301, 130, 70, {.gamma = true, .residual = true}, false),
       linear_case("large_gelu", 513, 67, 33, {.activation = Activation::gelu}, false),
   };

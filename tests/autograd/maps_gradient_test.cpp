@@ -60,6 +60,24 @@ GradientCase conv_epilogue_case(const std::string& name, const ConvSizes& s, con
   return op;
 }
 
+/// The activation after the residual.
+GradientCase conv_residual_first_case(const ConvSizes& s, const Conv2dOptions& options) {
+  Conv2dOptions linear = options;
+  linear.activation = Activation::none;
+  GradientCase op = conv_epilogue_case("residual_first", s, linear);
+  op.run = [=](Context& ctx, const std::vector<Var>& v) {
+    Conv2dOptions all = options;
+    all.gamma = v[3];
+    all.residual = v[4];
+    all.residual_first = true;
+    return conv2d(ctx, v[0], {v[1], kUnpacked}, v[2], all);
+  };
+  op.plain = [sum = op.plain, options](const std::vector<Plain>& v) {
+    return plain::activate<double>(sum(v), options.activation);
+  };
+  return op;
+}
+
 GradientCase pool_case(const std::string& name, const Shape& maps, const PoolOptions& o, bool mean,
                        bool oracle = true) {
   GradientCase op{.name = str(mean ? "avg_pool2d_" : "max_pool2d_", name), .inputs = {random_tensor(maps, 40)}};
@@ -101,6 +119,7 @@ std::vector<GradientCase> grouped_cases() {
       conv_case("groups", {2, 5, 4, 6, 4}, {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 2}),
       conv_case("groups_stride", {1, 6, 5, 6, 9}, {.kernel_h = 2, .kernel_w = 3, .stride = 2, .groups = 3}, false),
       conv_case("groups_1x1", {2, 3, 4, 8, 8}, {.groups = 4}),
+      conv_case("winograd_large", {3, 15, 22, 70, 48}, {.kernel_h = 3, .kernel_w = 3, .padding = 1}, true, false),
       conv_case("groups_large", {3, 30, 21, 32, 48}, {.kernel_h = 3, .kernel_w = 3, .padding = 1, .groups = 4}, true,
                 false),
       conv_case("depthwise", {2, 5, 4, 5, 5}, depthwise),
@@ -115,6 +134,8 @@ std::vector<GradientCase> grouped_cases() {
                 true, false),
       conv_epilogue_case("fused", {2, 4, 3, 2, 5},
                          {.kernel_h = 3, .kernel_w = 3, .padding = 1, .activation = Activation::gelu}),
+      conv_residual_first_case({2, 4, 3, 2, 5},
+                               {.kernel_h = 3, .kernel_w = 3, .padding = 1, .activation = Activation::silu}),
       conv_epilogue_case("groups_fused", {2, 4, 3, 4, 6}, {.groups = 2, .activation = Activation::silu}),
   };
   Conv2dOptions fused = depthwise;

@@ -41,7 +41,8 @@ TEST(Processor, ModelFromNothingStretchesToItsInput) {
 }
 
 TEST(Processor, RatioIsKeptWithinTheInput) {
-  const vit::Preprocessor made = read(processor_config(nullptr, Silent(), {.size = vit::Extent{64, 64}, .keep_ratio = true}));
+  const vit::Preprocessor made =
+      read(processor_config(nullptr, Silent(), {.size = vit::Extent{64, 64}, .keep_ratio = true}));
   EXPECT_EQ(made.output_size({500, 250}), (vit::Extent{64, 32}));
   EXPECT_TRUE(made.padding().enabled);
   EXPECT_EQ(made.padding().to, (vit::Extent{64, 64}));
@@ -54,7 +55,9 @@ TEST(Processor, ChangesGoIntoTheFile) {
   EXPECT_EQ(json.at("image_mean"), (std::vector<double>{0.1, 0.2, 0.3}));
   EXPECT_EQ(json.at("resample"), 3);
   EXPECT_TRUE(json.at("do_normalize").get<bool>());
-  EXPECT_THAT(vit::test::usage_error([] { processor_config(nullptr, Silent(), {.std = std::array{0.5, 0.0, 0.5}}); }),
+  EXPECT_THAT(vit::test::usage_error([] {
+                processor_config(nullptr, Silent(), {.std = std::array{0.5, 0.0, 0.5}});
+              }),
               testing::HasSubstr("std"));
   EXPECT_THAT(vit::test::usage_error([] { processor_config(nullptr, Silent(), {.interpolation = "bicubik"}); }),
               testing::HasSubstr("bicubic"));

@@ -2,6 +2,7 @@
 #include "tests/kernels/guarded.h"
 #include "vit/core/check.h"
 #include "vit/kernels/conv_offsets.h"
+#include "vit/kernels/winograd.h"
 
 namespace vit::kernels::test {
 namespace {
@@ -158,6 +159,98 @@ TEST_P(ConvTest, DepthwiseMatchesItsDefinition) {
     expect_near(y, expected,
                 [&](int64_t, int64_t ch) { return dot_tolerance(taps, 10.0, 1.0 + norm(weight.row(ch), taps)); });
   }
+}
+
+/// A 3 x 3 convolution of stride 1 by Winograd's algorithm: operands, and the weight packed for a table.
+struct WinogradProblem {
+  ConvCase c;
+  Guarded x, weight, bias, residual;
+
+  WinogradProblem(int64_t height, int64_t width, int64_t channels, int64_t pad, int64_t batch, int64_t outputs)
+      : c(conv_case(height, width, channels, 3, 1, pad, 1, batch, outputs)),
+        x(1, batch * height * width * channels),
+        weight(outputs, 9 * channels),
+        bias(1, outputs),
+        residual(batch * c.g.out_h() * c.g.out_w(), outputs, 2) {
+    x.randomize(1);
+    weight.randomize(2);
+    bias.randomize(3);
+    residual.randomize(4);
+  }
+
+  int64_t outputs() const { return c.out_channels; }
+  int64_t tiles() const { return c.batch * ((c.g.out_h() + 1) / 2) * ((c.g.out_w() + 1) / 2); }
+
+  void run(const KernelTable& table, Guarded& y, Epilogue epilogue, const std::vector<GemmPart>& parts) const {
+    const int64_t channels = c.g.channels, matrix = packed_size(table, outputs(), channels);
+    Guarded ordered(outputs(), 9 * channels), transformed(outputs(), kWinogradPlaces * channels),
+        packed(1, kWinogradPlaces * matrix, 0, true), workspace(1, table.winograd_workspace_size(channels), 0, true);
+    reorder(weight, 9, ordered);
+    winograd_weights(transformed.data(), ordered.data(), outputs(), channels);
+    for (int64_t place = 0; place < kWinogradPlaces; ++place)
+      table.pack_b(packed.data() + place * matrix, transformed.data() + place * channels, transformed.stride(), 1,
+                   outputs(), channels, 0, panel_count(table, outputs()));
+    WinogradArgs args;
+    args.c = y.data();
+    args.c_stride = y.stride();
+    args.images = x.data();
+    args.height = c.g.height;
+    args.width = c.g.width;
+    args.channels = channels;
+    args.padding = c.g.pad_top;
+    args.weight = packed.data();
+    args.n = outputs();
+    args.epilogue = epilogue;
+    for (const GemmPart& part : parts) table.conv_winograd(args, workspace.data(), part);
+    EXPECT_TRUE(workspace.untouched_outside());
+  }
+
+  /// The transforms add up to four pixels and nine products: their rounding is that of a few longer sums.
+  double tolerance(int64_t n) const {
+    const int64_t k = 9 * c.g.channels;
+    return 4.0 * dot_tolerance(k, 3.0 * std::sqrt(static_cast<double>(k)), 1.0 + norm(weight.row(n), k));
+  }
+};
+
+TEST_P(ConvTest, WinogradMatchesTheDefinitionOfAConvolution) {
+  const int64_t cases[][6] = {{5, 7, 3, 1, 2, 17},  {9, 8, 16, 1, 1, 70}, {1, 1, 5, 1, 3, 9},    {12, 11, 4, 2, 1, 33},
+                              {3, 4, 33, 0, 2, 16}, {2, 6, 1, 1, 1, 1},   {17, 22, 70, 1, 1, 40}};
+  for (const auto& [height, width, channels, pad, batch, outputs] : cases) {
+    SCOPED_TRACE(testing::Message() << height << " x " << width << " x " << channels << " -> " << outputs);
+    const WinogradProblem p(height, width, channels, pad, batch, outputs);
+    Guarded y(p.residual.rows(), outputs, 3), expected(p.residual.rows(), outputs, 3);
+    const int64_t panels = panel_count(table(), outputs), cut = p.tiles() / 2 + 1;
+    p.run(table(), y, {}, {{0, cut, 0, panels}, {cut, p.tiles(), 0, panels}});
+    Guarded x(batch, height * width * channels);
+    std::copy_n(p.x.data(), p.x.cols(), x.data());
+    convolve(p.c, x, p.weight, expected);
+    expect_near(y, expected, [&](int64_t, int64_t n) { return p.tolerance(n); });
+    p.run(oracle(), expected, {}, {{0, p.tiles(), 0, panel_count(oracle(), outputs)}});
+    expect_near(y, expected, [&](int64_t, int64_t n) { return p.tolerance(n); });
+  }
+}
+
+TEST_P(ConvTest, WinogradFinishesAsProductsDoWhateverTheParts) {
+  const WinogradProblem p(7, 10, 20, 1, 2, 83);
+  const int64_t panels = panel_count(table(), 83);
+  Epilogue epilogue;
+  epilogue.bias = p.bias.data();
+  epilogue.activation = Activation::relu;
+  epilogue.residual = p.residual.data();
+  epilogue.residual_stride = p.residual.stride();
+  epilogue.residual_first = true;
+  Guarded y(p.residual.rows(), 83), in_parts(p.residual.rows(), 83, 2), expected(p.residual.rows(), 83);
+  p.run(table(), y, epilogue, {{0, p.tiles(), 0, panels}});
+  p.run(oracle(), expected, epilogue, {{0, p.tiles(), 0, panel_count(oracle(), 83)}});
+  expect_near(y, expected, [&](int64_t, int64_t n) { return p.tolerance(n); });
+  // Tile by tile and panel by panel, in place.
+  in_parts.copy_from(p.residual);
+  epilogue.residual = in_parts.data();
+  std::vector<GemmPart> parts;
+  for (int64_t tile = 0; tile < p.tiles(); ++tile)
+    for (int64_t panel = 0; panel < panels; ++panel) parts.push_back({tile, tile + 1, panel, panel + 1});
+  p.run(table(), in_parts, epilogue, parts);
+  expect_near(in_parts, y, [](int64_t, int64_t) { return 0.0; });
 }
 
 TEST(ConvOffsetsTest, RefusesImpossibleGeometry) {

@@ -80,7 +80,7 @@ TEST_P(GemmTest, EveryEpilogueMatchesOracle) {
   const Problem p{13, 83, 40};
   const Operands in(p);
   for (int kind = 0; kind <= static_cast<int>(Activation::hard_sigmoid); ++kind)
-    for (int steps = 0; steps < 16; ++steps) {
+    for (int steps = 0; steps < 32; ++steps) {
       SCOPED_TRACE(testing::Message() << "activation " << kind << " steps " << steps);
       Epilogue epilogue;
       epilogue.activation = static_cast<Activation>(kind);
@@ -91,6 +91,7 @@ TEST_P(GemmTest, EveryEpilogueMatchesOracle) {
         epilogue.residual_stride = in.residual.stride();
       }
       epilogue.accumulate = steps & 8;
+      epilogue.residual_first = steps & 16;
       Guarded got(p.m, p.n), expected(p.m, p.n);
       got.randomize(9);
       expected.randomize(9);

@@ -198,5 +198,41 @@ TEST_P(TensorTest, ANanIsTheMaximumWhereverItStands) {
     }
 }
 
+TEST_P(TensorTest, RowsThatLieAnywhereMatchTheOracle) {
+  for (const int64_t cols : kCols) {
+    SCOPED_TRACE(cols);
+    Guarded maps(kRows, cols, 3), sums(kRows, cols, 3), expected_sums(kRows, cols, 3), weights(7), x(cols);
+    maps.randomize(1);
+    sums.randomize(2);
+    expected_sums.copy_from(sums);
+    weights.randomize(3);
+    x.randomize(4);
+    // Rows in any order, some of them twice.
+    const int64_t order[] = {3, 0, 4, 0, 1, 1, 2};
+    for (const int64_t count : {0, 1, 4, 7}) {
+      std::vector<const float*> rows;
+      std::vector<float*> targets, expected_targets;
+      for (int64_t i = 0; i < count; ++i) {
+        rows.push_back(maps.row(order[i]));
+        targets.push_back(sums.row(order[i]));
+        expected_targets.push_back(expected_sums.row(order[i]));
+      }
+      Guarded sum(cols), expected_sum(cols), dots(count), expected_dots(count);
+      sum.randomize(5);
+      tensors().gathered_sum(sum.data(), rows.data(), weights.data(), count, cols);
+      oracle().tensors->gathered_sum(expected_sum.data(), rows.data(), weights.data(), count, cols);
+      expect_near(sum, expected_sum, [&](int64_t, int64_t) { return rounding_tolerance(count, 10.0); });
+      tensors().gathered_dots(dots.data(), rows.data(), x.data(), count, cols);
+      oracle().tensors->gathered_dots(expected_dots.data(), rows.data(), x.data(), count, cols);
+      expect_near(dots, expected_dots, [&](int64_t i, int64_t j) {
+        return dot_tolerance(cols, norm(maps.row(order[j + i]), cols), norm(x.data(), cols));
+      });
+      tensors().scattered_add(targets.data(), weights.data(), x.data(), count, cols);
+      oracle().tensors->scattered_add(expected_targets.data(), weights.data(), x.data(), count, cols);
+      expect_near(sums, expected_sums, [](int64_t, int64_t) { return rounding_tolerance(4, 10.0); });
+    }
+  }
+}
+
 }  // namespace
 }  // namespace vit::kernels::test

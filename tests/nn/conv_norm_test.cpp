@@ -21,6 +21,8 @@ void expect_near(const Tensor& a, const Tensor& b) {
   EXPECT_LE(test::relative_l2(a.f32(), b.f32(), a.numel()), test::rounding_tolerance(200, 1.0));
 }
 
+const Conv2dOptions kThreeByThree{.kernel_h = 3, .kernel_w = 3, .padding = 1};
+
 std::vector<ConvNormOptions> forms() {
   Conv2dOptions grouped = kStrided;
   grouped.groups = 3;
@@ -87,6 +89,26 @@ TEST(ActivateInPlace, OnlyWhatNobodyElseHolds) {
   const Tensor z = activate_in_place(ctx, std::move(given), Activation::relu).value();
   EXPECT_EQ(z.raw(), memory);
   EXPECT_TRUE(same_bits(z, y));
+}
+
+TEST(ConvNorm, AResidualHandedOverBecomesTheResult) {
+  for (const ConvNormOptions& options :
+       {ConvNormOptions{.conv = unbiased(6, 6)}, ConvNormOptions{.conv = unbiased(6, 6, kThreeByThree)},
+        ConvNormOptions{.conv = unbiased(32, 32, kThreeByThree)}}) {
+    ConvNorm part(options);
+    test::fill_leaves(part);
+    part.prepare();
+    Context ctx;
+    const Shape shape{2, 5, 7, options.conv.out_channels};
+    const Tensor x = random_tensor(shape, 1), residual = random_tensor(shape, 2);
+    const Tensor expected = part.forward_add(ctx, x, residual, Activation::relu).value();
+    Tensor copy = residual.clone();
+    const float* memory = copy.f32();
+    const Tensor y = part.forward_add(ctx, x, std::move(copy), Activation::relu).value();
+    EXPECT_EQ(y.f32(), memory);
+    EXPECT_TRUE(same_bits(y, expected));
+    EXPECT_TRUE(same_bits(residual, random_tensor(shape, 2)));
+  }
 }
 
 }  // namespace

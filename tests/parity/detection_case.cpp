@@ -3,12 +3,16 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "detection/set_criterion.h"
 #include "vit/autograd/tape.h"
+#include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
 #include "vit/io/safetensors.h"
+#include "vit/models/build.h"
+#include "vit/models/load.h"
 
 namespace vit {
 
@@ -21,6 +25,7 @@ class Comparison {
       : golden_(SafetensorsFile::open(dir / "golden.safetensors")), case_(load_json(dir / "case.json")) {}
 
   const SafetensorsFile& golden() const { return golden_; }
+  const nlohmann::json& description() const { return case_; }
 
   void compare(const std::string& name, const Tensor& ours) {
     const Tensor reference = golden_.view(name);
@@ -88,6 +93,63 @@ detection::CriterionConfig read_criterion(const nlohmann::json& file) {
   return config;
 }
 
+/// What a Hugging Face configuration says about the loss.
+detection::CriterionConfig read_criterion(const nlohmann::json& file, const detection::DetectionModel& model) {
+  const JsonObject json(file, "config.json");
+  detection::CriterionConfig config = detection::default_criterion(model.class_loss());
+  config.cost_class = json.get_double("class_cost", config.cost_class);
+  config.cost_bbox = json.get_double("bbox_cost", config.cost_bbox);
+  config.cost_giou = json.get_double("giou_cost", config.cost_giou);
+  config.bbox_loss_coef = json.get_double("bbox_loss_coefficient", config.bbox_loss_coef);
+  config.giou_loss_coef = json.get_double("giou_loss_coefficient", config.giou_loss_coef);
+  config.eos_coef = json.get_double("eos_coefficient", config.eos_coef);
+  return config;
+}
+
+/// A model for training under the checkpoint's names.
+class NamedModel {
+ public:
+  /// `config` stands for the checkpoint's.
+  NamedModel(const Checkpoint& checkpoint, const nlohmann::json& config)
+      : plan_(plan_model({config, checkpoint.dir() / "config.json", &checkpoint.weights()})) {
+    load_parameters(*plan_.model, checkpoint.weights(), plan_.keys, Purpose::training);
+    plan_.model->visit_parameters([&](const std::string& name, Parameter& parameter) {
+      if (parameter.buffer) return;
+      parameter.value = Var::leaf(parameter.value.value());
+      leaves_.emplace_back(name, parameter.value);
+    });
+  }
+
+  detection::DetectionModel& detector() { return dynamic_cast<detection::DetectionModel&>(*plan_.model); }
+
+  /// Every gradient of the case; ours may hold several of theirs, one after the other.
+  void compare_gradients(Comparison& comparison) const {
+    std::set<std::string> compared;
+    for (const auto& [name, leaf] : leaves_) {
+      int64_t begin = 0;
+      for (const std::string& theirs : checkpoint_names(plan_.keys, name)) {
+        const std::string golden = "grad." + theirs;
+        if (!comparison.golden().find(golden)) continue;
+        const int64_t count = comparison.golden().view(golden).numel();
+        const Tensor& grad = leaf.grad();
+        if (grad.defined() && begin + count <= grad.numel())
+          comparison.compare(golden, grad.view({grad.numel()}).slice(begin, begin + count));
+        else
+          comparison.compare(golden, Tensor());
+        begin += count;
+        compared.insert(golden);
+      }
+    }
+    for (const TensorInfo& tensor : comparison.golden().tensors())
+      if (tensor.name.starts_with("grad.") && !compared.contains(tensor.name))
+        comparison.compare(tensor.name, Tensor());
+  }
+
+ private:
+  ModelPlan plan_;
+  std::vector<std::pair<std::string, Var>> leaves_;
+};
+
 void compare_matches(Comparison& comparison, const std::vector<std::vector<detection::Matches>>& levels) {
   for (size_t l = 0; l < levels.size(); ++l)
     for (size_t b = 0; b < levels[l].size(); ++b) {
@@ -130,6 +192,49 @@ std::vector<GradientResult> run_detection_loss_golden(const std::filesystem::pat
   }
   comparison.compare("grad.logits", joined(d_logits, logits.shape()));
   comparison.compare("grad.boxes", joined(d_boxes, boxes.shape()));
+  return comparison.take_results();
+}
+
+namespace {
+
+/// A mask as the models take it; files have bytes. Undefined where there is none.
+Tensor read_mask(const SafetensorsFile& golden) {
+  if (!golden.find("pixel_mask")) return {};
+  const Tensor stored = golden.view("pixel_mask");
+  if (stored.dtype() != DType::u8) return stored;
+  Tensor mask = Tensor::empty(stored.shape(), DType::i64);
+  const std::span<uint8_t> bytes = stored.span<uint8_t>();
+  std::copy(bytes.begin(), bytes.end(), mask.data<int64_t>());
+  return mask;
+}
+
+}  // namespace
+
+std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem::path& dir) {
+  Comparison comparison(dir);
+  const SafetensorsFile& golden = comparison.golden();
+  const std::string weights = JsonObject(comparison.description(), "case.json").require_string("weights");
+  const Checkpoint checkpoint = Checkpoint::open((dir / weights).lexically_normal().string());
+  const bool all_levels = golden.find("loss_dict.loss_ce_0") != nullptr;
+  nlohmann::json config = checkpoint.config();
+  if (all_levels) config["auxiliary_loss"] = true;  // the reference ran with it
+  NamedModel model(checkpoint, config);
+  const detection::SetCriterion criterion(read_criterion(checkpoint.config(), model.detector()),
+                                          model.detector().scoring(), model.detector().info().num_classes);
+  Context ctx;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Tensor images = golden.view("input");
+  const detection::DetectionOutput output = model.detector().detect(
+      ctx,
+      {.images = images, .pixel_mask = read_mask(golden), .all_levels = golden.find("loss_dict.loss_ce_0") != nullptr});
+  const detection::CriterionResult result = criterion(ctx, output, read_targets(golden, images.size(0)));
+  tape.backward(result.total);
+
+  comparison.compare("loss", result.total.value());
+  for (const auto& [name, value] : result.parts)
+    if (golden.find("loss_dict." + name)) comparison.compare("loss_dict." + name, value);
+  model.compare_gradients(comparison);
   return comparison.take_results();
 }
 

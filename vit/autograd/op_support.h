@@ -48,6 +48,12 @@ inline const float* vector_or_null(std::string_view op, std::string_view what, c
   return vector.value().f32();
 }
 
+/// Memory for a result of `shape`: the residual's, where it was given away and nobody else holds it, else the arena's.
+inline Tensor result_memory(Context& ctx, const Shape& shape, const Var& residual, bool overwrite) {
+  const bool free = overwrite && residual.defined() && residual.shape() == shape && residual.value().unique();
+  return free ? residual.value() : ctx.arena.empty(shape);
+}
+
 /// Work of a matrix product of m x n x k: two operations per multiply-add; reads both factors, writes the result.
 inline void report_product(Context& ctx, std::string_view op, double m, double n, double k) {
   if (ctx.costs) ctx.costs->add_cost(ctx.scope(), op, 2.0 * m * n * k, 4.0 * (m * k + k * n + m * n));

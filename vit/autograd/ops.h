@@ -22,6 +22,10 @@ struct LinearOptions {
   Activation activation = Activation::none;
   Var gamma{};     ///< [F] layer scale; undefined: 1
   Var residual{};  ///< shape of the result; undefined: 0
+  /// The activation comes last instead, y = activation(residual + gamma * (x W^T + bias)): a residual block's end.
+  bool residual_first = false;
+  /// Where nobody but these options holds the residual and nothing is recorded, its memory becomes the result's.
+  bool overwrite_residual = false;
 };
 
 /// y = x W^T + b (Rumelhart, Hinton, Williams 1986; torch.nn.Linear). x [..., C], weight [F, C], bias [F] or undefined
@@ -143,12 +147,17 @@ struct Conv2dOptions {
   Activation activation = Activation::none;
   Var gamma{};     ///< [F] factor after the activation, as in LinearOptions; undefined: 1
   Var residual{};  ///< shape of the result, or [F], added last; undefined: 0
+  bool residual_first = false, overwrite_residual = false;  ///< as in LinearOptions
 };
 
 /// 2-d convolution of a token grid, without im2col: x [B, height, width, c], weight [F, kernel_h * kernel_w * c]
 /// (taps outermost; c / groups in place of c) -> [B, height', width', F]. Packed weights come from
-/// PackedWeight::pack_convolution. Errors: shapes do not match, groups does not divide c and F.
+/// pack_conv2d. Errors: shapes do not match, groups does not divide c and F.
 Var conv2d(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const Conv2dOptions& options);
+
+/// The packed form that serves these options best: weight [F, kernel_h * kernel_w * c / groups], taps outermost. Wide
+/// convolutions of 3 x 3 with stride 1 get Winograd's form (vit/kernels/winograd.h), whose rounding differs.
+PackedWeight pack_conv2d(const Tensor& weight, const Conv2dOptions& options);
 
 /// An image as a map of the toolkit: [B, c, height, width] -> [B, height, width, c].
 Var channels_last(Context& ctx, const Var& image);

@@ -11,17 +11,6 @@ namespace {
 /// Output pixels of one part: enough work to hand out, and a few rows of a map that stay in the caches.
 int64_t depthwise_grain(int64_t channels, int64_t taps) { return row_grain(channels * std::max<int64_t>(1, taps / 4)); }
 
-/// The convolution that turns d_y into d_x where the stride is 1: the taps in reverse order over a border that makes up
-/// for what is missing. Its padding may be negative, then there is none.
-kernels::ConvGeometry reversed(const kernels::ConvGeometry& g) {
-  kernels::ConvGeometry r = g;
-  r.height = g.out_h();
-  r.width = g.out_w();
-  r.pad_top = r.pad_bottom = g.dilation_h * (g.kernel_h - 1) - g.pad_top;
-  r.pad_left = r.pad_right = g.dilation_w * (g.kernel_w - 1) - g.pad_left;
-  return r;
-}
-
 }  // namespace
 
 kernels::DepthwiseArgs DepthwiseConvolution::args(float* c, const float* by_tap) const {
@@ -89,7 +78,7 @@ Tensor DepthwiseConvolution::image_grad(Tape& tape, const Tensor& d_y) const {
   const auto& table = kernels::kernels();
   const int64_t channels = geometry.channels;
   const Tensor by_tap = weight_by_tap(tape);
-  const kernels::ConvGeometry back = reversed(geometry);
+  const kernels::ConvGeometry back = geometry.reversed(channels);
   if (geometry.stride_h != 1 || geometry.stride_w != 1 || back.pad_top < 0 || back.pad_left < 0) {
     Tensor d_x = tape.zeros(x.shape());
     const kernels::DepthwiseArgs call = args(d_y.f32(), by_tap.f32());

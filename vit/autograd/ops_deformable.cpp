@@ -4,6 +4,7 @@
 #include "vit/autograd/deformable.h"
 #include "vit/autograd/op_support.h"
 #include "vit/autograd/products.h"
+#include "vit/kernels/tensor_kernels.h"
 
 namespace vit {
 
@@ -104,38 +105,32 @@ void visit_samples(const Problem& problem, const float* reference, const float* 
   }
 }
 
-/// Rows of the four corners inside a head's columns; those outside are `zeros`.
-std::array<const float*, 4> corner_rows(const Corners& corners, const float* value_bh, int64_t stride,
-                                        const float* zeros) {
-  std::array<const float*, 4> rows{};
-  for (size_t i = 0; i < 4; ++i) rows[i] = corners.row[i] < 0 ? zeros : value_bh + corners.row[i] * stride;
-  return rows;
-}
+/// Rows of cells that one head of a query sums up, and their weights. One per running part.
+struct Gathered {
+  std::vector<const float*> rows;
+  std::vector<float> weights;
+  int64_t count = 0;
 
-/// In eight partial sums, which a compiler may keep in one register.
-float dot(const float* a, const float* b, int64_t count) {
-  std::array<float, 8> sums{};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (size_t lane = 0; lane < 8; ++lane)
-      sums[lane] += a[i + static_cast<int64_t>(lane)] * b[i + static_cast<int64_t>(lane)];
-  for (; i < count; ++i) sums[0] += a[i] * b[i];
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-}
+  explicit Gathered(const Problem& problem)
+      : rows(static_cast<size_t>(4 * problem.levels * problem.options.points)), weights(rows.size()) {}
+  void add(const float* row, float weight) {
+    rows[static_cast<size_t>(count)] = row;
+    weights[static_cast<size_t>(count++)] = weight;
+  }
+};
 
-void forward_query(const Problem& problem, float* out_bt, const float* value_b, const float* reference,
-                   const float* offsets, const float* weights, const float* zeros) {
+void forward_query(const Problem& problem, Gathered& gathered, float* out_bt, const float* value_b,
+                   const float* reference, const float* offsets, const float* weights) {
   const int64_t dim = problem.options.head_dim, stride = problem.width();
   for (int64_t h = 0; h < problem.options.heads; ++h) {
-    float* out = out_bt + h * dim;
-    std::fill_n(out, dim, 0.0f);
+    gathered.count = 0;
     visit_samples(problem, reference, offsets, h, [&](int64_t sample, const Corners& corners) {
-      const auto rows = corner_rows(corners, value_b + h * dim, stride, zeros);
-      const float weight = weights[sample];
-      const float s0 = weight * corners.share[0], s1 = weight * corners.share[1];
-      const float s2 = weight * corners.share[2], s3 = weight * corners.share[3];
-      for (int64_t d = 0; d < dim; ++d) out[d] += s0 * rows[0][d] + s1 * rows[1][d] + s2 * rows[2][d] + s3 * rows[3][d];
+      for (size_t i = 0; i < 4; ++i)
+        if (corners.row[i] >= 0)
+          gathered.add(value_b + corners.row[i] * stride + h * dim, weights[sample] * corners.share[i]);
     });
+    kernels::kernels().tensors->gathered_sum(out_bt + h * dim, gathered.rows.data(), gathered.weights.data(),
+                                             gathered.count, dim);
   }
 }
 
@@ -169,19 +164,23 @@ struct DeformableRecord {
     const int64_t row = b * problem.queries + t;
     const float* g = d_out.f32() + row * stride + h * dim;
     const int64_t columns = b * problem.cells * stride + h * dim;
+    const kernels::TensorKernels& tensors = *kernels::kernels().tensors;
     visit_samples(
         problem, problem.reference_of(reference.value(), b, t), offsets.value().f32() + row * 2 * samples, h,
         [&](int64_t sample, const Corners& corners) {
-          const auto rows = corner_rows(corners, value.value().f32() + columns, stride, zeros);
           const float weight = weights.value().f32()[row * samples + sample];
-          float dots[4];  // of the output's gradient with each corner
+          const float* rows[4];
+          float* d_rows[4];
+          float shares[4], dots[4];  // of the output's gradient with each corner
+          int64_t inside = 0;
           for (size_t i = 0; i < 4; ++i) {
-            dots[i] = dot(rows[i], g, dim);
+            rows[i] = corners.row[i] < 0 ? zeros : value.value().f32() + columns + corners.row[i] * stride;
             if (!d_value.defined() || corners.row[i] < 0) continue;
-            float* d_row = d_value.f32() + columns + corners.row[i] * stride;
-            const float share = weight * corners.share[i];
-            for (int64_t d = 0; d < dim; ++d) d_row[d] += share * g[d];
+            d_rows[inside] = d_value.f32() + columns + corners.row[i] * stride;
+            shares[inside++] = weight * corners.share[i];
           }
+          tensors.gathered_dots(dots, rows, g, 4, dim);
+          tensors.scattered_add(d_rows, shares, g, inside, dim);
           const auto& s = corners.share;
           d_weights.f32()[row * samples + sample] = s[0] * dots[0] + s[1] * dots[1] + s[2] * dots[2] + s[3] * dots[3];
           float* d_position = d_positions.f32() + 2 * (row * samples + sample);
@@ -231,16 +230,16 @@ Var deformable_attention(Context& ctx, const Var& value, const Var& reference, c
   StageTimer timer(ctx.profile, "deformable_attention");
   const Problem problem(value, reference, offsets, weights, options);
   Tensor out = ctx.arena.empty({problem.batch, problem.queries, problem.width()});
-  const std::vector<float> zeros(static_cast<size_t>(options.head_dim), 0.0f);
   const int64_t samples = problem.samples();
   parallel_for_range(
       problem.batch * problem.queries, row_grain(4 * samples * options.head_dim), [&](int64_t begin, int64_t end) {
+        Gathered gathered(problem);
         for (int64_t row = begin; row < end; ++row) {
           const int64_t b = row / problem.queries, t = row % problem.queries;
-          forward_query(problem, out.f32() + row * problem.width(),
+          forward_query(problem, gathered, out.f32() + row * problem.width(),
                         value.value().f32() + b * problem.cells * problem.width(),
                         problem.reference_of(reference.value(), b, t), offsets.value().f32() + row * 2 * samples,
-                        weights.value().f32() + row * samples, zeros.data());
+                        weights.value().f32() + row * samples);
         }
       });
   if (ctx.costs) {

@@ -69,6 +69,11 @@ struct LinearRecord {
 
 Var linear(Context& ctx, const Var& x, const Weight& weight, const Var& bias, const LinearOptions& options) {
   const bool recorded = recording(ctx, {&x, &weight.plain, &bias, &options.gamma, &options.residual});
+  if (recorded && options.residual_first && options.activation != Activation::none) {
+    LinearOptions before = options;
+    before.activation = Activation::none;
+    return activate(ctx, linear(ctx, x, weight, bias, before), options.activation);
+  }
   if (recorded && options.activation != Activation::none) {
     // The gradient reads what the activation read, so it is kept: the fused form does not have it.
     Var y = activate(ctx, linear(ctx, x, weight, bias), options.activation);
@@ -84,7 +89,7 @@ Var linear(Context& ctx, const Var& x, const Weight& weight, const Var& bias, co
   check(!options.residual.defined() || options.residual.shape() == shape, "linear: residual must be ", shape, ", got ",
         options.residual.shape());
 
-  Tensor y = ctx.arena.empty(shape);
+  Tensor y = result_memory(ctx, shape, options.residual, options.overwrite_residual && !recorded);
   const auto& table = kernels::kernels();
   const kernels::GemmArgs args{
       .c = y.f32(),
@@ -98,7 +103,8 @@ Var linear(Context& ctx, const Var& x, const Weight& weight, const Var& bias, co
                    .activation = options.activation,
                    .gamma = vector_or_null("linear", "gamma", options.gamma, n),
                    .residual = options.residual.defined() ? options.residual.value().f32() : nullptr,
-                   .residual_stride = n}};
+                   .residual_stride = n,
+                   .residual_first = options.residual_first}};
   const auto grid = kernels::gemm_grid(table, m, n, k, num_threads());
   parallel_for(grid.parts(), [&](int64_t part) { table.gemm(args, kernels::gemm_part(table, grid, m, n, part)); });
   report_product(ctx, "linear", static_cast<double>(m), static_cast<double>(n), static_cast<double>(k));

@@ -1,9 +1,11 @@
 #include "vit/autograd/packed_weight.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "vit/core/parallel.h"
 #include "vit/kernels/kernels.h"
+#include "vit/kernels/winograd.h"
 
 namespace vit {
 
@@ -20,6 +22,21 @@ void pack_matrix(float* panels, const float* matrix, int64_t outputs, int64_t in
   const auto& table = kernels::kernels();
   parallel_for(kernels::panel_count(table, outputs),
                [&](int64_t panel) { table.pack_b(panels, matrix, inputs, 1, outputs, inputs, panel, panel + 1); });
+}
+
+/// Panels of the 16 matrices of Winograd's algorithm, from weight [outputs, 9, channels]. `transformed` is scratch for
+/// 16 * outputs * channels floats. A panel's filters are transformed and packed by one thread, while they are in its
+/// cache.
+void pack_winograd_panels(float* panels, float* transformed, const float* weight, int64_t outputs, int64_t channels) {
+  const auto& table = kernels::kernels();
+  const int64_t filter = kernels::kWinogradPlaces * channels;
+  parallel_for(kernels::panel_count(table, outputs), [&](int64_t panel) {
+    const int64_t first = panel * table.panel_width, last = std::min(first + table.panel_width, outputs);
+    kernels::winograd_weights(transformed + first * filter, weight + first * 9 * channels, last - first, channels);
+    for (int64_t place = 0; place < kernels::kWinogradPlaces; ++place)
+      table.pack_b(panels + place * PackedWeight::packed_elements(outputs, channels), transformed + place * channels,
+                   filter, 1, outputs, channels, panel, panel + 1);
+  });
 }
 
 }  // namespace
@@ -72,6 +89,19 @@ PackedWeight PackedWeight::pack_convolution_into(const Tensor& weight, int64_t g
                   weight.f32() + group * rows * packed.inputs_, rows, packed.inputs_);
   }
   packed.panels_ = std::move(memory);
+  return packed;
+}
+
+PackedWeight PackedWeight::pack_winograd(const Tensor& weight, const MemorySource& memory) {
+  PackedWeight packed;
+  packed.outputs_ = weight.size(0);
+  packed.inputs_ = inputs_of(weight);
+  packed.winograd_ = true;
+  check(packed.inputs_ % 9 == 0, "pack: expected 3 x 3 taps of some channels, got ", weight.shape());
+  const int64_t outputs = packed.outputs_, channels = packed.inputs_ / 9, matrix = packed_elements(outputs, channels);
+  const Tensor transformed = memory({outputs, kernels::kWinogradPlaces, channels});
+  packed.panels_ = memory({kernels::kWinogradPlaces * matrix});
+  pack_winograd_panels(packed.panels_.f32(), transformed.f32(), weight.f32(), outputs, channels);
   return packed;
 }
 

@@ -22,20 +22,34 @@ void check_extent(const char* op, int64_t height, int64_t width, int64_t channel
 
 }  // namespace
 
-std::vector<int32_t> conv_offsets(const ConvGeometry& g) {
-  check_extent("conv_offsets", g.height, g.width, g.channels);
+ConvGeometry ConvGeometry::reversed(int64_t output_channels) const {
+  ConvGeometry r = *this;
+  r.height = out_h();
+  r.width = out_w();
+  r.channels = output_channels;
+  r.pad_top = r.pad_bottom = dilation_h * (kernel_h - 1) - pad_top;
+  r.pad_left = r.pad_right = dilation_w * (kernel_w - 1) - pad_left;
+  return r;
+}
+
+void check_geometry(const ConvGeometry& g) {
+  check_extent("convolution", g.height, g.width, g.channels);
   check(g.kernel_h > 0 && g.kernel_w > 0 && g.stride_h > 0 && g.stride_w > 0 && g.dilation_h > 0 && g.dilation_w > 0,
-        "conv_offsets: expected positive kernel, stride and dilation, got kernel ", g.kernel_h, " x ", g.kernel_w,
+        "convolution: expected positive kernel, stride and dilation, got kernel ", g.kernel_h, " x ", g.kernel_w,
         ", stride ", g.stride_h, " x ", g.stride_w, ", dilation ", g.dilation_h, " x ", g.dilation_w);
   check(g.pad_top >= 0 && g.pad_left >= 0 && g.pad_bottom >= 0 && g.pad_right >= 0,
-        "conv_offsets: expected padding of zero or more, got top ", g.pad_top, ", left ", g.pad_left, ", bottom ",
+        "convolution: expected padding of zero or more, got top ", g.pad_top, ", left ", g.pad_left, ", bottom ",
         g.pad_bottom, ", right ", g.pad_right);
   const int64_t reach_h = g.dilation_h * (g.kernel_h - 1) + 1, reach_w = g.dilation_w * (g.kernel_w - 1) + 1;
   check(reach_h <= g.height + g.pad_top + g.pad_bottom && reach_w <= g.width + g.pad_left + g.pad_right,
-        "conv_offsets: kernel of ", reach_h, " x ", reach_w, " exceeds the padded input of ",
+        "convolution: kernel of ", reach_h, " x ", reach_w, " exceeds the padded input of ",
         g.height + g.pad_top + g.pad_bottom, " x ", g.width + g.pad_left + g.pad_right);
   check(!g.rows_as_taps || (g.dilation_w == 1 && g.pad_left == 0 && g.pad_right == 0),
-        "conv_offsets: rows as taps need dilation 1 and no padding along them");
+        "convolution: rows as taps need dilation 1 and no padding along them");
+}
+
+std::vector<int32_t> conv_offsets(const ConvGeometry& g) {
+  check_geometry(g);
   std::vector<int32_t> offsets;
   offsets.reserve(static_cast<std::size_t>(g.out_h() * g.out_w() * g.taps()));
   for (int64_t oy = 0; oy < g.out_h(); ++oy)

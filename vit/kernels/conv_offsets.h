@@ -21,15 +21,23 @@ struct ConvGeometry {
   bool rows_as_taps = false;
   bool operator==(const ConvGeometry&) const = default;
 
+  /// Where the stride is 1: the convolution that turns the gradient of the output, of so many channels, into that of
+  /// the input, taps in reverse order, over a border that makes up for what is missing. Its padding may be negative:
+  /// then there is none.
+  ConvGeometry reversed(int64_t output_channels) const;
+
   int64_t taps_per_row() const { return rows_as_taps ? 1 : kernel_w; }
   int64_t taps() const { return kernel_h * taps_per_row(); }
   int64_t out_h() const { return (height + pad_top + pad_bottom - dilation_h * (kernel_h - 1) - 1) / stride_h + 1; }
   int64_t out_w() const { return (width + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1; }
 };
 
+/// Errors: vit::Error when the kernel exceeds the padded input, a stride, dilation or extent is not positive, or the
+/// image has 2^31 floats or more.
+void check_geometry(const ConvGeometry& geometry);
+
 /// Offsets [out_h * out_w, taps] into one NHWC image; taps in the padding are kZeroTap. The matching
-/// packed weight has k index (ky, kx, channel). Errors: vit::Error when the kernel exceeds the padded input, a stride,
-/// dilation or extent is not positive, or the image has 2^31 floats or more.
+/// packed weight has k index (ky, kx, channel). Errors: as check_geometry.
 std::vector<int32_t> conv_offsets(const ConvGeometry& geometry);
 
 /// The same table, shared by the convolutions of one geometry: it takes longer to write than a small depthwise

@@ -95,10 +95,16 @@ void tile_indirect(float* c, int64_t c_stride, const IndirectRows& a, int64_t ro
   clear<S>(acc);
   const float* image[M];
   const int32_t* offsets[M];
+  int64_t in_image = row % a.rows_per_image;  // one division: a tile of few taps would wait for six
+  const float* first = a.images + row / a.rows_per_image * a.image_stride;
   VITKIT_UNROLL
-  for (int i = 0; i < M; ++i) {
-    image[i] = a.images + (row + i) / a.rows_per_image * a.image_stride;
-    offsets[i] = a.offsets + (row + i) % a.rows_per_image * a.taps;
+  for (int i = 0; i < M; ++i, ++in_image) {
+    if (in_image == a.rows_per_image) {
+      in_image = 0;
+      first += a.image_stride;
+    }
+    image[i] = first;
+    offsets[i] = a.offsets + in_image * a.taps;
   }
   const int64_t run = a.tap_length;
   for (int64_t tap = 0; tap < a.taps; ++tap) {

@@ -20,6 +20,7 @@
 #include "vit/kernels/optim.inl.h"
 #include "vit/kernels/simd.h"
 #include "vit/kernels/tensor.inl.h"
+#include "vit/kernels/winograd.inl.h"
 
 #define VITKIT_CONCAT2(a, b) a##b
 #define VITKIT_CONCAT(a, b) VITKIT_CONCAT2(a, b)
@@ -40,6 +41,8 @@ constexpr KernelTable kTable = {
     .pack_b = pack_b<S>,
     .gemm = gemm<S>,
     .gemm_indirect = gemm_indirect<S>,
+    .winograd_workspace_size = winograd_workspace_size<S>,
+    .conv_winograd = conv_winograd<S>,
     .conv_depthwise = conv_depthwise<S>,
     .attention_packed_size = attention_packed_size<S>,
     .attention_workspace_size = attention_workspace_size<S>,

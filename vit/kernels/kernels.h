@@ -19,6 +19,7 @@ namespace vit::kernels {
 
 struct GroupKernels;   // group_kernels.h: attention within groups of tokens, and between channels
 struct TensorKernels;  // tensor_kernels.h: broadcasting, reductions, exponentials
+struct WinogradArgs;   // winograd.h: convolutions of 3 x 3 with fewer products
 
 /// Instruction sets with a table of their own. `scalar` is the slow oracle (double accumulation), for tests.
 enum class Isa { scalar, sse2, avx2, avx512, neon64 };
@@ -36,14 +37,15 @@ enum class Activation : int32_t {
   hard_sigmoid,  ///< clamp(x / 6 + 1/2, 0, 1): torch's Hardsigmoid
 };
 
-/// What happens to a matrix product before it is stored: y = residual + gamma * act(acc + bias). Null leaves a step
-/// out.
+/// What happens to a matrix product before it is stored: y = residual + gamma * act(acc + bias), or with residual_first
+/// y = act(residual + gamma * (acc + bias)). Null leaves a step out.
 struct Epilogue {
   const float* bias = nullptr;  ///< [n], added to every row
   Activation activation = Activation::none;
   const float* gamma = nullptr;     ///< [n], factor per column (layer scale, folded norms)
   const float* residual = nullptr;  ///< [m, n], added last; may be the output itself
   int64_t residual_stride = 0;      ///< between rows of the residual
+  bool residual_first = false;      ///< the activation comes after the residual: the end of a residual block
   bool accumulate = false;          ///< add the output's old values to acc (gradients)
 };
 
@@ -211,6 +213,10 @@ struct KernelTable {
                  int64_t p1);
   void (*gemm)(const GemmArgs& args, const GemmPart& part);
   void (*gemm_indirect)(const GemmIndirectArgs& args, const GemmPart& part);
+  /// Floats of scratch that one running conv_winograd needs, 64-byte aligned.
+  int64_t (*winograd_workspace_size)(int64_t channels);
+  /// Tiles [m0, m1) times panels [p0, p1) of the output's columns.
+  void (*conv_winograd)(const WinogradArgs& args, float* workspace, const GemmPart& part);
   /// Rows [r0, r1), all channels.
   void (*conv_depthwise)(const DepthwiseArgs& args, int64_t r0, int64_t r1);
 

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "vit/kernels/kernels.h"
+#include "vit/kernels/winograd.h"
 
 namespace vit::kernels {
 
@@ -42,13 +43,14 @@ using namespace reference;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// y = residual + gamma * act(acc + bias) for one element.
+/// The epilogue of one element.
 void finish(float* c, double acc, int64_t row, int64_t col, const Epilogue& epilogue) {
   if (epilogue.accumulate) acc += *c;
   if (epilogue.bias) acc += epilogue.bias[col];
-  acc = activate(acc, epilogue.activation);
+  if (!epilogue.residual_first) acc = activate(acc, epilogue.activation);
   if (epilogue.gamma) acc *= epilogue.gamma[col];
   if (epilogue.residual) acc += epilogue.residual[row * epilogue.residual_stride + col];
+  if (epilogue.residual_first) acc = activate(acc, epilogue.activation);
   *c = static_cast<float>(acc);
 }
 
@@ -93,6 +95,48 @@ void gemm_indirect(const GemmIndirectArgs& args, const GemmPart& part) {
   const int64_t run = args.a.tap_length;
   product(args.c, args.c_stride, args.b, args.n, args.a.taps * run, args.epilogue, part,
           [&](int64_t row, int64_t kk) { return indirect_at(args.a, row, kk / run, kk % run); });
+}
+
+int64_t winograd_workspace_size(int64_t) { return 0; }
+
+/// Place `place` of B^T d B for one channel of the tile whose upper left output is (y, x).
+double winograd_sum(const WinogradArgs& args, int64_t image, int64_t y, int64_t x, int64_t place, int64_t ch) {
+  // The two pixels of four that each difference reads, and the second's sign; the first's is positive.
+  constexpr int64_t kPixels[4][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};
+  constexpr double kSigns[4] = {-1.0, 1.0, -1.0, -1.0};
+  double sum = 0.0;
+  for (int64_t i = 0; i < 2; ++i)
+    for (int64_t j = 0; j < 2; ++j) {
+      const int64_t row = y + kPixels[place / 4][i] - args.padding, col = x + kPixels[place % 4][j] - args.padding;
+      if (row < 0 || row >= args.height || col < 0 || col >= args.width) continue;
+      const double sign = (i ? kSigns[place / 4] : 1.0) * (j ? kSigns[place % 4] : 1.0);
+      sum += sign * args.images[((image * args.height + row) * args.width + col) * args.channels + ch];
+    }
+  return sum;
+}
+
+void conv_winograd(const WinogradArgs& args, float*, const GemmPart& part) {
+  // A^T: what the products of a row or column of places add to the two pixels.
+  constexpr double kShares[2][4] = {{1.0, 1.0, 1.0, 0.0}, {0.0, 1.0, -1.0, -1.0}};
+  const int64_t weight_floats = (args.n + kWidth - 1) / kWidth * kWidth * args.channels;
+  for (int64_t tile = part.m0; tile < part.m1; ++tile)
+    for (int64_t col = part.p0 * kWidth; col < std::min(part.p1 * kWidth, args.n); ++col) {
+      const int64_t image = tile / args.tiles_per_image(), within = tile % args.tiles_per_image();
+      const int64_t y = within / args.tile_columns() * 2, x = within % args.tile_columns() * 2;
+      double pixels[4] = {};
+      for (int64_t place = 0; place < kWinogradPlaces; ++place) {
+        double product = 0.0;
+        for (int64_t ch = 0; ch < args.channels; ++ch)
+          product += winograd_sum(args, image, y, x, place, ch) *
+                     packed_at(args.weight + place * weight_floats, args.channels, ch, col);
+        for (int64_t i = 0; i < 4; ++i) pixels[i] += kShares[i / 2][place / 4] * kShares[i % 2][place % 4] * product;
+      }
+      for (int64_t i = 0; i < 4; ++i) {
+        if (y + i / 2 >= args.out_h() || x + i % 2 >= args.out_w()) continue;
+        const int64_t row = (image * args.out_h() + y + i / 2) * args.out_w() + x + i % 2;
+        finish(args.c + row * args.c_stride + col, pixels[i], row, col, args.epilogue);
+      }
+    }
 }
 
 void conv_depthwise(const DepthwiseArgs& args, int64_t r0, int64_t r1) {
@@ -280,6 +324,8 @@ constexpr KernelTable kTable = {
     .pack_b = pack_b,
     .gemm = gemm,
     .gemm_indirect = gemm_indirect,
+    .winograd_workspace_size = winograd_workspace_size,
+    .conv_winograd = conv_winograd,
     .conv_depthwise = conv_depthwise,
     .attention_packed_size = attention_packed_size,
     .attention_workspace_size = attention_workspace_size,

@@ -116,6 +116,24 @@ void column_maxima(float* y, const float* x, int64_t x_stride, int64_t rows, int
   for (int64_t c = 0; c < cols; ++c) y[c] = largest(x + c, x_stride, rows);
 }
 
+void gathered_sum(float* y, const float* const* rows, const float* weights, int64_t row_count, int64_t cols) {
+  for (int64_t c = 0; c < cols; ++c) {
+    double sum = 0.0;
+    for (int64_t i = 0; i < row_count; ++i) sum += static_cast<double>(weights[i]) * rows[i][c];
+    y[c] = static_cast<float>(sum);
+  }
+}
+
+void gathered_dots(float* y, const float* const* rows, const float* x, int64_t row_count, int64_t cols) {
+  for (int64_t i = 0; i < row_count; ++i) y[i] = static_cast<float>(reference::dot(rows[i], x, cols));
+}
+
+void scattered_add(float* const* rows, const float* weights, const float* x, int64_t row_count, int64_t cols) {
+  for (int64_t i = 0; i < row_count; ++i)
+    for (int64_t c = 0; c < cols; ++c)
+      rows[i][c] = static_cast<float>(rows[i][c] + static_cast<double>(weights[i]) * x[c]);
+}
+
 }  // namespace
 
 const TensorKernels reference::kTensorKernels = {
@@ -128,6 +146,9 @@ const TensorKernels reference::kTensorKernels = {
     .row_dots = row_dots,
     .row_maxima = row_maxima,
     .column_maxima = column_maxima,
+    .gathered_sum = gathered_sum,
+    .gathered_dots = gathered_dots,
+    .scattered_add = scattered_add,
 };
 
 }  // namespace vit::kernels

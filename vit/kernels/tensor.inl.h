@@ -1,6 +1,7 @@
 // Elementwise functions with broadcasting, the exponential of any argument, sums and maxima of rows and columns.
 #pragma once
 
+#include "vit/kernels/gathered.inl.h"
 #include "vit/kernels/norm.inl.h"
 #include "vit/kernels/simd.h"
 #include "vit/kernels/tensor_kernels.h"
@@ -251,6 +252,9 @@ constexpr TensorKernels kTensorKernels = {
     .row_dots = row_dots<S>,
     .row_maxima = row_maxima<S>,
     .column_maxima = column_maxima<S>,
+    .gathered_sum = gathered_sum<S>,
+    .gathered_dots = gathered_dots<S>,
+    .scattered_add = scattered_add<S>,
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The kernels behind the ops on tensors of any rank (vit/autograd/tensor_ops.h): elementwise functions of one and of
-// two tensors with broadcasting, and reductions. A table of its own; the rules are those of kernels.h.
+// two tensors with broadcasting, reductions, and sums over rows that lie anywhere. A table of its own; the rules are
+// those of kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +47,14 @@ struct TensorKernels {
   void (*row_maxima)(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
   /// y [cols] = maximum of each column of x [rows, cols], rows > 0. A NaN is the maximum.
   void (*column_maxima)(float* y, const float* x, int64_t x_stride, int64_t rows, int64_t cols);
+
+  // ---- rows [cols] that lie anywhere ----
+  /// y [cols] = the sum of weights[i] * rows[i], in order; no rows give zeros.
+  void (*gathered_sum)(float* y, const float* const* rows, const float* weights, int64_t row_count, int64_t cols);
+  /// y [row_count] = the products of rows[i] with x [cols].
+  void (*gathered_dots)(float* y, const float* const* rows, const float* x, int64_t row_count, int64_t cols);
+  /// rows[i] += weights[i] * x [cols], in order: rows may come again.
+  void (*scattered_add)(float* const* rows, const float* weights, const float* x, int64_t row_count, int64_t cols);
 };
 
 }  // namespace vit::kernels

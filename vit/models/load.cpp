@@ -207,6 +207,10 @@ void initialise_parameter(const std::string& name, Parameter& parameter, uint64_
   parameter.value = Var(std::move(value));
 }
 
+std::vector<std::string> checkpoint_names(const KeyMap& keys, const std::string& parameter) {
+  return Translator(keys).theirs(parameter);
+}
+
 KeyMap prefixed_keys(Module& model, const std::string& prefix) {
   KeyMap keys{{}, prefix, {}};
   model.visit_parameters([&](const std::string& name, Parameter&) {

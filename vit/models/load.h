@@ -27,6 +27,9 @@ struct KeyMap {
   std::vector<std::string> ignored;
 };
 
+/// The checkpoint's tensors that make our parameter of this name, in the order in which they are stacked.
+std::vector<std::string> checkpoint_names(const KeyMap& keys, const std::string& parameter);
+
 /// The model's own names behind a prefix: a part of another model's checkpoint, such as a detector's backbone.
 KeyMap prefixed_keys(Module& model, const std::string& prefix);
 

@@ -1,5 +1,7 @@
 #include "vit/models/resnet_block.h"
 
+#include <utility>
+
 #include "vit/autograd/gate_ops.h"
 #include "vit/autograd/map_ops.h"
 
@@ -72,7 +74,7 @@ Var ResNetBlock::branch(Context& ctx, const Var& x) const {
                                             : y;
 }
 
-Var ResNetBlock::shortcut(Context& ctx, const Var& x) const {
+Var ResNetBlock::shortcut(Context& ctx, Var x) const {
   if (!downsample_) return x;
   Var pooled = x;
   if (options_.avg_down && options_.dilation > 1)  // timm's AvgPool2dSame: the border's zeros count
@@ -92,10 +94,11 @@ Var ResNetBlock::attend(Context& ctx, const Var& x, const Var& residual) const {
   return reshape(ctx, attention_->forward(ctx, tokens(x), input), x.shape());
 }
 
-Var ResNetBlock::forward(Context& ctx, const Var& x) const {
-  const Var y = branch(ctx, x), skip = shortcut(ctx, x);
+Var ResNetBlock::forward(Context& ctx, Var x) const {
+  const Var y = branch(ctx, x);
+  Var skip = shortcut(ctx, std::move(x));
   const bool dropping = ctx.training && drop_path_ > 0.0f;
-  if (!attention_ && !dropping) return convs_.back().forward_add(ctx, y, skip, options_.act);
+  if (!attention_ && !dropping) return convs_.back().forward_add(ctx, y, std::move(skip), options_.act);
   Var mixed = convs_.back().forward(ctx, y);
   if (!dropping) return activate_in_place(ctx, attend(ctx, mixed, skip), options_.act);
   // What is dropped is the branch, so the skip connection is added afterwards.

@@ -51,7 +51,8 @@ class ResNetBlock : public Module {
   ResNetBlock(const ResNetBlockOptions& options, std::unique_ptr<Attention> attention);
 
   /// x [B, height, width, inputs] -> [B, height / stride, width / stride, outputs], rounded up.
-  Var forward(Context& ctx, const Var& x) const;
+  /// In inference its memory becomes the result's where nobody else holds it: hand it over.
+  Var forward(Context& ctx, Var x) const;
 
   /// Stochastic depth, where Context::training is set.
   void set_drop_path(float rate) { drop_path_ = rate; }
@@ -62,7 +63,7 @@ class ResNetBlock : public Module {
   void add_convs();
   void add_downsample();
   Var branch(Context& ctx, const Var& x) const;
-  Var shortcut(Context& ctx, const Var& x) const;
+  Var shortcut(Context& ctx, Var x) const;
   Var attend(Context& ctx, const Var& x, const Var& residual) const;
 
   ResNetBlockOptions options_;

@@ -1,6 +1,7 @@
 #include "vit/nn/conv2d.h"
 
 #include <cmath>
+#include <utility>
 
 namespace vit {
 
@@ -21,7 +22,7 @@ Var Conv2d::forward(Context& ctx, const Var& x, Activation activation) const {
   return forward(ctx, x, LinearOptions{.activation = activation});
 }
 
-Var Conv2d::forward(Context& ctx, const Var& x, const LinearOptions& epilogue) const {
+Var Conv2d::forward(Context& ctx, const Var& x, LinearOptions epilogue) const {
   if (pointwise()) {
     const Var rows =
         packed_.defined() ? Var() : reshape(ctx, weight_.value, {options_.out_channels, options_.in_channels});
@@ -29,8 +30,10 @@ Var Conv2d::forward(Context& ctx, const Var& x, const LinearOptions& epilogue) c
   }
   Conv2dOptions conv = options_.conv;
   conv.activation = epilogue.activation;
-  conv.gamma = epilogue.gamma;
-  conv.residual = epilogue.residual;
+  conv.gamma = std::move(epilogue.gamma);
+  conv.residual = std::move(epilogue.residual);
+  conv.residual_first = epilogue.residual_first;
+  conv.overwrite_residual = epilogue.overwrite_residual;
   const Var taps = packed_.defined() ? Var() : taps_outermost(ctx, weight_.value);
   return conv2d(ctx, x, {taps, packed_}, bias_.value, conv);
 }
@@ -55,9 +58,7 @@ void Conv2d::fold(const Tensor& scale, const Tensor& shift) {
 
 void Conv2d::prepare() {
   Context ctx;
-  const Conv2dOptions& conv = options_.conv;
-  packed_ = PackedWeight::pack_convolution(taps_outermost(ctx, weight_.value.value()).value(), conv.groups,
-                                           conv.kernel_h * conv.kernel_w);
+  packed_ = pack_conv2d(taps_outermost(ctx, weight_.value.value()).value(), options_.conv);
   weight_.value = {};
 }
 

@@ -23,7 +23,7 @@ class Conv2d : public Module {
   /// each position (1 x 1, stride 1) any [..., in_channels] -> [..., out_channels].
   Var forward(Context& ctx, const Var& x, Activation activation = Activation::none) const;
   /// The same, with what follows fused where nothing is recorded: residual + gamma * activation(conv(x)).
-  Var forward(Context& ctx, const Var& x, const LinearOptions& epilogue) const;
+  Var forward(Context& ctx, const Var& x, LinearOptions epilogue) const;
 
   /// Makes y * scale + shift the convolution's result, a factor and a term per output channel: a batch norm after it.
   /// Errors: the weight is not loaded, or packed already.

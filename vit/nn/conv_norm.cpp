@@ -1,5 +1,7 @@
 #include "vit/nn/conv_norm.h"
 
+#include <utility>
+
 #include "vit/autograd/gate_ops.h"
 
 namespace vit {
@@ -20,10 +22,14 @@ Var ConvNorm::forward(Context& ctx, const Var& x, Activation activation) const {
   return activate_in_place(ctx, norm_.forward(ctx, conv_.forward(ctx, x)), activation);
 }
 
-Var ConvNorm::forward_add(Context& ctx, const Var& x, const Var& residual, Activation activation) const {
-  Var y = folded_ ? conv_.forward(ctx, x, LinearOptions{.residual = residual})
-                  : add(ctx, norm_.forward(ctx, conv_.forward(ctx, x)), residual);
-  return activate_in_place(ctx, std::move(y), activation);
+Var ConvNorm::forward_add(Context& ctx, const Var& x, Var residual, Activation activation) const {
+  if (folded_)
+    return conv_.forward(ctx, x,
+                         LinearOptions{.activation = activation,
+                                       .residual = std::move(residual),
+                                       .residual_first = true,
+                                       .overwrite_residual = true});
+  return activate_in_place(ctx, add(ctx, norm_.forward(ctx, conv_.forward(ctx, x)), residual), activation);
 }
 
 void ConvNorm::prepare() {

@@ -30,8 +30,9 @@ class ConvNorm : public Module {
   /// activation(norm(conv(x))): shapes as Conv2d::forward.
   Var forward(Context& ctx, const Var& x, Activation activation = Activation::none) const;
 
-  /// activation(norm(conv(x)) + residual): the end of a residual block (He et al. 2016, eq. 1).
-  Var forward_add(Context& ctx, const Var& x, const Var& residual, Activation activation) const;
+  /// activation(norm(conv(x)) + residual): the end of a residual block (He et al. 2016, eq. 1). In inference the
+  /// residual's memory becomes the result's where nobody else holds it: hand it over.
+  Var forward_add(Context& ctx, const Var& x, Var residual, Activation activation) const;
 
   /// Folds the norm into the convolution and packs that.
   void prepare() override;

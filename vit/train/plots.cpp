@@ -82,9 +82,8 @@ class History {
   double updates_per_epoch_ = 0.0;
 };
 
-PlotSeries renamed(PlotSeries series, const std::string& name, double factor = 1.0) {
+PlotSeries renamed(PlotSeries series, const std::string& name) {
   series.name = name;
-  for (double& y : series.y) y *= factor;
   return series;
 }
 
@@ -119,12 +118,57 @@ void draw_loss(Plots& plots, const History& history) {
   plots.draw("loss", "loss", "mean of an epoch", std::move(series));
 }
 
-void draw_accuracy(Plots& plots, const History& history) {
+/// Figures of evaluations that belong into one picture.
+struct FigureGroup {
+  const char *file, *title;
+  bool is_fraction;  ///< drawn in percent; below zero stands for "cannot be said" and is left out
+  std::vector<std::string> figures;
+};
+
+const std::vector<FigureGroup>& figure_groups() {
+  static const std::vector<FigureGroup> groups = {
+      {"accuracy", "accuracy on the validation data", true, {"top1", "top5"}},
+      {"average_precision", "average precision on the validation data", true, {"map", "map50", "map75"}},
+      {"average_precision_by_size",
+       "average precision by the objects' size",
+       true,
+       {"map_small", "map_medium", "map_large"}},
+      {"average_recall", "average recall with 1, 10 and 100 detections", true, {"mar1", "mar10", "mar100"}},
+      {"average_recall_by_size", "average recall by the objects' size", true, {"mar_small", "mar_medium", "mar_large"}},
+      {"loss_parts",
+       "parts of the loss on the validation data, unweighted",
+       false,
+       {"loss_ce", "loss_vfl", "loss_bbox", "loss_giou"}}};
+  return groups;
+}
+
+/// In percent, without what cannot be said.
+PlotSeries percent_of(const PlotSeries& fractions, const std::string& name) {
+  PlotSeries series;
+  series.name = name;
+  for (size_t i = 0; i < fractions.x.size(); ++i) {
+    if (fractions.y[i] < 0.0) continue;
+    series.x.push_back(fractions.x[i]);
+    series.y.push_back(100.0 * fractions.y[i]);
+  }
+  return series;
+}
+
+void draw_group(Plots& plots, const History& history, const FigureGroup& group) {
   std::vector<PlotSeries> series;
-  for (const char* name : {"top1", "top5"})
-    if (const Curve* curve = history.find(name); curve && !curve->epochs.x.empty())
-      series.push_back(renamed(curve->epochs, name, 100.0));
-  plots.draw("accuracy", "accuracy on the validation data", "percent", std::move(series));
+  for (const std::string& name : group.figures) {
+    const Curve* curve = history.find(name);
+    if (!curve) continue;
+    PlotSeries drawn = group.is_fraction ? percent_of(curve->epochs, name) : renamed(curve->epochs, name);
+    if (!drawn.x.empty()) series.push_back(std::move(drawn));
+  }
+  plots.draw(group.file, group.title, group.is_fraction ? "percent" : "", std::move(series));
+}
+
+bool is_grouped(const std::string& figure) {
+  return std::any_of(figure_groups().begin(), figure_groups().end(), [&](const FigureGroup& group) {
+    return std::find(group.figures.begin(), group.figures.end(), figure) != group.figures.end();
+  });
 }
 
 /// The lines within epochs show the warm-up; a run that has none of them has its epochs' ends.
@@ -136,12 +180,12 @@ void draw_lr(Plots& plots, const History& history) {
   plots.draw("lr", "learning rate", "", {renamed(rate.x.size() > curve->epochs.x.size() ? rate : curve->epochs, "lr")});
 }
 
-/// What evaluations measure beside loss and accuracy, a picture each.
+/// What else evaluations measure, a picture each.
 void draw_other_figures(Plots& plots, const History& history) {
   for (const Curve& curve : history.curves()) {
     const auto is = [&](const char* name) { return curve.name == name; };
     if (curve.epochs.x.empty() || curve.name.starts_with(kAttention)) continue;
-    if (is("loss") || is("val_loss") || is("lr") || is("top1") || is("top5")) continue;
+    if (is("loss") || is("val_loss") || is("lr") || is_grouped(curve.name)) continue;
     std::string file;
     for (const char c : curve.name) file += std::isalnum(static_cast<unsigned char>(c)) || c == '-' ? c : '_';
     plots.draw(file, curve.name, "", {renamed(curve.epochs, curve.name)});
@@ -169,7 +213,7 @@ std::vector<std::string> write_plots(const fs::path& metrics, const fs::path& pl
   if (history.updates_per_epoch() <= 0.0) return {};
   Plots pictures(plots);
   draw_loss(pictures, history);
-  draw_accuracy(pictures, history);
+  for (const FigureGroup& group : figure_groups()) draw_group(pictures, history, group);
   draw_lr(pictures, history);
   draw_other_figures(pictures, history);
   draw_attention(pictures, history, "entropy", "entropy of the attention, mean of a layer's heads", "nats", 0.0);

@@ -217,8 +217,9 @@ class Run {
       return task_.loss(ctx_, batch);
     } catch (const Error& error) {
       ctx_.tape = nullptr;
-      throw Error(str("epoch ", epoch_, ", batch ", batch_, " (after update ", step_, "): ", error.what(), ". ", fallback()),
-                  error.kind());
+      throw Error(
+          str("epoch ", epoch_, ", batch ", batch_, " (after update ", step_, "): ", error.what(), ". ", fallback()),
+          error.kind());
     }
   }
 

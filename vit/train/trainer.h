@@ -44,7 +44,8 @@ struct TrainerConfig {
     ema.visit_fields(v);
     early_stopping.visit_fields(v);
     v("monitor", monitor, "Measuring attention at evaluations.");
-    v("eval_metric", eval_metric, "Figure that decides which checkpoint is best; a loss is better when smaller. Detectors: map in place of top1.");
+    v("eval_metric", eval_metric,
+      "Figure that decides which checkpoint is best; a loss is better when smaller. Detectors: map in place of top1.");
     v("eval_interval", eval_interval, "Epochs between evaluations; the last epoch is always evaluated.", at_least(1));
     v("log_interval", log_interval, "Updates between two lines of metrics.jsonl.", at_least(1));
     v("checkpoint_interval", checkpoint_interval,
