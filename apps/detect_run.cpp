@@ -38,10 +38,13 @@ using Kind = vit::VideoEvent::Kind;
 /// Windows of --show: one for all pictures, one per video.
 class Windows {
  public:
+  /// Opens the first one, so that a display that is not there is noticed before the work. Errors: as VideoWindow.
+  void open() { first_ = std::make_unique<vit::VideoWindow>("vitkit detect"); }
+
   void show(const FrameResult& frame) {
     if (closed_) return;
     std::unique_ptr<vit::VideoWindow>& window = windows_[frame.item.stream];
-    if (!window) window = std::make_unique<vit::VideoWindow>("vitkit detect: " + frame.item.source);
+    if (!window) window = first_ ? std::move(first_) : std::make_unique<vit::VideoWindow>(frame.item.source);
     if (frame.item.picture()) last_ = frame.rendering.picture;
     if (!window->show(frame.rendering.picture)) closed_ = true;
   }
@@ -57,6 +60,7 @@ class Windows {
   }
 
  private:
+  std::unique_ptr<vit::VideoWindow> first_;                       // until a source has taken it
   std::map<int64_t, std::unique_ptr<vit::VideoWindow>> windows_;  // by stream, -1: pictures
   vit::Image last_;
   std::atomic<bool> closed_ = false;
@@ -74,13 +78,14 @@ class DetectRun {
                 .txt = options.save_txt,
                 .crops = options.save_crop,
                 .frames = options.save_frames,
-                .stride = options.vid_stride},
+                .stride = options.video.vid_stride},
                detector.labels(),
                [this](const std::string& message) {
                  ++failed_;
                  print_error("vitkit detect: " + message);
                }),
         progress_(common, "frames", /*prints_results=*/true) {
+    if (options.show) windows_.open();
     if (!options.save_json.empty()) json_ = std::make_unique<vit::AtomicFile>(options.save_json);
   }
 
@@ -128,6 +133,9 @@ class DetectRun {
   }
 
   void write(FrameResult& frame) {
+    const vit::VideoEvent& event = frame.item.event;
+    if (event.kind == Kind::lost)
+      note(common_, "{}: lost at {:.3f} s: {}; it is tried again", frame.item.source, event.from_s, event.reason);
     count(frame);
     write_detections(output_, frame, labels_);
     if (json_) {
@@ -141,7 +149,7 @@ class DetectRun {
   void count(const FrameResult& frame) {
     if (!failure_of(frame).empty()) ++failed_;
     if (!frame.is_frame()) return;
-    const int64_t frames = frame.item.info.frames / options_.vid_stride;
+    const int64_t frames = frame.item.info.frames / options_.video.vid_stride;
     if (options_.sources.size() == 1 && !frame.item.live && frames > 0) progress_.set_total(frames);
     progress_.advance();
     if (frame.error.empty()) ++answered_;
@@ -170,17 +178,6 @@ detection::VideoPipelineOptions pipeline_options(const DetectOptions& options, c
   detection::make_tracker(tracker);  // refuses before any work
   result.make_tracker = [tracker] { return detection::make_tracker(tracker); };
   return result;
-}
-
-vit::FeedOptions feed_options(const DetectOptions& options, const CommonOptions& common) {
-  vit::FeedOptions feeding;
-  feeding.verb = "detect";
-  feeding.video = {.timeout = options.timeout,
-                   .stride = options.vid_stride,
-                   .keep_all = options.stream_buffer,
-                   .seed = common.seed,
-                   .max_pixels = options.max_pixels};
-  return feeding;
 }
 
 void check_options(const DetectOptions& options) {
@@ -229,7 +226,7 @@ int detect(const DetectOptions& options, const CommonOptions& common) {
   DetectRun run(options, common, detector);
   pipeline.keep_images = run.draws() || !options.attention.empty();
   stop_on_signals();
-  vit::FeedOptions feeding = feed_options(options, common);
+  vit::FeedOptions feeding = feed_options("detect", options.video, options.max_pixels, common);
   feeding.stop_requested = [&run] { return stop_requested() || run.window_closed(); };
   vit::FrameFeed feed(options.sources, feeding);
   vit::PipelineReport report;

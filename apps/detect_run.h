@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/video_options.h"
 #include "vit/image/decode.h"
 
 namespace vit {
@@ -29,9 +30,7 @@ struct DetectOptions {
   bool save_txt = false, save_crop = false, save_frames = false;
   bool show = false;
   std::string attention;  ///< folder; empty: none
-  int64_t vid_stride = 1;
-  bool stream_buffer = false;
-  double timeout = 10.0;
+  VideoChoice video;
   int64_t batch_size = 1;
   std::optional<int64_t> img_size;
   std::string precision = "f32";

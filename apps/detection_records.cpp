@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <utility>
 
 #include "vit/models/labels.h"
 
@@ -15,10 +15,7 @@ using detection::TrackedDetection;
 using Kind = vit::VideoEvent::Kind;
 
 /// Milliseconds since the frame was read.
-double lag_of(const vit::VideoEvent& event) {
-  const std::chrono::duration<double> now = std::chrono::steady_clock::now().time_since_epoch();
-  return 1e3 * (now.count() - event.captured_s);
-}
+double lag_of(const vit::VideoEvent& event) { return 1e3 * (vit::steady_seconds() - event.captured_s); }
 
 Record track_of(const TrackedDetection& found) { return found.track >= 0 ? Record(found.track) : Record(nullptr); }
 

@@ -27,7 +27,7 @@ VideoEvent event_of(Kind kind, const std::string& reason = "") {
   return event;
 }
 
-/// "source:number" for frames, "source!reason" for errors, "source." for ends, "source~" for gaps.
+/// "source:number" for frames, "source!reason" for errors, "source." for ends, "source?" and "source~" for gaps.
 std::string text_of(const FeedItem& item, const std::string& folder) {
   std::string name = item.source;
   if (name.starts_with(folder)) name.erase(0, folder.size() + 1);
@@ -36,6 +36,8 @@ std::string text_of(const FeedItem& item, const std::string& folder) {
       return item.picture() ? name : name + ":" + std::to_string(item.event.number);
     case Kind::error:
       return name + "!" + item.event.reason;
+    case Kind::lost:
+      return name + "?";
     case Kind::gap:
       return name + "~";
     case Kind::end:
@@ -117,10 +119,11 @@ TEST_F(Feed, ErrorsAndGapsAreItemsAndTheOthersGoOn) {
   films_[good] = film(1, tiny);
   EXPECT_THAT(all({bad, good}), ElementsAre("bad.mp4:0", "bad.mp4!truncated", "good.mp4:0", "good.mp4."));
   films_["rtsp://one"] = [step = 0](VideoEvent& event) mutable {
-    event = event_of(++step == 1 ? Kind::gap : Kind::end);
+    const Kind kinds[] = {Kind::lost, Kind::gap, Kind::end};
+    event = event_of(kinds[step++]);
     return true;
   };
-  EXPECT_THAT(all({"rtsp://one"}), ElementsAre("rtsp://one~", "rtsp://one."));
+  EXPECT_THAT(all({"rtsp://one"}), ElementsAre("rtsp://one?", "rtsp://one~", "rtsp://one."));
 }
 
 TEST_F(Feed, StopEndsEverySourceAndDropsFrames) {
