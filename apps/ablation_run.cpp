@@ -9,6 +9,7 @@
 
 #include "apps/ablation_measure.h"
 #include "apps/progress.h"
+#include "apps/stop.h"
 #include "apps/train_run.h"
 #include "vit/core/check.h"
 #include "vit/core/config_text.h"

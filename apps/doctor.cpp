@@ -57,7 +57,8 @@ Action add_doctor(CLI::App& command, const CommonOptions& common) {
   command
       .add_option("DATA", options->data,
                   with_example("Dataset: a folder per class (with or without splits above), CIFAR or MNIST files, "
-                               "shards, a table of paths and labels, scenes:SEED:COUNT, or FORMAT:PATH (vitkit info "
+                               "shards, a table of paths and labels, boxes of COCO, VOC or YOLO, "
+                               "scenes:SEED:COUNT, or FORMAT:PATH (vitkit info "
                                "--list datasets)",
                                "photos/ cifar10:data 'shards/train-{000..099}.tar'"))
       ->required();
@@ -84,6 +85,9 @@ Action add_doctor(CLI::App& command, const CommonOptions& common) {
       "of range, empty and unknown classes. Warnings: duplicates, tiny, large and\n"
       "blank pictures, imbalance, odd class names. Notes: rotated (EXIF), grey and\n"
       "alpha pictures, near duplicates, files that are skipped, class counts.\n"
+      "Of sets with boxes (COCO, VOC, YOLO) also: boxes that are left out (error) or\n"
+      "clipped, pictures of another size than annotated, boxes that are there twice,\n"
+      "tiny boxes, pictures and classes without boxes, box counts.\n"
       "Exit status: 0 no error was found; 1 otherwise. No file is changed.\n"
       "\n"
       "EXAMPLES\n"

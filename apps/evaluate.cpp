@@ -1,29 +1,19 @@
-// vitkit evaluate: accuracy of a model on a labelled dataset.
+// vitkit evaluate: how good a model is on a labelled data set. Classifiers here, the rest in files of their own.
 #include <memory>
 
-#include "apps/evaluation_data.h"
+#include "apps/evaluate_options.h"
 #include "apps/evaluation_report.h"
 #include "apps/model_facts.h"
+#include "apps/model_verb.h"
 #include "apps/progress.h"
 #include "apps/verbs.h"
+#include "vit/core/check.h"
 #include "vit/core/timer.h"
 #include "vit/models/labels.h"
 
 namespace apps {
 
 namespace {
-
-/// Classes that -v shows where there are more.
-constexpr int64_t kShownClasses = 20;
-
-struct EvaluateOptions {
-  std::string model, save;
-  EvaluationDataOptions data;
-  bool per_class = false;
-  int64_t batch_size = 16;
-  std::optional<int64_t> img_size;
-  std::string precision = "f32";
-};
 
 void run(const vit::Classifier& classifier, const datasets::Dataset& data, const EvaluateOptions& options,
          const CommonOptions& common, Evaluation& evaluation) {
@@ -50,22 +40,6 @@ void run(const vit::Classifier& classifier, const datasets::Dataset& data, const
   evaluation.seconds = timer.seconds();
 }
 
-void write(Output& output, const Evaluation& evaluation, const EvaluateOptions& options, const CommonOptions& common) {
-  const bool table = options.per_class || common.verbose > 0;
-  if (output.format() == Format::text) {
-    output.write({}, summary_text(evaluation) + "\n");
-    if (table) output.write({}, "\n" + class_table(evaluation, options.per_class ? 0 : kShownClasses));
-    return;
-  }
-  // A CSV file has one header: with --per-class it is the table's, and the summary goes to stderr.
-  if (output.format() == Format::csv && options.per_class)
-    note(common, "{}", summary_text(evaluation));
-  else
-    output.write(summary_record(evaluation), "");
-  if (!options.per_class) return;
-  for (const Record& record : class_records(evaluation)) output.write(record, "");
-}
-
 void note_mapping(const CommonOptions& common, const EvaluationData& data, const datasets::ClassMapping& mapping,
                   int64_t classes) {
   note(common, "{}: {} pictures in {} classes, mapped to the model's {} classes by {}", data.name, data.data->size(),
@@ -76,11 +50,8 @@ void note_mapping(const CommonOptions& common, const EvaluationData& data, const
          "something if the data's classes, in their order, are the model's first");
 }
 
-int evaluate(EvaluateOptions options, const CommonOptions& common) {
-  const std::string bundled = options.data.data.starts_with("scenes:") ? "scenes" : "cifar10";
-  options.model = model_or_bundled("evaluate", options.model, bundled, common);
-  require_precision(options.precision);
-  const EvaluationData data = open_evaluation_data(options.data, options.model, common);
+int evaluate_classifier(const EvaluateOptions& options, const CommonOptions& common) {
+  const EvaluationData data = open_evaluation_data(options.data, options.model, EvaluatedLabels::classes, common);
   Output output(common);
   const vit::Timer loading;
   const auto classifier = vit::Classifier::load(options.model, {.img_size = options.img_size, .seed = common.seed});
@@ -97,13 +68,79 @@ int evaluate(EvaluateOptions options, const CommonOptions& common) {
                         .mapping = mapping,
                         .report = {mapping.classes, classes}};
   run(classifier, *data.data, options, common, evaluation);
-  write(output, evaluation, options, common);
+  print_figures(output, common, options.per_class,
+                {.summary = summary_record(evaluation),
+                 .text = summary_text(evaluation),
+                 .classes = class_records(evaluation),
+                 .table = [&](int64_t limit) { return class_table(evaluation, limit); }});
   output.finish();  // what was found out is there, whatever becomes of the files
   if (!options.save.empty()) {
     save_evaluation(evaluation, options.save);
     note(common, "report, tables and figures are in {}", options.save);
   }
   return evaluation.counts.failed > 0 ? 1 : 0;
+}
+
+/// Errors (usage): options that exclude one another.
+void require_one_kind(const EvaluateOptions& options) {
+  const bool from_file = !options.detections.empty() || !options.tracks.empty();
+  if (!options.detections.empty() && !options.tracks.empty())
+    vit::fail_usage("--detections and --tracks: one of them at a time");
+  if (from_file && (!options.model.empty() || options.track))
+    vit::fail_usage(options.detections.empty() ? "--tracks" : "--detections",
+                    " evaluates what a file has: --model and --track do not go with it");
+}
+
+int evaluate(EvaluateOptions options, const CommonOptions& common) {
+  require_one_kind(options);
+  require_precision(options.precision);
+  if (!options.detections.empty()) return evaluate_detections(options, common);
+  if (!options.tracks.empty()) return evaluate_tracks(options, common);
+  const std::string& data = options.data.data;
+  const bool clips = options.track || data.starts_with("clips:");
+  const std::string bundled = clips ? "scenes_detector" : data.starts_with("scenes:") ? "scenes" : "cifar10";
+  options.model = model_or_bundled("evaluate", options.model, bundled, common);
+  if (options.track) return evaluate_tracking(options, common);
+  return model_verb(options.model) == "detect" ? evaluate_detector(options, common)
+                                               : evaluate_classifier(options, common);
+}
+
+void add_detection_options(CLI::App& command, EvaluateOptions& options) {
+  const std::string group = "Detectors and trackers";
+  command
+      .add_option("--detections", options.detections,
+                  with_example("Detections in place of a model: COCO's results, a list of image_id, category_id, bbox, "
+                               "score",
+                               "--detections detections.json"))
+      ->type_name("F")
+      ->group(group)
+      ->default_str("none");
+  command
+      .add_option("--max-det", options.max_det,
+                  with_example("Detections of a picture that count at most, the best ones; 0: all", "--max-det 300"))
+      ->type_name("N")
+      ->group(group)
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+      ->capture_default_str();
+  command
+      .add_flag("--track", options.track,
+                with_example("Follow objects through the clips of --data: MOTA, IDF1, HOTA (default: off)",
+                             "--track --data clips:1:4:60"))
+      ->group(group);
+  command
+      .add_option("--tracker", options.tracker,
+                  with_example("How objects are followed: bytetrack, sort, or a YAML file", "--tracker sort"))
+      ->type_name("NAME")
+      ->group(group)
+      ->capture_default_str();
+  command
+      .add_option("--tracks", options.tracks,
+                  with_example("Tracks in place of a model, as MOT Challenge text: a file, or a folder with one per "
+                               "sequence; --data is of the same form",
+                               "--tracks results.txt --data gt.txt"))
+      ->type_name("F")
+      ->group(group)
+      ->default_str("none");
 }
 
 }  // namespace
@@ -115,24 +152,30 @@ Action add_evaluate(CLI::App& command, const CommonOptions& common) {
   command.add_flag("--per-class", options->per_class,
                    with_example("Figures of every class as well; of CSV, instead (default: off)", "--per-class"));
   command
-      .add_option("--save", options->save,
-                  with_example("Folder for report.json, per_class.csv, the confusion matrix (CSV and PNG) and the "
-                               "reliability diagram",
-                               "--save report"))
+      .add_option(
+          "--save", options->save,
+          with_example("Folder for report.json, tables and figures: per_class.csv, the confusion matrix and the "
+                       "reliability diagram; of detectors the precision curve and detections.json; of "
+                       "trackers the tracks",
+                       "--save report"))
       ->type_name("DIR")
       ->default_str("none");
+  add_detection_options(command, *options);
   add_batch_size_option(command, options->batch_size);
   add_img_size_option(command, options->img_size);
   add_precision_option(command, options->precision);
   add_max_pixels_option(command, options->data.max_pixels);
   command.footer(
-      "The figures are explained in docs/evaluation.md.\n"
+      "The figures are explained in docs/evaluation.md and docs/detection_evaluation.md.\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
       "  vitkit evaluate --model path/to/checkpoint --data cifar10 --split test\n"
       "  vitkit evaluate --model path/to/checkpoint --data scenes:7:1000 --save report\n"
-      "  vitkit evaluate --model runs/a/checkpoints/best --data runs/a/config.yaml");
+      "  vitkit evaluate --model runs/a/checkpoints/best --data runs/a/config.yaml\n"
+      "  vitkit evaluate --model path/to/detector --data path/to/coco --save report\n"
+      "  vitkit evaluate --detections detections.json --data annotations/instances_val2017.json\n"
+      "  vitkit evaluate --model path/to/detector --data clips:7:4:60 --track");
   return [options, &common] { return evaluate(*options, common); };
 }
 

@@ -35,7 +35,8 @@ EvaluationData open_of_config(const EvaluationDataOptions& options, const std::s
     data.val_ratio = 0.0;
   }
   const datasets::TrainingData opened = datasets::open_training_data(data, static_cast<uint64_t>(config.trainer.seed));
-  return wants_train ? EvaluationData{opened.train, opened.train_name} : EvaluationData{opened.val, opened.val_name};
+  return wants_train ? EvaluationData{opened.train, opened.train_name, {}}
+                     : EvaluationData{opened.val, opened.val_name, {}};
 }
 
 }  // namespace
@@ -65,7 +66,7 @@ void add_evaluation_data_options(CLI::App& command, EvaluationDataOptions& optio
 }
 
 EvaluationData open_evaluation_data(const EvaluationDataOptions& options, const std::string& model,
-                                    const CommonOptions& common) {
+                                    EvaluatedLabels labels, const CommonOptions& common) {
   if (is_config(options.data)) return open_of_config(options, model);
   if (!options.overrides.empty())
     vit::fail_usage("'", options.overrides.front(), "': key=value changes a training configuration, but --data ",
@@ -73,10 +74,10 @@ EvaluationData open_evaluation_data(const EvaluationDataOptions& options, const 
   const datasets::OpenedDataset opened = datasets::open_dataset(
       options.data,
       {.split = options.split, .class_map = options.class_map, .decode = {.max_pixels = options.max_pixels}});
-  datasets::require_labels(*opened.data, opened.root);
+  if (labels == EvaluatedLabels::classes) datasets::require_labels(*opened.data, opened.root);
   if (!options.split.empty() && opened.split.empty())
     note(common, "{} has no splits: all of it is evaluated", opened.root);
-  return {opened.data, opened.root};
+  return {opened.data, opened.root, opened.format};
 }
 
 }  // namespace apps

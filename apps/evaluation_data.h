@@ -23,17 +23,22 @@ struct EvaluationDataOptions {
 
 struct EvaluationData {
   std::shared_ptr<const datasets::Dataset> data{};
-  std::string name{};  ///< for messages and reports: what was opened
+  std::string name{};    ///< for messages and reports: what was opened
+  std::string format{};  ///< of it; empty for a configuration's, which may be several
 };
+
+/// What a data set must say about its pictures.
+enum class EvaluatedLabels { classes, boxes };
 
 /// Adds --data, --split, --class-map and the configuration's overrides.
 void add_evaluation_data_options(CLI::App& command, EvaluationDataOptions& options);
 
-/// Opens them, with every label checked to be a class. Of a training configuration it is what the run validates on,
-/// with the run's division and class numbers; `split` names the run's training side (its train_split), or another split
-/// of its data. No picture is read. `model` stands in for a `model` that the configuration leaves to the command line.
-/// Errors (usage): as open_dataset, or load_config and open_training_data; overrides without a configuration.
+/// Opens them; where classes are wanted, with every label checked to be one. Of a training configuration it is what the
+/// run validates on, with the run's division and class numbers; `split` names the run's training side (its
+/// train_split), or another split of its data. No picture is read. `model` stands in for a `model` that the
+/// configuration leaves to the command line. Errors (usage): as open_dataset, or load_config and open_training_data;
+/// overrides without a configuration.
 EvaluationData open_evaluation_data(const EvaluationDataOptions& options, const std::string& model,
-                                    const CommonOptions& common);
+                                    EvaluatedLabels labels, const CommonOptions& common);
 
 }  // namespace apps

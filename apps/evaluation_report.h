@@ -8,6 +8,7 @@
 
 #include "apps/output.h"
 #include "apps/pictures.h"
+#include "apps/report.h"
 #include "datasets/class_mapping.h"
 #include "datasets/classification_report.h"
 
@@ -16,11 +17,6 @@ class ClassLabels;
 }
 
 namespace apps {
-
-/// A picture that could not be evaluated, and why.
-struct Unreadable {
-  std::string source, error;
-};
 
 /// An evaluation with all that a report names. The references outlive it.
 struct Evaluation {
@@ -50,10 +46,6 @@ std::string shown_name(const Evaluation& evaluation, size_t label);
 
 /// One per bin of confidence, rising: {"from", "to", "pictures", "confidence", "accuracy"}.
 std::vector<Record> reliability_records(const Evaluation& evaluation);
-
-/// Makes the folder of --save, so that one that cannot be written to is noticed before the work.
-/// Errors: naming it and the reason.
-void prepare_save_folder(const std::filesystem::path& folder);
 
 /// Writes, each whole or not at all:
 ///   report.json      the summary, "per_class", "reliability", "unreadable"

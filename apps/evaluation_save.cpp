@@ -3,11 +3,9 @@
 
 #include <cmath>
 #include <set>
-#include <system_error>
 #include <unordered_map>
 
 #include "apps/evaluation_report.h"
-#include "vit/core/check.h"
 #include "vit/core/file.h"
 #include "vit/image/encode.h"
 #include "vit/image/plot.h"
@@ -16,22 +14,6 @@
 namespace apps {
 
 namespace {
-
-/// One line per record; the first one's keys make the header.
-std::string csv_of(const std::vector<Record>& records) {
-  std::string text;
-  for (const auto& [key, value] : records.front().items()) text += (text.empty() ? "" : ",") + csv_field(key);
-  text += "\n";
-  for (const Record& record : records) {
-    bool is_first = true;
-    for (const auto& [key, value] : record.items()) {
-      text += (is_first ? "" : ",") + csv_field(value);
-      is_first = false;
-    }
-    text += "\n";
-  }
-  return text;
-}
 
 /// Classes of the model that were predicted and are none of the data's, rising.
 std::vector<int64_t> further_classes(const Evaluation& evaluation) {
@@ -112,20 +94,11 @@ Record full_report(const Evaluation& evaluation) {
   Record record = summary_record(evaluation);
   record["per_class"] = class_records(evaluation);
   record["reliability"] = reliability_records(evaluation);
-  record["unreadable"] = Record::array();
-  for (const Unreadable& picture : evaluation.unreadable)
-    record["unreadable"].push_back({{"source", picture.source}, {"error", picture.error}});
+  record["unreadable"] = unreadable_records(evaluation.unreadable);
   return record;
 }
 
 }  // namespace
-
-void prepare_save_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) vit::fail("--save: cannot make the folder ", folder.string(), ": ", error.message());
-  vit::AtomicFile(folder / "report.json");  // opened and dropped: whether files can be made here
-}
 
 void save_evaluation(const Evaluation& evaluation, const std::filesystem::path& folder) {
   const bool as_matrix = static_cast<int64_t>(evaluation.names.size()) <= kMaxMatrixClasses;
@@ -135,9 +108,7 @@ void save_evaluation(const Evaluation& evaluation, const std::filesystem::path& 
   });
   if (as_matrix) vit::save_image(folder / "confusion.png", draw_confusion(evaluation));
   vit::save_image(folder / "reliability.png", draw_reliability(evaluation));
-  const std::string report =
-      full_report(evaluation).dump(2, ' ', /*ensure_ascii=*/false, Record::error_handler_t::replace);
-  vit::write_file_atomically(folder / "report.json", report + "\n");
+  write_report(folder, full_report(evaluation));
 }
 
 }  // namespace apps

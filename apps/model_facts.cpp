@@ -1,6 +1,7 @@
 #include "apps/model_facts.h"
 
 #include "apps/common.h"
+#include "detection/detector.h"
 #include "vit/core/parallel.h"
 #include "vit/image/preprocess.h"
 #include "vit/kernels/kernels.h"
@@ -27,15 +28,30 @@ void note_random_weights(const CommonOptions& common, const std::string& name, b
          name, common.seed);
 }
 
-void note_model(const CommonOptions& common, const std::string& name, const vit::Classifier& classifier,
-                double load_ms) {
-  note_random_weights(common, name, classifier.trained());
-  const vit::ModelInfo& info = classifier.model().info();
+namespace {
+
+/// Of a classifier or a detector.
+template <class Model>
+void note_facts(const CommonOptions& common, const std::string& name, const Model& model, double load_ms) {
+  note_random_weights(common, name, model.trained());
+  const vit::ModelInfo& info = model.model().info();
   detail_note(common, "model: {} ({}), input {} x {}, {} classes, names: {}", name, info.name, info.input_size[0],
-              info.input_size[1], info.num_classes, label_source_text(classifier.labels().source()));
-  detail_note(common, "pre-processing: {}", classifier.preprocessor().description());
+              info.input_size[1], info.num_classes, label_source_text(model.labels().source()));
+  detail_note(common, "pre-processing: {}", model.preprocessor().description());
   detail_note(common, "kernels: {}, {} threads; loaded in {:.0f} ms", vit::kernels::kernels().name, vit::num_threads(),
               load_ms);
+}
+
+}  // namespace
+
+void note_model(const CommonOptions& common, const std::string& name, const vit::Classifier& classifier,
+                double load_ms) {
+  note_facts(common, name, classifier, load_ms);
+}
+
+void note_model(const CommonOptions& common, const std::string& name, const detection::Detector& detector,
+                double load_ms) {
+  note_facts(common, name, detector, load_ms);
 }
 
 }  // namespace apps

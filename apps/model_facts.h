@@ -6,6 +6,10 @@
 #include "vit/models/labels.h"
 #include "vit/predictor.h"
 
+namespace detection {
+class Detector;
+}
+
 namespace apps {
 
 struct CommonOptions;
@@ -16,6 +20,8 @@ std::string label_source_text(vit::LabelSource source);
 /// A warning where the weights are random, and with -v what was loaded: name, parameters, labels, pre-processing,
 /// kernels.
 void note_model(const CommonOptions& common, const std::string& name, const vit::Classifier& classifier,
+                double load_ms);
+void note_model(const CommonOptions& common, const std::string& name, const detection::Detector& detector,
                 double load_ms);
 
 /// Only the warning. `has_weights` is false for a configuration.

@@ -1,4 +1,4 @@
-// vitkit scenes: writes generated scenes as pictures, with what is in them.
+// vitkit scenes: writes generated scenes as pictures, or clips frame by frame, with what is in them.
 #include "datasets/scenes.h"
 
 #include <fmt/format.h>
@@ -8,8 +8,8 @@
 
 #include "apps/output.h"
 #include "apps/progress.h"
+#include "apps/scene_files.h"
 #include "apps/verbs.h"
-#include "vit/core/check.h"
 #include "vit/image/encode.h"
 
 namespace apps {
@@ -21,6 +21,8 @@ struct ScenesOptions {
   int64_t count = 24;
   int64_t first = 0;
   int64_t size = datasets::kDefaultSceneSide;
+  int64_t clip = 0;  ///< frames; 0: single pictures
+  bool coco = false;
 };
 
 Record describe(const datasets::Scene& scene, const std::string& file) {
@@ -38,20 +40,35 @@ Record describe(const datasets::Scene& scene, const std::string& file) {
           {"objects", objects}};
 }
 
-int scenes(const ScenesOptions& options, const CommonOptions& common) {
-  Output output(common);
+void write_pictures(const ScenesOptions& options, const CommonOptions& common, SceneFiles& files, Output& output) {
   Progress progress(common, "pictures", /*prints_results=*/true, options.count);
   for (int64_t i = options.first; i < options.first + options.count; ++i) {
     const datasets::Scene scene = datasets::draw_scene(common.seed, i, options.size);
-    const std::filesystem::path folder = std::filesystem::path(options.folder) / name_of(scene.objects.front().kind);
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    if (error) vit::fail(folder.string(), ": cannot be made: ", error.message());
-    const std::filesystem::path file = folder / fmt::format("{:06d}.png", i);
-    vit::save_image(file, scene.image);
-    output.write(describe(scene, file.string()), fmt::format("{}: {}\n", file.string(), scene.captions.front()));
+    const std::string file = files.add_scene(i, scene);
+    output.write(describe(scene, file), fmt::format("{}: {}\n", file, scene.captions.front()));
     progress.advance();
   }
+}
+
+void write_clips(const ScenesOptions& options, const CommonOptions& common, SceneFiles& files, Output& output) {
+  Progress progress(common, "frames", /*prints_results=*/true, options.count * options.clip);
+  for (int64_t i = options.first; i < options.first + options.count; ++i) {
+    const datasets::SceneClip clip(common.seed, i, options.clip, options.size);
+    const ClipFiles written = files.add_clip(i, clip, [&] { progress.advance(); });
+    output.write(
+        {{"source", written.frames}, {"frames", clip.frames()}, {"tracks", written.tracks}, {"truth", written.truth}},
+        fmt::format("{}: {} frames, tracks of {} objects in {}\n", written.frames, clip.frames(), written.tracks, written.truth));
+  }
+}
+
+int scenes(const ScenesOptions& options, const CommonOptions& common) {
+  Output output(common);
+  SceneFiles files(options.folder, options.coco);
+  if (options.clip > 0)
+    write_clips(options, common, files, output);
+  else
+    write_pictures(options, common, files, output);
+  files.finish();
   output.finish();
   return 0;
 }
@@ -65,24 +82,42 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
                   with_example("Folder that gets one folder per class with the pictures as PNG", "scenes/"))
       ->type_name("DIR")
       ->required();
-  command.add_option("--count,-n", options->count, with_example("Number of pictures", "--count 100"))
+  CLI::Option* count =
+      command.add_option("--count,-n", options->count, with_example("Number of pictures, or of clips", "--count 100"));
+  count->default_str("24 pictures, 1 clip")->check(CLI::Range(int64_t{1}, int64_t{10000000}));
+  command.add_option("--first", options->first, with_example("Number of the first scene or clip", "--first 1000"))
       ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{10000000}));
-  command.add_option("--first", options->first, with_example("Number of the first scene", "--first 1000"))
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 39));
   command.add_option("--size", options->size, with_example("Pixels along each side", "--size 256"))
       ->capture_default_str()
       ->check(CLI::Range(datasets::kMinSceneSide, datasets::kMaxSceneSide));
+  command
+      .add_option("--clip", options->clip,
+                  with_example("Clips of this many frames in place of single pictures, as the MOT Challenge lays them "
+                               "out: clip_000000/img1/000001.png, gt/gt.txt with the tracks",
+                               "--clip 200 --count 1"))
+      ->type_name("FRAMES")
+      ->default_str("single pictures")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000}));
+  command.add_flag("--coco", options->coco,
+                   with_example("Also write boxes of all objects as COCO's JSON, so that the folder is a data set for "
+                                "detectors",
+                                "--coco"));
   command.footer(
       "A scene is a function of --seed and its number: the same picture everywhere.\n"
-      "Data sets need no files: --data scenes:SEED:COUNT draws the same scenes.\n"
+      "Data sets need no files: --data scenes:SEED:COUNT draws the same scenes, and\n"
+      "clips:SEED:COUNT:FRAMES the same clips.\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit scenes scenes/ --count 100 --seed 7\n"
       "  vitkit scenes scenes/ --format json > truth.jsonl\n"
+      "  vitkit scenes boxes/ --count 500 --coco && vitkit doctor boxes/\n"
+      "  vitkit scenes clips/ --clip 200 --count 1 --size 256\n"
       "  vitkit classify --model scenes --sheet answers.png scenes/");
-  return [options, &common] { return scenes(*options, common); };
+  return [options, count, &common] {
+    if (options->clip > 0 && count->count() == 0) options->count = 1;
+    return scenes(*options, common);
+  };
 }
 
 }  // namespace apps

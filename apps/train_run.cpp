@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <memory>
 #include <set>
 #include <utility>
 
 #include "apps/common.h"
 #include "apps/output.h"
+#include "apps/stop.h"
 #include "vit/core/file.h"
 #include "vit/core/memory.h"
 #include "vit/train/append_file.h"
@@ -18,17 +17,6 @@
 namespace apps {
 
 namespace {
-
-std::atomic<bool> is_stopping{false};
-
-/// The first Ctrl-C ends the run after the current batch, with a checkpoint; the second ends it at once.
-extern "C" void request_stop(int signal) {
-  if (is_stopping.exchange(true)) {
-    vit::remove_unfinished_files();
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-}
 
 /// Keys that may differ between a run and its continuation: they change when it ends and what it keeps, not what it
 /// computes up to there.
@@ -141,12 +129,6 @@ void require_elsewhere(const TrainConfig& config) {
 }
 
 }  // namespace
-
-void stop_on_signals() {
-  for (int signal : {SIGINT, SIGTERM}) std::signal(signal, request_stop);
-}
-
-bool stop_requested() { return is_stopping.load(); }
 
 void require_same_run(const std::string& prefix, const std::filesystem::path& folder, const vit::ConfigNode& resolved) {
   const std::filesystem::path file = folder / "config.yaml";

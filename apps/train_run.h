@@ -16,12 +16,6 @@ namespace apps {
 
 struct CommonOptions;
 
-/// The first Ctrl-C (or SIGTERM) from now on ends the running run after the current batch, with a checkpoint; the
-/// second ends the program at once.
-void stop_on_signals();
-/// Whether there was such a signal.
-bool stop_requested();
-
 /// Refuses to go on with the run in `folder`, if there is one, under another configuration than its own. Keys that
 /// change when a run ends or what it keeps, not what it computes up to there, may differ.
 /// Errors (usage): the keys that differ, after `prefix`.

@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "datasets/box_view.h"
+#include "datasets/label_check.h"
 #include "vit/core/check.h"
 #include "vit/core/config_node.h"
 #include "vit/core/file.h"
@@ -80,6 +82,21 @@ std::vector<std::string> read_yaml(const std::string& path) {
   return ordered(entries, path);
 }
 
+/// Which classes there are pictures, or boxes, of.
+std::vector<bool> used_classes(const Dataset& data) {
+  std::vector<bool> used(data.class_names().size());
+  const auto note = [&](int64_t label) {
+    if (label >= 0 && label < static_cast<int64_t>(used.size())) used[static_cast<size_t>(label)] = true;
+  };
+  const auto* boxes = has_boxes_only(data) ? dynamic_cast<const BoxDataset*>(&data) : nullptr;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    note(data.label(i));
+    if (!boxes) continue;
+    for (const BoxAnnotation& box : boxes->boxes(i)) note(box.label);
+  }
+  return used;
+}
+
 class MappedDataset : public Dataset {
  public:
   MappedDataset(std::shared_ptr<const Dataset> data, std::vector<std::string> names, std::vector<int64_t> classes)
@@ -134,17 +151,16 @@ std::shared_ptr<const Dataset> map_dataset_classes(std::shared_ptr<const Dataset
   if (!any_found && all_numbers) {
     for (size_t i = 0; i < own.size(); ++i) classes[i] = i < names.size() ? static_cast<int64_t>(i) : kNoClass;
   } else {
-    std::vector<bool> has_pictures(own.size());
-    for (int64_t i = 0; i < data->size(); ++i)
-      if (const int64_t label = data->label(i); label >= 0 && label < static_cast<int64_t>(own.size()))
-        has_pictures[static_cast<size_t>(label)] = true;
+    const std::vector<bool> used = used_classes(*data);
     std::vector<std::string> missing;
     for (size_t i = 0; i < own.size(); ++i)
-      if (classes[i] == kNoClass && has_pictures[i]) missing.push_back(own[i]);
+      if (classes[i] == kNoClass && used[i]) missing.push_back(own[i]);
     if (!missing.empty())
       vit::fail_usage("data: classes that are not in ", where, ": ", vit::joined(missing, 20),
                       "; correct their names, or leave their pictures out");
   }
+  if (auto boxes = std::dynamic_pointer_cast<const BoxDataset>(data))
+    return map_boxes(std::move(boxes), std::move(names), std::move(classes));
   return std::make_shared<MappedDataset>(std::move(data), std::move(names), std::move(classes));
 }
 

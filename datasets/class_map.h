@@ -17,7 +17,8 @@ std::vector<std::string> read_class_map(const std::string& path);
 
 /// The same pictures with class numbers and names of the map, found by name. Where the data set knows its classes by
 /// number only ("0", "1", ...) and the map has none of these names, the numbers count in the map; those beyond it stay
-/// out of range. `where` names the map in messages. Errors (usage): a class that has pictures is not in the map.
+/// out of range. A set with boxes stays one. `where` names the map in messages. Errors (usage): a class that has
+/// pictures, or boxes, is not in the map.
 std::shared_ptr<const Dataset> map_dataset_classes(std::shared_ptr<const Dataset> data, std::vector<std::string> names,
                                                    const std::string& where = "the class map");
 

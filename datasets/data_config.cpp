@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "datasets/box_dataset.h"
+#include "datasets/class_choice.h"
 #include "datasets/class_map.h"
 #include "datasets/label_check.h"
 #include "datasets/open.h"
@@ -17,9 +19,15 @@ std::string spec_of(const DataConfig& config, const std::string& path) {
   return config.dataset.empty() ? path : config.dataset + ":" + path;
 }
 
-OpenedDataset open_side(const DataConfig& config, const std::string& spec, const std::string& split) {
-  return open_dataset(spec,
-                      {.split = split, .class_map = config.class_map, .decode = {.max_pixels = config.max_pixels}});
+enum class Side { train, val };
+
+OpenedDataset open_side(const DataConfig& config, const std::string& spec, const std::string& split, Side side) {
+  OpenedDataset opened = open_dataset(spec, {.split = split, .decode = {.max_pixels = config.max_pixels}});
+  const ClassChoice choice{.rename = config.rename_classes, .keep = config.classes};
+  if (side == Side::train) require_known_classes(choice, opened.data->class_names(), spec);
+  opened.data = choose_classes(opened.data, choice);
+  if (!config.class_map.empty()) opened.data = map_dataset_classes(opened.data, read_class_map(config.class_map));
+  return opened;
 }
 
 std::string name_of(const OpenedDataset& opened, const std::string& spec) {
@@ -34,9 +42,11 @@ std::shared_ptr<const Dataset> with_classes_of(const Dataset& train, const std::
 }
 
 void divide(const DataConfig& config, const OpenedDataset& opened, uint64_t seed, TrainingData& data) {
-  SplitIndices split = stratified_split(*opened.data, config.val_ratio, seed, data.train_name);
-  data.train = std::make_shared<SubsetDataset>(opened.data, std::move(split.train));
-  data.val = std::make_shared<SubsetDataset>(opened.data, std::move(split.val));
+  SplitIndices split = has_boxes_only(*opened.data)
+                           ? random_split(*opened.data, config.val_ratio, seed, data.train_name)
+                           : stratified_split(*opened.data, config.val_ratio, seed, data.train_name);
+  data.train = subset_of(opened.data, std::move(split.train));
+  data.val = subset_of(opened.data, std::move(split.val));
   data.val_name = vit::str(config.val_ratio, " of ", data.train_name);
 }
 
@@ -49,7 +59,7 @@ void open_val(const DataConfig& config, const OpenedDataset& train, const std::s
     vit::fail_usage("data ", spec,
                     ": there is no other split to validate on; set val_ratio (0.1 keeps a tenth of every "
                     "class for it), or val_data_dir to another data set");
-  const OpenedDataset val = open_side(config, spec, config.val_split);
+  const OpenedDataset val = open_side(config, spec, config.val_split, Side::val);
   if (!separate && val.split == train.split)
     vit::fail_usage("data ", spec, ": '", val.split,
                     "' is both train_split and val_split; name another, or set val_ratio");
@@ -57,9 +67,12 @@ void open_val(const DataConfig& config, const OpenedDataset& train, const std::s
   data.val_name = name_of(val, spec);
 }
 
-/// Boxes have been checked when they were read, whether there are any is for who trains a detector.
-void require_usable(const Dataset& data, const std::string& name) {
-  if (!has_boxes_only(data)) require_labels(data, name);
+/// Single boxes have been checked when they were read. Errors (usage): a label out of range; no box at all.
+void require_usable(const std::shared_ptr<const Dataset>& data, const std::string& name) {
+  if (has_boxes_only(*data))
+    require_boxes(data, name);
+  else
+    require_labels(*data, name);
 }
 
 std::vector<std::string> padded_names(std::vector<std::string> names, int64_t num_classes, const std::string& where) {
@@ -84,16 +97,16 @@ TrainingData open_training_data(const DataConfig& config, uint64_t seed) {
   config.validate();
   // `dataset: scenes:1:1000` and the like need no data_dir.
   const std::string spec = config.data_dir.empty() ? config.dataset : spec_of(config, config.data_dir);
-  const OpenedDataset opened = open_side(config, spec, config.train_split);
+  const OpenedDataset opened = open_side(config, spec, config.train_split, Side::train);
   TrainingData data;
   data.train = opened.data;
   data.train_name = name_of(opened, spec);
-  require_usable(*opened.data, data.train_name);
+  require_usable(opened.data, data.train_name);
   if (config.val_ratio > 0.0)
     divide(config, opened, seed, data);
   else
     open_val(config, opened, spec, data);
-  require_usable(*data.val, data.val_name);
+  require_usable(data.val, data.val_name);
   if (!config.allow_empty_classes && !has_boxes_only(*data.train)) require_no_empty_class(*data.train, data.train_name);
   data.class_names = padded_names(data.train->class_names(), config.num_classes, data.train_name);
   data.train_fingerprint = fingerprint(*data.train);

@@ -36,7 +36,7 @@ struct DoctorOptions {
   int64_t min_side = 16;              ///< pictures with a shorter side are tiny
   int64_t large_pixels = 25'000'000;  ///< pictures with more pixels are large: decoding them costs most of a step
   int64_t max_pixels = 100'000'000;   ///< pictures with more pixels are not read, as in training
-  double max_imbalance = 10.0;        ///< pictures of the largest class for one of the smallest
+  double max_imbalance = 10.0;        ///< pictures (or boxes) of the largest class for one of the smallest
   std::string class_map{};            ///< as OpenOptions
 };
 

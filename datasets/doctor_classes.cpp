@@ -120,8 +120,10 @@ void compare_classes(const ExaminedSplit& train, const ExaminedSplit& other, std
 void check_classes(const Examination& examination, std::vector<Finding>& findings) {
   for (const ExaminedSplit& split : examination.splits) {
     const bool is_training = &split == &examination.splits.front();
-    check_counts(split, is_training, examination.options, findings);
-    check_labels(split, findings);
+    if (!has_boxes_only(*split.data)) {
+      check_counts(split, is_training, examination.options, findings);
+      check_labels(split, findings);
+    }
     check_names(split, findings);
     if (!is_training) compare_classes(examination.splits.front(), split, findings);
   }

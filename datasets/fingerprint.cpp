@@ -1,8 +1,11 @@
 #include "datasets/fingerprint.h"
 
+#include <span>
 #include <string_view>
 
+#include "datasets/box_dataset.h"
 #include "datasets/hash.h"
+#include "datasets/label_check.h"
 #include "vit/core/check.h"
 
 namespace datasets {
@@ -27,16 +30,29 @@ size_t common_folder(const Dataset& data) {
   return folder.size();
 }
 
+void add_boxes(const std::vector<BoxAnnotation>& boxes, Hasher& hasher) {
+  hasher.add_number(static_cast<int64_t>(boxes.size()));
+  for (const BoxAnnotation& box : boxes) {
+    hasher.add_number(box.label);
+    hasher.add(std::as_bytes(std::span(box.box)));
+    hasher.add_number((box.crowd ? 1 : 0) + (box.difficult ? 2 : 0));
+  }
+}
+
 }  // namespace
 
 Fingerprint fingerprint(const Dataset& data) {
   Hasher names, sources;
   for (const std::string& name : data.class_names()) names.add_text(name);
   const size_t common = common_folder(data);
+  const auto* boxes = has_boxes_only(data) ? dynamic_cast<const BoxDataset*>(&data) : nullptr;
   for (int64_t i = 0; i < data.size(); ++i) {
     const std::string source = data.source(i);
     sources.add_text(std::string_view(source).substr(common));
-    sources.add_number(data.label(i));
+    if (boxes)
+      add_boxes(boxes->boxes(i), sources);
+    else
+      sources.add_number(data.label(i));
   }
   return {.pictures = data.size(),
           .classes = static_cast<int64_t>(data.class_names().size()),

@@ -9,12 +9,12 @@
 namespace datasets {
 
 /// What identifies a data set without reading its pictures: how many, which classes in which order, and every source
-/// with its label in order. Sizes, times and contents of files do not count, nor the folder that all lies in: a copy
-/// elsewhere has the same fingerprint, and so has a set in which a picture was replaced under its name.
+/// with its label (or its boxes) in order. Sizes, times and contents of files do not count, nor the folder that all
+/// lies in: a copy elsewhere has the same fingerprint, and so has a set in which a picture was replaced under its name.
 struct Fingerprint {
   int64_t pictures = 0, classes = 0;
   std::string names;    ///< hash of the class names in order
-  std::string sources;  ///< hash of all sources (below their common folder) and labels in order
+  std::string sources;  ///< hash of all sources (below their common folder) and labels or boxes in order
   bool operator==(const Fingerprint&) const = default;
   /// On one line, for records that hold texts: equal texts, equal fingerprints.
   std::string text() const;

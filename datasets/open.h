@@ -15,12 +15,14 @@ struct OpenOptions {
 };
 
 /// `spec` is a path, or "format:path" (`vitkit info --list datasets`): image_folder:photos, cifar10:DIR,
-/// webdataset:'shards/train-{000..099}.tar', scenes:1:1000. No picture is read.
+/// webdataset:'shards/train-{000..099}.tar', scenes:1:1000. Several joined by + are opened as one, with classes matched
+/// by name: where some have splits, those without are training data, and left out of other splits. No picture is read.
 /// Errors (usage): unknown format, nothing there, a damaged or unknown layout, no such split, a class that the class
 /// map does not have.
 OpenedDataset open_dataset(const std::string& spec, const OpenOptions& options = {});
 
-/// The splits of a data set; empty where it has none. Errors (usage): unknown format, nothing there.
+/// The splits of a data set, of joined ones those that any has; empty where it has none. Errors (usage): unknown
+/// format, nothing there.
 std::vector<std::string> dataset_splits(const std::string& spec);
 
 }  // namespace datasets

@@ -26,9 +26,9 @@ OpenedDataset open_clips_format(const DatasetRequest& request) {
 
 }  // namespace
 
-VITKIT_REGISTER_DATASET("scenes", DatasetFormat{.summary = "generated scenes with boxes: scenes:SEED:COUNT[:SIZE]",
+VITKIT_REGISTER_DATASET("scenes", DatasetFormat{.summary = "generated scenes: scenes:SEED:COUNT[:SIZE]; boxes too",
                                                 .open = open_scenes_format});
-VITKIT_REGISTER_DATASET("clips", DatasetFormat{.summary = "generated clips, frame by frame, with boxes and tracks: "
+VITKIT_REGISTER_DATASET("clips", DatasetFormat{.summary = "generated clips, frame by frame, boxes and tracks: "
                                                           "clips:SEED:COUNT:FRAMES[:SIZE]",
                                                .open = open_clips_format});
 

@@ -17,11 +17,11 @@ std::vector<std::string> all_names(const vit::ClassLabels& labels) {
   return names;
 }
 
-/// Nobody gave names, or transformers filled in its own: "LABEL_0", ...
+/// Nobody gave names, or a library filled in its own: "LABEL_0", "class_0".
 bool are_numbers(const vit::ClassLabels& labels) {
   if (labels.source() == vit::LabelSource::numbers) return true;
   for (int64_t i = 0; i < labels.size(); ++i)
-    if (labels.name(i) != "LABEL_" + std::to_string(i)) return false;
+    if (labels.name(i) != "LABEL_" + std::to_string(i) && labels.name(i) != "class_" + std::to_string(i)) return false;
   return true;
 }
 

@@ -25,7 +25,10 @@ TransformerLayerOptions encoder_options(const DeformableDetrConfig& config) {
           .ffn_dim = config.encoder_ffn_dim,
           .levels = config.num_feature_levels,
           .points = config.encoder_n_points,
-          .activation = config.activation_function};
+          .activation = config.activation_function,
+          .dropout = config.dropout,
+          .attention_dropout = config.attention_dropout,
+          .activation_dropout = config.activation_dropout};
 }
 
 TransformerLayerOptions decoder_options(const DeformableDetrConfig& config) {
@@ -201,10 +204,7 @@ vit::ConfigNode DeformableDetr::describe() const {
   return vit::write_config(config).with("type", vit::ConfigNode::make_scalar("deformable_detr", true));
 }
 
-void DeformableDetr::set_training(const vit::TrainingOptions& options) {
-  drop_ = options.proj_drop_rate;
-  backbone_->set_training(options);
-}
+void DeformableDetr::set_training(const vit::TrainingOptions& options) { backbone_->set_training(options); }
 
 std::vector<std::string> DeformableDetr::replace_head(int64_t num_classes) {
   config_.num_classes = info_.num_classes = num_classes;
@@ -232,8 +232,8 @@ Var DeformableDetr::positions_of(Context& ctx, const std::vector<vit::Grid>& gri
       mask = Tensor::empty({1, grid.count()}, vit::DType::boolean);
       std::fill_n(mask.data<bool>(), mask.numel(), true);
     }
-    const Var places =
-        learned_positions_ ? learned_positions_->forward(ctx, grid) : Var(sine_positions(mask, grid, config_.d_model));
+    const Var places = learned_positions_ ? learned_positions_->forward(ctx, grid)
+                                          : Var(sine_positions(grid, mask, {.dim = config_.d_model, .offset = 0.5f}));
     const auto level = static_cast<int64_t>(l);
     levels.push_back(vit::add(ctx, places, vit::slice_rows(ctx, level_embed_.value, level, level + 1)));
   }
@@ -265,11 +265,11 @@ DeformableDetr::Scene DeformableDetr::look_at(Context& ctx, const DetectionInput
 
 void DeformableDetr::encode(Context& ctx, Scene& scene) const {
   const Tensor references = cell_references(scene.memory.grids, scene.ratios);
-  scene.memory.tokens = vit::dropout(ctx, scene.memory.tokens, drop_);
+  scene.memory.tokens = vit::dropout(ctx, scene.memory.tokens, config_.dropout);
   ctx.observe("encoder.input", scene.memory.tokens.value());
   for (size_t i = 0; i < encoder_layers_.size(); ++i) {
     vit::Scope scope(ctx, "encoder.layers", static_cast<int64_t>(i));
-    scene.memory.tokens = encoder_layers_[i].forward(ctx, scene.memory, scene.positions, references, drop_);
+    scene.memory.tokens = encoder_layers_[i].forward(ctx, scene.memory, scene.positions, references);
     ctx.observe("", scene.memory.tokens.value());
   }
   ctx.observe("encoder_last_hidden_state", scene.memory.tokens.value());
@@ -332,8 +332,7 @@ void DeformableDetr::decode(Context& ctx, const Scene& scene, const Queries& que
       x = decoder_layers_[i].forward(
           ctx, x, scene.memory,
           {.positions = queries.positions,
-           .references = spread_references(ctx, reference, scene.ratios, config_.num_feature_levels)},
-          drop_);
+           .references = spread_references(ctx, reference, scene.ratios, config_.num_feature_levels)});
       ctx.observe("", x.value());
     }
     const bool answers = all_levels || i + 1 == decoder_layers_.size();

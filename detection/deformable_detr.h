@@ -52,6 +52,9 @@ struct DeformableDetrConfig {
   bool with_box_refine = false;
   bool two_stage = false;
   int64_t two_stage_num_proposals = 300;
+  float dropout = 0.1f;
+  float attention_dropout = 0.0f;
+  float activation_dropout = 0.0f;
   double initializer_bias_prior_prob = 0.01;
 
   template <class V>
@@ -79,6 +82,10 @@ struct DeformableDetrConfig {
     v("two_stage", two_stage, "The encoder proposes the boxes that the decoder starts from; needs with_box_refine.");
     v("two_stage_num_proposals", two_stage_num_proposals, "How many of its proposals are taken.",
       vit::between(1, 1 << 14));
+    v("dropout", dropout, "Dropout of what each part of a layer adds, in training.", vit::between(0, 0.99));
+    v("attention_dropout", attention_dropout, "Dropout of the probabilities of attention among queries.",
+      vit::between(0, 0.99));
+    v("activation_dropout", activation_dropout, "Dropout of the MLPs' hidden values.", vit::between(0, 0.99));
     v("initializer_bias_prior_prob", initializer_bias_prior_prob, "Probability of every class before training.",
       vit::above(0));
   }
@@ -97,12 +104,17 @@ class DeformableDetr : public DetectionModel {
 
   DetectionOutput detect(vit::Context& ctx, const DetectionInput& input) const override;
   Scoring scoring() const override { return Scoring::sigmoid; }
+  int64_t attention_layers() const override { return config_.decoder_layers; }
+  QueryAttention query_attention(int64_t layer) const override {
+    return {.module = vit::str("decoder.layers.", layer, ".encoder_attn"), .sampled = true};
+  }
   int64_t num_queries() const override;
   /// transformers' DeformableDetrImageProcessor.
   int64_t top_k() const override { return 100; }
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
   vit::ConfigNode describe() const override;
+  /// Stochastic depth and checkpointing of the backbone; the transformer's dropout is the configuration's.
   void set_training(const vit::TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;
   void set_input_size(int64_t height, int64_t width) override;
@@ -160,7 +172,6 @@ class DeformableDetr : public DetectionModel {
   std::deque<DeformableDecoderLayer> decoder_layers_;
   std::deque<ClassHead> class_heads_;
   std::deque<PredictionHead> box_heads_;
-  float drop_ = 0.0f;
 };
 
 }  // namespace detection

@@ -29,6 +29,10 @@ DeformableDetrConfig read_deformable_detr(const vit::JsonObject& json) {
   config.decoder_n_points = json.get_int("decoder_n_points", 4, {1, 1024});
   config.activation_function =
       vit::activation_of(json.get_string("activation_function", "relu"), json.where("activation_function"));
+  const vit::DoubleRange share{0.0, 0.99};
+  config.dropout = static_cast<float>(json.get_double("dropout", 0.1, share));
+  config.attention_dropout = static_cast<float>(json.get_double("attention_dropout", 0.0, share));
+  config.activation_dropout = static_cast<float>(json.get_double("activation_dropout", 0.0, share));
   const std::string positions = json.get_string("position_embedding_type", "sine");
   if (positions != "sine" && positions != "learned") json.refuse("position_embedding_type", "'sine' or 'learned'");
   config.position_embedding_type = positions == "sine" ? PositionKind::sine : PositionKind::learned;

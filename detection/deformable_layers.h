@@ -21,6 +21,9 @@ struct TransformerLayerOptions {
   int64_t points = 4;  ///< of each head in each map
   vit::Activation activation = vit::Activation::relu;
   float norm_eps = 1e-5f;
+  float dropout = 0.0f;             ///< of what each part adds, in training
+  float attention_dropout = 0.0f;   ///< of the probabilities of attention among queries
+  float activation_dropout = 0.0f;  ///< of the MLPs' hidden values
 };
 
 /// What the layers look at.
@@ -43,16 +46,17 @@ class FeedForward : public vit::Module {
  public:
   /// Parameters: fc1.*, fc2.*, final_layer_norm.*.
   explicit FeedForward(const TransformerLayerOptions& options);
-  /// x [B, N, C] -> [B, N, C]; `drop`: dropout of the hidden values and of the result, in training.
-  vit::Var forward(vit::Context& ctx, const vit::Var& x, float drop) const;
+  /// x [B, N, C] -> [B, N, C]
+  vit::Var forward(vit::Context& ctx, const vit::Var& x) const;
   /// With its norm in front: x + fc2(activation(fc1(norm(x)))), as RT-DETR's normalize_before has it: what is added to
   /// is the normalised value.
-  vit::Var forward_normalised_first(vit::Context& ctx, const vit::Var& x, float drop) const;
+  vit::Var forward_normalised_first(vit::Context& ctx, const vit::Var& x) const;
 
  private:
-  vit::Var add_branch(vit::Context& ctx, const vit::Var& x, float drop) const;
+  vit::Var add_branch(vit::Context& ctx, const vit::Var& x) const;
 
   vit::Activation activation_;
+  float dropout_, activation_dropout_;
   vit::Linear fc1_, fc2_;
   vit::Norm norm_;
 };
@@ -63,10 +67,11 @@ class DeformableEncoderLayer : public vit::Module {
   explicit DeformableEncoderLayer(const TransformerLayerOptions& options);
   /// memory.tokens [B, M, C] -> [B, M, C]. positions [B or 1, M, C] are added to what asks; references as
   /// vit::DeformableInput has them.
-  vit::Var forward(vit::Context& ctx, const Memory& memory, const vit::Var& positions, const vit::Tensor& references,
-                   float drop) const;
+  vit::Var forward(vit::Context& ctx, const Memory& memory, const vit::Var& positions,
+                   const vit::Tensor& references) const;
 
  private:
+  float dropout_;
   vit::DeformableAttention self_attn_;
   vit::Norm norm_;
   FeedForward feed_forward_;
@@ -83,10 +88,10 @@ class DeformableDecoderLayer : public vit::Module {
  public:
   explicit DeformableDecoderLayer(const TransformerLayerOptions& options);
   /// x [B, Q, C] -> [B, Q, C]
-  vit::Var forward(vit::Context& ctx, const vit::Var& x, const Memory& memory, const DecoderLayerInput& input,
-                   float drop) const;
+  vit::Var forward(vit::Context& ctx, const vit::Var& x, const Memory& memory, const DecoderLayerInput& input) const;
 
  private:
+  float dropout_;
   vit::MultiheadAttention self_attn_;
   vit::Norm self_attn_norm_;
   vit::DeformableAttention encoder_attn_;

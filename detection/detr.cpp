@@ -5,7 +5,6 @@
 #include "detection/backbone_node.h"
 #include "detection/query_references.h"
 #include "detection/reference.h"
-#include "detection/sine_positions.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/build.h"
 #include "vit/nn/layout.h"
@@ -19,7 +18,6 @@ using vit::Var;
 
 namespace {
 
-constexpr int64_t kLearnedRows = 50;
 constexpr float kNormEps = 1e-5f;
 
 DetrLayerOptions layer_options(const DetrConfig& config, bool decoder) {
@@ -105,10 +103,7 @@ void Detr::add_positions() {
   if (config_.d_model % (learned ? 2 : 4) != 0)
     vit::fail_usage("d_model ", config_.d_model, " must be divisible by ", learned ? 2 : 4,
                     ": half of it is for the rows' positions, half for the columns'");
-  if (!learned) return;
-  const vit::Shape shape = {kLearnedRows, config_.d_model / 2};
-  add_parameter("position_embedding.row_embeddings.weight", row_embeddings_, shape, vit::Init::uniform(1.0f));
-  add_parameter("position_embedding.column_embeddings.weight", column_embeddings_, shape, vit::Init::uniform(1.0f));
+  if (learned) add_module("position_embedding", learned_positions_.emplace(config_.d_model));
 }
 
 void Detr::add_layers() {
@@ -122,21 +117,8 @@ void Detr::add_layers() {
 }
 
 Var Detr::cell_positions(Context& ctx, const vit::Grid& grid, const Tensor& picture) const {
-  if (config_.position_embedding_type == PositionEmbedding::sine)
-    return sine_positions(grid, picture, {.dim = config_.d_model});
-  vit::check(grid.height <= kLearnedRows && grid.width <= kLearnedRows, info_.name,
-             ": learned positions are for maps of ", kLearnedRows, " x ", kLearnedRows,
-             " cells at most; the image gives ", grid.height, " x ", grid.width);
-  Tensor rows = Tensor::empty({grid.count()}, vit::DType::i64), columns = rows.clone();
-  for (int64_t i = 0; i < grid.count(); ++i) {
-    rows.data<int64_t>()[i] = i / grid.width;
-    columns.data<int64_t>()[i] = i % grid.width;
-  }
-  // Here the column comes first.
-  const Var both = vit::concat(
-      ctx, {vit::embedding(ctx, column_embeddings_.value, columns), vit::embedding(ctx, row_embeddings_.value, rows)},
-      1);
-  return vit::reshape(ctx, both, {1, grid.count(), config_.d_model});
+  if (!learned_positions_) return sine_positions(grid, picture, {.dim = config_.d_model});
+  return learned_positions_->forward(ctx, grid);
 }
 
 DetrMemory Detr::encode(Context& ctx, const DetectionInput& input) const {
@@ -230,6 +212,10 @@ const std::map<std::string, vit::ReferenceOutput>& Detr::reference_names() const
     return all;
   }();
   return names;
+}
+
+QueryAttention Detr::query_attention(int64_t layer) const {
+  return {.module = vit::str("decoder.layers.", layer, ".encoder_attn"), .layout = "encoder.layout"};
 }
 
 vit::ConfigNode Detr::describe() const {

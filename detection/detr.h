@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "detection/detr_layers.h"
+#include "detection/map_positions.h"
 #include "detection/model.h"
 #include "detection/prediction_head.h"
 #include "vit/autograd/names.h"
@@ -90,6 +91,8 @@ class Detr : public DetectionModel {
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
   vit::ConfigNode describe() const override;
+  int64_t attention_layers() const override { return config_.decoder_layers; }
+  QueryAttention query_attention(int64_t layer) const override;
   /// Stochastic depth and checkpointing of the backbone; the transformer's dropout is the configuration's.
   void set_training(const vit::TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;
@@ -108,7 +111,7 @@ class Detr : public DetectionModel {
   std::unique_ptr<vit::Backbone> backbone_;
   size_t map_;  ///< of the backbone's
   vit::Conv2d input_projection_;
-  vit::Parameter row_embeddings_, column_embeddings_;
+  std::optional<LearnedPositions> learned_positions_;
   vit::Parameter query_position_embeddings_;
   std::deque<DetrEncoderLayer> encoder_layers_;
   std::optional<vit::Norm> encoder_norm_;

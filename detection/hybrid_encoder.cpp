@@ -19,7 +19,9 @@ TransformerLayerOptions layer_options(const HybridEncoderOptions& options) {
           .heads = options.heads,
           .ffn_dim = options.ffn_dim,
           .activation = options.ffn_activation,
-          .norm_eps = options.layer_norm_eps};
+          .norm_eps = options.layer_norm_eps,
+          .dropout = options.dropout,
+          .activation_dropout = options.activation_dropout};
 }
 
 vit::ConvNormOptions conv_norm(int64_t inputs, int64_t outputs, const vit::Conv2dOptions& window,
@@ -62,7 +64,9 @@ Tensor sincos_positions(const vit::Grid& grid, int64_t dim, double temperature, 
 
 CellAttentionLayer::CellAttentionLayer(const HybridEncoderOptions& options)
     : normalize_before_(options.normalize_before),
-      self_attn_({.embed_dim = options.dim, .num_heads = options.heads}),
+      dropout_(options.dropout),
+      // The original has dropout in the place of attention dropout here.
+      self_attn_({.embed_dim = options.dim, .num_heads = options.heads, .dropout = options.dropout}),
       norm_(vit::NormKind::layer_norm, options.dim, options.layer_norm_eps),
       feed_forward_(layer_options(options)) {
   add_module("self_attn", self_attn_);
@@ -70,15 +74,15 @@ CellAttentionLayer::CellAttentionLayer(const HybridEncoderOptions& options)
   add_module("", feed_forward_);
 }
 
-Var CellAttentionLayer::forward(Context& ctx, const Var& x, const Tensor& positions, float drop) const {
+Var CellAttentionLayer::forward(Context& ctx, const Var& x, const Tensor& positions) const {
   const Var value = normalize_before_ ? norm_.forward(ctx, x) : x;
   const Var asking = vit::add(ctx, value, positions);
-  const Var mixed = residual_sum(ctx, x, drop, [&](const vit::LinearOptions& epilogue) {
+  const Var mixed = residual_sum(ctx, x, dropout_, [&](const vit::LinearOptions& epilogue) {
     vit::Scope scope(ctx, "self_attn");
     return self_attn_.forward(ctx, asking, asking, value, {}, epilogue);
   });
-  return normalize_before_ ? feed_forward_.forward_normalised_first(ctx, mixed, drop)
-                           : feed_forward_.forward(ctx, norm_.forward(ctx, mixed), drop);
+  return normalize_before_ ? feed_forward_.forward_normalised_first(ctx, mixed)
+                           : feed_forward_.forward(ctx, norm_.forward(ctx, mixed));
 }
 
 RepVggBlock::RepVggBlock(int64_t channels, Activation activation, const vit::BatchNormOptions& norm)
@@ -170,23 +174,23 @@ HybridEncoder::HybridEncoder(const HybridEncoderOptions& options) : options_(opt
   }
 }
 
-Var HybridEncoder::attend(Context& ctx, size_t encoder, const Var& map, float drop) const {
+Var HybridEncoder::attend(Context& ctx, size_t encoder, const Var& map) const {
   const vit::Grid grid{map.size(1), map.size(2)};
   const Tensor positions = sincos_positions(grid, options_.dim, options_.temperature, options_.row_major_positions);
   Var tokens = vit::reshape(ctx, map, {map.size(0), grid.count(), map.size(3)});
   for (size_t i = 0; i < encoders_[encoder].size(); ++i) {
     vit::Scope scope(ctx, "layers", static_cast<int64_t>(i));
-    tokens = encoders_[encoder][i].forward(ctx, tokens, positions, drop);
+    tokens = encoders_[encoder][i].forward(ctx, tokens, positions);
   }
   return vit::reshape(ctx, tokens, map.shape());
 }
 
-std::vector<Var> HybridEncoder::forward(Context& ctx, std::vector<Var> maps, float drop) const {
+std::vector<Var> HybridEncoder::forward(Context& ctx, std::vector<Var> maps) const {
   vit::check(maps.size() == options_.maps, "hybrid encoder: expected ", options_.maps, " maps, got ", maps.size());
   for (size_t i = 0; i < encoders_.size(); ++i) {
     vit::Scope scope(ctx, "encoder", static_cast<int64_t>(i));
     Var& map = maps[static_cast<size_t>(options_.attended[i])];
-    map = attend(ctx, i, map, drop);
+    map = attend(ctx, i, map);
   }
   // From coarse to fine; the maps that the way back needs are kept in place.
   for (size_t i = 0; i + 1 < maps.size(); ++i) {

@@ -30,6 +30,8 @@ struct HybridEncoderOptions {
   vit::Activation activation = vit::Activation::silu;  ///< of the convolutions
   vit::BatchNormOptions norm{};
   float layer_norm_eps = 1e-5f;
+  float dropout = 0.0f;             ///< of what each part of an attention layer adds, in training
+  float activation_dropout = 0.0f;  ///< of their MLPs' hidden values
 };
 
 /// Sines and cosines of a map's columns and rows, f32 [1, grid.height * grid.width, dim]. `row_major`: token i lies in
@@ -43,10 +45,11 @@ class CellAttentionLayer : public vit::Module {
  public:
   explicit CellAttentionLayer(const HybridEncoderOptions& options);
   /// x [B, N, C], positions [1, N, C] -> [B, N, C]
-  vit::Var forward(vit::Context& ctx, const vit::Var& x, const vit::Tensor& positions, float drop) const;
+  vit::Var forward(vit::Context& ctx, const vit::Var& x, const vit::Tensor& positions) const;
 
  private:
   bool normalize_before_;
+  float dropout_;
   vit::MultiheadAttention self_attn_;
   vit::Norm norm_;
   FeedForward feed_forward_;
@@ -88,10 +91,10 @@ class HybridEncoder : public vit::Module {
   /// Parameters as in Hugging Face's RTDetrHybridEncoder. Errors (usage): options that make no encoder.
   explicit HybridEncoder(const HybridEncoderOptions& options);
   /// Maps [B, height, width, C], each half as high and wide as the one before (rounded up) -> the same shapes.
-  std::vector<vit::Var> forward(vit::Context& ctx, std::vector<vit::Var> maps, float drop) const;
+  std::vector<vit::Var> forward(vit::Context& ctx, std::vector<vit::Var> maps) const;
 
  private:
-  vit::Var attend(vit::Context& ctx, size_t encoder, const vit::Var& map, float drop) const;
+  vit::Var attend(vit::Context& ctx, size_t encoder, const vit::Var& map) const;
 
   HybridEncoderOptions options_;
   std::deque<std::deque<CellAttentionLayer>> encoders_;  // of each attended map

@@ -1,5 +1,6 @@
 #include "detection/map_positions.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <vector>
@@ -27,40 +28,58 @@ void write_waves(float* out, float angle, const std::vector<float>& lengths) {
     out[i] = i % 2 == 0 ? std::sin(angle / lengths[i]) : std::cos(angle / lengths[i]);
 }
 
-/// Angles of one picture's cells along an axis: `step` cells apart in lines of `length`, whose first cells are `first`.
-void count_along(float* angles, const bool* mask, const std::vector<int64_t>& first, int64_t step, int64_t length) {
-  for (const int64_t begin : first) {
-    float count = 0.0f;
-    for (int64_t i = 0; i < length; ++i) {
-      count += mask[begin + i * step] ? 1.0f : 0.0f;
-      angles[begin + i * step] = count;
+/// Where the cells of one picture lie along both axes, as angles.
+struct Angles {
+  std::vector<float> rows, columns;  ///< [cells]
+};
+
+Angles measure(const vit::Grid& grid, const bool* picture, float offset) {
+  const auto cells = static_cast<size_t>(grid.count());
+  Angles angles{std::vector<float>(cells), std::vector<float>(cells)};
+  const auto is_picture = [&](int64_t y, int64_t x) { return !picture || picture[y * grid.width + x] ? 1.0f : 0.0f; };
+  for (int64_t y = 0; y < grid.height; ++y)
+    for (int64_t x = 0; x < grid.width; ++x) {
+      const auto i = static_cast<size_t>(y * grid.width + x);
+      angles.rows[i] = (y > 0 ? angles.rows[i - static_cast<size_t>(grid.width)] : 0.0f) + is_picture(y, x);
+      angles.columns[i] = (x > 0 ? angles.columns[i - 1] : 0.0f) + is_picture(y, x);
     }
-    for (int64_t i = 0; i < length; ++i) {
-      float& angle = angles[begin + i * step];
-      angle = (angle - 0.5f) / (count + kEps) * kCircle;
+  // The last row and column have the totals; they are divided last.
+  const Angles counts = angles;
+  for (int64_t y = 0; y < grid.height; ++y)
+    for (int64_t x = 0; x < grid.width; ++x) {
+      const auto i = static_cast<size_t>(y * grid.width + x);
+      const float rows = counts.rows[static_cast<size_t>((grid.height - 1) * grid.width + x)];
+      const float columns = counts.columns[static_cast<size_t>(y * grid.width + grid.width - 1)];
+      angles.rows[i] = (counts.rows[i] - offset) / (rows + kEps) * kCircle;
+      angles.columns[i] = (counts.columns[i] - offset) / (columns + kEps) * kCircle;
     }
-  }
+  return angles;
 }
 
 }  // namespace
 
-vit::Tensor sine_positions(const vit::Tensor& mask, const vit::Grid& grid, int64_t dim) {
-  if (dim % 4 != 0) vit::fail_usage("positions of sines and cosines need a width divisible by 4, got ", dim);
-  const int64_t cells = grid.count(), batch = mask.size(0);
-  const std::vector<float> lengths = wave_lengths(dim / 2);
-  std::vector<int64_t> tops, lefts;
-  for (int64_t col = 0; col < grid.width; ++col) tops.push_back(col);
-  for (int64_t row = 0; row < grid.height; ++row) lefts.push_back(row * grid.width);
-  vit::Tensor positions = vit::Tensor::empty({batch, cells, dim});
+vit::Tensor sine_positions(const vit::Grid& grid, const vit::Tensor& picture, const SinePositionOptions& options) {
+  if (options.dim % 4 != 0)
+    vit::fail_usage("positions of sines and cosines need a width divisible by 4, got ", options.dim);
+  const int64_t batch = picture.defined() ? picture.size(0) : 1, half = options.dim / 2, cells = grid.count();
+  const std::vector<float> lengths = wave_lengths(half);
+  vit::Tensor positions = vit::Tensor::empty({batch, cells, options.dim});
   vit::parallel_for(batch, [&](int64_t b) {
-    const bool* picture = mask.data<bool>() + b * cells;
-    std::vector<float> down(static_cast<size_t>(cells)), across(static_cast<size_t>(cells));
-    count_along(down.data(), picture, tops, grid.width, grid.height);
-    count_along(across.data(), picture, lefts, 1, grid.width);
+    const Angles angles = measure(grid, picture.defined() ? picture.data<bool>() + b * cells : nullptr, options.offset);
+    float* out = positions.f32() + b * cells * options.dim;
+    // Most cells are where the one above or beside them is: their waves are copied.
     for (int64_t i = 0; i < cells; ++i) {
-      float* out = positions.f32() + (b * cells + i) * dim;
-      write_waves(out, down[static_cast<size_t>(i)], lengths);
-      write_waves(out + dim / 2, across[static_cast<size_t>(i)], lengths);
+      const auto at = static_cast<size_t>(i);
+      float* out_i = out + i * options.dim;
+      if (i % grid.width > 0 && angles.rows[at] == angles.rows[at - 1])
+        std::copy_n(out_i - options.dim, half, out_i);
+      else
+        write_waves(out_i, angles.rows[at], lengths);
+      const auto above = at - static_cast<size_t>(grid.width);
+      if (i >= grid.width && angles.columns[at] == angles.columns[above])
+        std::copy_n(out_i + half - grid.width * options.dim, half, out_i + half);
+      else
+        write_waves(out_i + half, angles.columns[at], lengths);
     }
   });
   return positions;

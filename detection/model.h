@@ -60,6 +60,14 @@ struct DetectionOutput {
   std::optional<DenoisingLevels> denoising{};
 };
 
+/// Where observers see what the queries looked at, in one layer.
+struct QueryAttention {
+  std::string module;    ///< scope of the attention: "decoder.layers.5.encoder_attn"
+  bool sampled = false;  ///< it observes "sampling_locations" and "sampling_weights"; else "probs", where the queries'
+                         ///< rows are the last
+  std::string layout{};  ///< name of the keys' layout as observe_layout() has it, for "probs"
+};
+
 class DetectionModel : public vit::ImageModel {
  public:
   /// Errors: images or a mask of other shapes than the model takes. Thread-safe with contexts of their own.
@@ -80,6 +88,11 @@ class DetectionModel : public vit::ImageModel {
   virtual int64_t top_k() const { return num_queries(); }
   /// False: padding counts as picture, as in the original (YOLOS); a batch then has pictures of one size.
   virtual bool reads_mask() const { return true; }
+
+  /// Layers in which queries look at the picture; 0: nobody has said where to see them.
+  virtual int64_t attention_layers() const { return 0; }
+  /// Of one of these layers, counted from 0.
+  virtual QueryAttention query_attention(int64_t) const { return {}; }
 
   std::string verb() const override { return "detect"; }
 

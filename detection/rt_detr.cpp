@@ -29,7 +29,9 @@ HybridEncoderOptions encoder_options(const RtDetrConfig& config) {
           .hidden_expansion = config.hidden_expansion,
           .activation = config.activation_function,
           .norm = {.eps = config.batch_norm_eps},
-          .layer_norm_eps = config.layer_norm_eps};
+          .layer_norm_eps = config.layer_norm_eps,
+          .dropout = config.dropout,
+          .activation_dropout = config.activation_dropout};
 }
 
 TransformerLayerOptions layer_options(const RtDetrConfig& config) {
@@ -39,7 +41,10 @@ TransformerLayerOptions layer_options(const RtDetrConfig& config) {
           .levels = config.num_feature_levels,
           .points = config.decoder_n_points,
           .activation = config.decoder_activation_function,
-          .norm_eps = config.layer_norm_eps};
+          .norm_eps = config.layer_norm_eps,
+          .dropout = config.dropout,
+          .attention_dropout = config.attention_dropout,
+          .activation_dropout = config.activation_dropout};
 }
 
 const RtDetrConfig& validated(const RtDetrConfig& config) {
@@ -166,10 +171,7 @@ vit::ConfigNode RtDetr::describe() const {
   return vit::write_config(config).with("type", vit::ConfigNode::make_scalar("rt_detr", true));
 }
 
-void RtDetr::set_training(const vit::TrainingOptions& options) {
-  drop_ = options.proj_drop_rate;
-  backbone_->set_training(options);
-}
+void RtDetr::set_training(const vit::TrainingOptions& options) { backbone_->set_training(options); }
 
 std::vector<std::string> RtDetr::replace_head(int64_t num_classes) {
   config_.num_classes = info_.num_classes = num_classes;
@@ -200,7 +202,7 @@ Memory RtDetr::encode(Context& ctx, const Var& images) const {
   for (size_t i = 0; i < maps.size(); ++i) maps[i] = encoder_input_proj_[i].forward(ctx, maps[i]);
   {
     vit::Scope scope(ctx, "encoder");
-    maps = encoder_.forward(ctx, std::move(maps), drop_);
+    maps = encoder_.forward(ctx, std::move(maps));
   }
   std::vector<Var> sources;
   for (size_t i = 0; i < decoder_input_proj_.size(); ++i) {
@@ -287,8 +289,7 @@ std::vector<DetectionLevel> RtDetr::decode(Context& ctx, const Memory& memory, c
       x = decoder_layers_[i].forward(ctx, x, memory,
                                      {.positions = query_pos_head_.forward(ctx, boxes),
                                       .references = spread_references(ctx, boxes, {}, config_.num_feature_levels),
-                                      .mask = queries.mask},
-                                     drop_);
+                                      .mask = queries.mask});
       ctx.observe("", x.value());
     }
     const Var refined = refine_boxes(ctx, box_heads_[i].forward(ctx, x), inverse_sigmoid(boxes));

@@ -52,6 +52,9 @@ struct RtDetrConfig {
   int64_t num_denoising = 100;
   float label_noise_ratio = 0.5f;
   float box_noise_scale = 1.0f;
+  float dropout = 0.0f;
+  float attention_dropout = 0.0f;
+  float activation_dropout = 0.0f;
   float layer_norm_eps = 1e-5f;
   float batch_norm_eps = 1e-5f;
   double initializer_bias_prior_prob = 0.01;
@@ -93,6 +96,10 @@ struct RtDetrConfig {
     v("label_noise_ratio", label_noise_ratio, "Half of this share of them has another class.", vit::between(0, 2));
     v("box_noise_scale", box_noise_scale, "How far the corners of their boxes move, in halves of the extent.",
       vit::between(0, 2));
+    v("dropout", dropout, "Dropout of what each part of a layer adds, in training.", vit::between(0, 0.99));
+    v("attention_dropout", attention_dropout, "Dropout of the probabilities of attention among queries.",
+      vit::between(0, 0.99));
+    v("activation_dropout", activation_dropout, "Dropout of the MLPs' hidden values.", vit::between(0, 0.99));
     v("layer_norm_eps", layer_norm_eps, "Epsilon of the layer norms.", vit::above(0));
     v("batch_norm_eps", batch_norm_eps, "Epsilon of the batch norms behind the backbone.", vit::above(0));
     v("initializer_bias_prior_prob", initializer_bias_prior_prob, "Probability of every class before training.",
@@ -114,10 +121,15 @@ class RtDetr : public DetectionModel {
   Scoring scoring() const override { return Scoring::sigmoid; }
   ClassLoss class_loss() const override { return ClassLoss::varifocal; }
   std::string image_processor() const override { return "RTDetrImageProcessor"; }
+  int64_t attention_layers() const override { return config_.decoder_layers; }
+  QueryAttention query_attention(int64_t layer) const override {
+    return {.module = vit::str("decoder.layers.", layer, ".encoder_attn"), .sampled = true};
+  }
   int64_t num_queries() const override { return config_.num_queries; }
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
   vit::ConfigNode describe() const override;
+  /// Stochastic depth and checkpointing of the backbone; the transformer's dropout is the configuration's.
   void set_training(const vit::TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;
   void set_input_size(int64_t height, int64_t width) override;
@@ -158,7 +170,6 @@ class RtDetr : public DetectionModel {
   std::deque<DeformableDecoderLayer> decoder_layers_;
   std::deque<ClassHead> class_heads_;
   std::deque<PredictionHead> box_heads_;
-  float drop_ = 0.0f;
 };
 
 }  // namespace detection

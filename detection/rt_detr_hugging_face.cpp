@@ -57,6 +57,10 @@ RtDetrConfig read_rt_detr(const vit::JsonObject& json) {
   config.num_classes = vit::hugging_face_label_count(json);
   for (const char* key : {"eval_size", "anchor_image_size"})
     if (json.has(key)) config.img_size = json.get_extents(key, config.img_size, {1, 1 << 16});
+  const vit::DoubleRange share{0.0, 0.99};
+  config.dropout = static_cast<float>(json.get_double("dropout", 0.0, share));
+  config.attention_dropout = static_cast<float>(json.get_double("attention_dropout", 0.0, share));
+  config.activation_dropout = static_cast<float>(json.get_double("activation_dropout", 0.0, share));
   read_encoder(json, config);
   read_decoder(json, config);
   return config;

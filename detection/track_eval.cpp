@@ -274,16 +274,17 @@ TrackFigures figures_of(const TrackCounts& counts) {
   figures.id_recall = ratio(id_matches, objects);
   figures.precision = ratio(matches, detections);
   figures.recall = ratio(matches, objects);
-  constexpr double kShare = 1.0 / static_cast<double>(TrackCounts::kAlphas);
   for (size_t a = 0; a < TrackCounts::kAlphas; ++a) {
     const auto right = static_cast<double>(counts.hota_matches[a]);
     const double deta = ratio(right, objects + detections - right);
     const double assa = counts.association[a] / std::max(1.0, right);
-    figures.deta += kShare * deta;
-    figures.assa += kShare * assa;
-    figures.hota += kShare * std::sqrt(deta * assa);
-    figures.loca += kShare * (right > 0.0 ? counts.localization[a] / right : 1.0);
+    figures.deta += deta;
+    figures.assa += assa;
+    figures.hota += std::sqrt(deta * assa);
+    figures.loca += right > 0.0 ? counts.localization[a] / right : 1.0;
   }
+  for (double* mean : {&figures.deta, &figures.assa, &figures.hota, &figures.loca})
+    *mean /= static_cast<double>(TrackCounts::kAlphas);
   return figures;
 }
 

@@ -157,6 +157,11 @@ const std::map<std::string, vit::ReferenceOutput>& Yolos::reference_names() cons
   return names;
 }
 
+QueryAttention Yolos::query_attention(int64_t layer) const {
+  const std::string module = vit::str("blocks.", layer, ".attn");
+  return {.module = module, .layout = module + ".layout"};
+}
+
 vit::ConfigNode Yolos::describe() const {
   return vit::write_config(config_).with("type", vit::ConfigNode::make_scalar("yolos", true));
 }

@@ -80,6 +80,8 @@ class Yolos : public DetectionModel {
   std::string image_processor() const override { return "YolosImageProcessor"; }
 
   const std::map<std::string, vit::ReferenceOutput>& reference_names() const override;
+  int64_t attention_layers() const override { return config_.depth; }
+  QueryAttention query_attention(int64_t layer) const override;
   vit::ConfigNode describe() const override;
   void set_training(const vit::TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;

@@ -23,6 +23,10 @@ import torch_backbones
 import torch_detectors
 
 
+def random_pictures(count, size, seed):
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
 class Backbone:
     size, outputs = 224, ['output']
 
@@ -34,6 +38,9 @@ class Backbone:
     def build(self):
         return torch_backbones.build(self.name)
 
+    def pictures(self, model):
+        return random_pictures(2, self.size, 2)
+
 
 class Detector:
     size, outputs = 640, ['logits', 'pred_boxes']
@@ -43,6 +50,11 @@ class Detector:
 
     def build(self):
         return torch_detectors.randomise(torch_detectors.build(self.config, (self.size, self.size)))
+
+    def pictures(self, model):
+        """Random ones for which rounding does not decide which queries are chosen, and in which order."""
+        choices = [random_pictures(1, self.size, seed) for seed in range(24)]
+        return max(choices, key=model.smallest_gap) if hasattr(model, 'smallest_gap') else choices[0]
 
 
 PEERS = {**{name: Backbone for name in torch_backbones.ARCHITECTURES},
@@ -63,14 +75,14 @@ def write_safetensors(path, tensors):
 
 
 def write_checkpoint(peer, folder):
-    """A checkpoint's directory and a golden file of two pictures."""
+    """A checkpoint's directory and a golden file of pictures and answers."""
     os.makedirs(folder, exist_ok=True)
     model = peer.build()
     write_safetensors(os.path.join(folder, 'model.safetensors'), model.state_dict())
     with open(os.path.join(folder, 'config.json'), 'w') as file:
         json.dump(peer.config, file)
-    images = torch.randn(2, 3, peer.size, peer.size, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
+        images = peer.pictures(model)
         outputs = model(images)
     outputs = dict(zip(peer.outputs, outputs if isinstance(outputs, tuple) else [outputs]))
     write_safetensors(os.path.join(folder, 'golden.safetensors'), {'input': images, **outputs})

@@ -62,6 +62,7 @@ std::vector<Shape> all_shapes() {
   for (const int64_t side : {80, 40, 20})
     shapes.push_back({fmt::format("rtdetr@640/csp 3x3 {}", side), 1, side, 256, 256, 3, 1, 1});
   shapes.push_back({"train/stem 3x3/2", 16, 128, 3, 24, 3, 2, 1});
+  shapes.push_back({"train/16 3x3 64", 16, 64, 16, 16, 3, 1, 1});
   shapes.push_back({"train/24 3x3 64", 16, 64, 24, 24, 3, 1, 1});
   shapes.push_back({"train/48 3x3/2", 16, 64, 24, 48, 3, 2, 1});
   shapes.push_back({"train/48 3x3 32", 16, 32, 48, 48, 3, 1, 1});

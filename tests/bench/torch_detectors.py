@@ -355,14 +355,25 @@ class RtDetr(nn.Module):
         self.register_buffer('anchors', boxes, persistent=False)
         self.register_buffer('valid', valid.float(), persistent=False)
 
-    def forward(self, images):
+    def propose(self, images):
+        """Memory, proposals and their scores, [B, cells, ...]."""
         model = self.model
         maps = [proj(x) for proj, x in zip(model.encoder_input_proj, model.backbone.model(images))]
         maps = [proj(x) for proj, x in zip(model.decoder_input_proj, model.encoder(maps))]
         memory = torch.cat([x.flatten(2).transpose(1, 2) for x in maps], 1)
         proposals = model.enc_output(self.valid * memory)
+        return memory, proposals, model.enc_score_head(proposals).max(-1).values
+
+    def smallest_gap(self, images):
+        """Between the scores of the queries that are chosen and the next: what rounding must not reach."""
+        best = self.propose(images)[2].topk(self.queries + 1, dim=1).values
+        return (best[:, :-1] - best[:, 1:]).min().item()
+
+    def forward(self, images):
+        model = self.model
+        memory, proposals, scores = self.propose(images)
         boxes = model.enc_bbox_head(proposals) + self.anchors
-        best = model.enc_score_head(proposals).max(-1).values.topk(self.queries, dim=1).indices[..., None]
+        best = scores.topk(self.queries, dim=1).indices[..., None]
         boxes = boxes.gather(1, best.expand(-1, -1, 4)).sigmoid()
         x = proposals.gather(1, best.expand(-1, -1, proposals.shape[-1]))
         for layer, refine in zip(model.decoder.layers, model.decoder.bbox_embed):

@@ -8,6 +8,7 @@
 
 #include "datasets/box_dataset.h"
 #include "datasets/coco_file.h"
+#include "datasets/coco_write.h"
 #include "datasets/open.h"
 #include "tests/datasets/shared_set.h"
 #include "tests/support/errors.h"
@@ -178,6 +179,29 @@ TEST(Coco, RefusesWhatIsNoCocoFile) {
   EXPECT_EQ(odd.annotations[0].numbers, 4);
   EXPECT_TRUE(std::isnan(odd.annotations[0].bbox[0]));
   EXPECT_EQ(odd.categories.at(0).id, 12);
+}
+
+TEST(CocoWriter, WritesWhatIsReadBack) {
+  const TempDir dir;
+  write_pictures(dir, "sub/");
+  CocoWriter writer({"dog", "cat \"x\""});
+  std::vector<BoxAnnotation> boxes(2, {.box = {1.5, 2, 11, 22.25}, .label = 1, .area = 7.5, .track = 3});
+  boxes[1].difficult = true;
+  writer.add("sub/a.jpg", {30, 40}, boxes);
+  writer.add("sub/b.jpg", {30, 40}, {});
+  writer.write(dir / "_annotations.coco.json");
+  const auto data = open_boxes(dir.path().string());
+  EXPECT_THAT(data->class_names(), ElementsAre("dog", "cat \"x\""));
+  ASSERT_EQ(data->size(), 2);
+  const std::vector<BoxAnnotation> read = data->boxes(0);
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].box, boxes[0].box);
+  EXPECT_EQ(read[0].label, 1);
+  EXPECT_EQ(read[0].area, 7.5);
+  EXPECT_EQ(read[0].track, 3);
+  EXPECT_FALSE(read[0].crowd);
+  EXPECT_TRUE(read[1].crowd) << "difficult: not demanded";
+  EXPECT_THAT(vit::test::failure([&] { writer.add("x", {1, 1}, {{.label = 2}}); }), HasSubstr("class 2 of 2"));
 }
 
 TEST(Coco, SurvivesDeepNesting) {

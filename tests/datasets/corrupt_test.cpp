@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "datasets/doctor.h"
+#include "datasets/fingerprint.h"
 #include "datasets/label_check.h"
 #include "datasets/open.h"
 #include "tests/support/image_encode.h"
@@ -47,6 +48,7 @@ void use(const std::string& spec) {
     for (const std::string& split : dataset_splits(spec)) open_dataset(spec, {.split = split});
     const OpenedDataset opened = open_dataset(spec);
     class_counts(*opened.data);
+    fingerprint(*opened.data);
     for (int64_t i = 0; i < opened.data->size(); ++i) examine_picture(*opened.data, i, {.max_pixels = 1 << 20});
     diagnose(examine(spec, "", {.max_pixels = 1 << 20}));
   } catch (const vit::Error&) {
@@ -92,6 +94,33 @@ TEST(CorruptData, Manifest) {
   damage_each(
       {{"labels.csv", "path,label,split\n\"a.jpg\",1,train\na.jpg,\"x \"\"y\"\"\",val\n"}, {"a.jpg", small_jpeg()}},
       "manifest");
+}
+
+TEST(CorruptData, Coco) {
+  damage_each({{"train.json",
+                R"({"images": [{"id": 1, "file_name": "a.jpg", "width": 7, "height": 9}], "annotations": [{"id": 3,)"
+                R"("image_id": 1, "category_id": 2, "bbox": [1, 2.5, 3e0, NaN], "iscrowd": 0}, {"image_id": 1,)"
+                R"("category_id": 2, "bbox": [0, 0, 5, 5], "area": 20, "segmentation": [[1, 2, 3]]}],)"
+                R"("categories": [{"id": 2, "name": "dog"}]})"},
+               {"images/a.jpg", small_jpeg()}},
+              "coco");
+}
+
+TEST(CorruptData, Voc) {
+  damage_each(
+      {{"Annotations/a.xml",
+        "<annotation><filename>a.jpg</filename><size><width>7</width><height>9</height></size><object><name>dog"
+        "</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>5</xmax><ymax>6</ymax></bndbox></object></annotation>"},
+       {"ImageSets/Main/val.txt", "a\n"},
+       {"JPEGImages/a.jpg", small_jpeg()}},
+      "voc");
+}
+
+TEST(CorruptData, Yolo) {
+  damage_each({{"data.yaml", "path: .\ntrain: images\nval: images\nnames: {0: dog, 1: cat}\n"},
+               {"labels/a.txt", "0 0.5 0.5 0.25 0.25\n1 0.1 0.1 0.2 0.1 0.2 0.2\n"},
+               {"images/a.jpg", small_jpeg()}},
+              "yolo");
 }
 
 TEST(CorruptData, ImageFolder) { damage_each({{"c/a.jpg", small_jpeg()}, {"d/b.jpg", small_jpeg()}}, "image_folder"); }

@@ -39,6 +39,7 @@ DeformableDetrConfig small() {
   config.activation_function = vit::Activation::gelu;
   config.num_queries = 5;
   config.two_stage_num_proposals = 4;
+  config.dropout = 0.0f;
   return config;
 }
 
@@ -57,6 +58,7 @@ std::vector<NamedConfig> configs() {
   add("refine", [](DeformableDetrConfig& c) { c.with_box_refine = true; });
   add("two_stage", [](DeformableDetrConfig& c) { c.with_box_refine = c.two_stage = true; });
   add("one_map", [](DeformableDetrConfig& c) { c.backbone_maps = {2}, c.num_feature_levels = 1; });
+  add("dropout", [](DeformableDetrConfig& c) { c.dropout = c.attention_dropout = c.activation_dropout = 0.2f; });
   add("more_levels", [](DeformableDetrConfig& c) { c.num_feature_levels = 4; });
   add("learned_positions", [](DeformableDetrConfig& c) { c.position_embedding_type = PositionKind::learned; });
   return all;

@@ -71,9 +71,9 @@ TEST(HybridEncoderTest, MapsOfOddExtentsKeepTheirShapesAndPackedWeightsTheirNumb
     HybridEncoder encoder(options);
     vit::test::fill_leaves(encoder);
     Context ctx;
-    const std::vector<Var> plain = encoder.forward(ctx, odd_maps(), 0.0f);
+    const std::vector<Var> plain = encoder.forward(ctx, odd_maps());
     encoder.visit_modules([](const std::string&, vit::Module& module) { module.prepare(); });
-    const std::vector<Var> packed = encoder.forward(ctx, odd_maps(), 0.0f);
+    const std::vector<Var> packed = encoder.forward(ctx, odd_maps());
     for (size_t i = 0; i < 3; ++i) {
       EXPECT_EQ(plain[i].shape(), odd_maps()[i].shape());
       vit::test::expect_close(plain[i].value(), packed[i].value());
@@ -85,7 +85,7 @@ TEST(HybridEncoderTest, GradientsAreTheSlopes) {
   HybridEncoder encoder(small());
   vit::test::fill_leaves(encoder);
   vit::test::expect_directional_derivatives(
-      encoder, [&](Context& ctx) { return joined(ctx, encoder.forward(ctx, odd_maps(), 0.0f)); });
+      encoder, [&](Context& ctx) { return joined(ctx, encoder.forward(ctx, odd_maps())); });
 }
 
 TEST(HybridEncoderTest, OptionsThatMakeNoEncoderAreRefused) {

@@ -68,6 +68,7 @@ std::vector<NamedConfig> configs() {
   });
   add("learned_queries", [](RtDetrConfig& c) { c.learn_initial_query = true; });
   add("published_positions", [](RtDetrConfig& c) { c.row_major_positions = false; });
+  add("dropout", [](RtDetrConfig& c) { c.dropout = c.attention_dropout = c.activation_dropout = 0.2f; });
   add("no_denoising", [](RtDetrConfig& c) { c.num_denoising = 0; });
   return all;
 }
@@ -142,7 +143,9 @@ TEST_P(RtDetrTest, TrainingHasDenoisingQueriesAndAGradientForEveryParameter) {
 }
 
 TEST_P(RtDetrTest, DenoisingQueriesAreSeenByNoOther) {
-  const std::unique_ptr<RtDetr> model = std::make_unique<RtDetr>(GetParam().config, "apart");
+  RtDetrConfig config = GetParam().config;
+  config.dropout = config.attention_dropout = config.activation_dropout = 0.0f;
+  const std::unique_ptr<RtDetr> model = std::make_unique<RtDetr>(config, "apart");
   vit::test::fill_leaves(*model);
   // Batch norms of frozen statistics: what differs then is what queries see of each other.
   model->visit_parameters([](const std::string&, vit::Parameter& p) { p.value = Var(p.value.value()); });

@@ -183,13 +183,13 @@ struct WinogradProblem {
 
   void run(const KernelTable& table, Guarded& y, Epilogue epilogue, const std::vector<GemmPart>& parts) const {
     const int64_t channels = c.g.channels, matrix = packed_size(table, outputs(), channels);
-    Guarded ordered(outputs(), 9 * channels), transformed(kWinogradPlaces * outputs(), channels),
+    Guarded ordered(outputs(), 9 * channels), transformed(outputs(), kWinogradPlaces * channels),
         packed(1, kWinogradPlaces * matrix, 0, true), workspace(1, table.winograd_workspace_size(channels), 0, true);
     reorder(weight, 9, ordered);
-    winograd_weights(transformed.data(), ordered.data(), outputs(), channels, 0, outputs());
+    winograd_weights(transformed.data(), ordered.data(), outputs(), channels);
     for (int64_t place = 0; place < kWinogradPlaces; ++place)
-      table.pack_b(packed.data() + place * matrix, transformed.row(place * outputs()), channels, 1, outputs(), channels,
-                   0, panel_count(table, outputs()));
+      table.pack_b(packed.data() + place * matrix, transformed.data() + place * channels, transformed.stride(), 1,
+                   outputs(), channels, 0, panel_count(table, outputs()));
     WinogradArgs args;
     args.c = y.data();
     args.c_stride = y.stride();

@@ -1,10 +1,12 @@
 // Films on disk: every container the writer knows is read back, and what is wrong with a file is said.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <numeric>
 
 #include "tests/support/errors.h"
 #include "tests/support/film.h"
@@ -99,6 +101,40 @@ TEST(VideoFile, FramesOfAnotherShapeGetBars) {
   EXPECT_LT(frame.row(24)[3 * 30], 20) << "black to the left";
   EXPECT_GT(frame.row(24)[3 * 64], 200) << "white in the middle";
   EXPECT_LT(frame.row(24)[3 * 98], 20) << "black to the right";
+}
+
+TEST(VideoFile, ColoursKeepTheirPlaces) {
+  const TempDir dir;
+  for (const char* name : {"film.mp4", "film.avi"}) {
+    Image frame(48, 96);
+    const uint8_t colours[3][3] = {{200, 30, 40}, {40, 190, 60}, {30, 50, 210}};
+    for (int64_t y = 0; y < 48; ++y)
+      for (int64_t x = 0; x < 96; ++x) std::memcpy(frame.row(y) + 3 * x, colours[x / 32], 3);
+    const std::string path = (dir / name).string();
+    VideoWriter writer(path, {48, 96});
+    writer.write(frame);
+    writer.finish();
+    const Image read = read_all(path)[0].image;
+    for (int64_t third = 0; third < 3; ++third)
+      for (int channel = 0; channel < 3; ++channel)
+        EXPECT_NEAR(read.row(24)[3 * (32 * third + 16) + channel], colours[third][channel], 12) << name;
+  }
+}
+
+TEST(VideoFile, ThePicturesAreUpright) {
+  const TempDir dir;
+  std::string film = test::slurp(write_film(dir / "film.mp4", 2));
+  // The track header's matrix: a quarter turn clockwise, as telephones write it.
+  const size_t matrix = film.find("tkhd") + 44;
+  const std::string turn = std::string("\0\0\0\0\0\1\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0\0\0\0\0", 24);
+  film.replace(matrix, turn.size(), turn);
+  VideoReader reader(dir.write("turned.mp4", film).string());
+  reader.next();
+  const Image second = reader.next().image;
+  EXPECT_EQ(reader.info().size, (Extent{64, 48}));
+  ASSERT_EQ(second.height(), 64);
+  EXPECT_GT(second.row(4)[3 * 44], 150) << "what was above to the left is above to the right";
+  EXPECT_LT(second.row(4)[3 * 4], 100);
 }
 
 TEST(VideoFile, FirstBytesTellWhereThereIsNoEnding) {
@@ -267,6 +303,29 @@ TEST(VideoOut, RefusesWhatItCannotWrite) {
               HasSubstr("frames per second"));
   EXPECT_THAT(failure([&] { VideoWriter(at("none/film.mp4"), {48, 64}); }), HasSubstr("No such file"));
   EXPECT_THAT(dir.entries(), IsEmpty()) << "no temporary file stays";
+}
+
+/// 0: a film that outgrows what a file may have is an error that names it, and nothing of it stays.
+int write_to_a_full_disk() {
+  const TempDir dir;
+  read_all(write_film(dir / "small.avi", 1));  // loads the modules
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit{20'000, 20'000};
+  setrlimit(RLIMIT_FSIZE, &limit);
+  std::string reason;
+  try {
+    write_film(dir / "film.avi", 400, 25.0, 96, 128);
+  } catch (const Error& error) {
+    reason = error.what();
+  }
+  const bool named = reason.find("film.avi") != reason.npos && reason.find("too large") != reason.npos;
+  return named && dir.entries() == std::vector<std::string>{"small.avi"} ? 0 : 1;
+}
+
+// In a process of its own, whose files may not grow.
+TEST(VideoOutDeathTest, AFullDiskIsNamedAndNothingIsLeft) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(_exit(write_to_a_full_disk()), testing::ExitedWithCode(0), "");
 }
 
 TEST(VideoOut, CodecsByTheirLetters) {

@@ -64,6 +64,23 @@ Tensor probs_of(Context& ctx, const DeformableInput& input, const Var& offsets, 
   return permute(ctx, reshape(ctx, taken, {batch, asking, options.heads, cells}), {0, 2, 1, 3}).value();
 }
 
+/// Where the points of each query lie, as shares of the maps (x, y): [B, T, H, L * P, 2].
+Tensor locations_of(const DeformableInput& input, const Tensor& offsets, const DeformableOptions& options) {
+  const auto levels = static_cast<int64_t>(options.maps.size());
+  const int64_t samples = levels * options.points, asking = offsets.size(1), numbers = input.reference.size(3);
+  Tensor locations = Tensor::empty({offsets.size(0), asking, options.heads, samples, 2});
+  for (int64_t i = 0; i < locations.numel(); ++i) {
+    const int64_t axis = i % 2, level = i / 2 % samples / options.points, query = i / 2 / samples / options.heads;
+    const int64_t shared = input.reference.size(0) == 1 ? query % asking : query;
+    const float* reference = input.reference.value().f32() + (shared * levels + level) * numbers;
+    const auto& [height, width] = options.maps[static_cast<size_t>(level)];
+    const float reach = numbers == 4 ? 0.5f * reference[2 + axis] / static_cast<float>(options.points)
+                                     : 1.0f / static_cast<float>(axis == 0 ? width : height);
+    locations.f32()[i] = reference[axis] + offsets.f32()[i] * reach;
+  }
+  return locations;
+}
+
 }  // namespace
 
 Tensor cell_centres(const Grid& grid, int64_t levels) {
@@ -88,6 +105,7 @@ Var DeformableAttention::look(Context& ctx, const Var& queries, const Deformable
   const Var weights = reshape(ctx, softmax(ctx, scores), {batch, asking, heads_ * samples});
   ctx.observe("sampling_offsets", offsets.value());
   ctx.observe("sampling_weights", weights.value());
+  if (ctx.wants("sampling_locations")) ctx.observe("sampling_locations", locations_of(input, offsets.value(), options));
   if (ctx.wants("probs")) ctx.observe("probs", probs_of(ctx, input, offsets, weights, options));
   const Var mixed = deformable_attention(ctx, value, input.reference, offsets, weights, options);
   return output_proj_.forward(ctx, mixed, input.residual);

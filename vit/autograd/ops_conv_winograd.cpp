@@ -5,7 +5,7 @@
 namespace vit {
 
 bool suits_winograd(const kernels::ConvGeometry& geometry, int64_t outputs) {
-  constexpr int64_t kLeastChannels = 32;
+  constexpr int64_t kLeastChannels = 24;
   const auto& g = geometry;
   return g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
          g.dilation_w == 1 && g.pad_top == g.pad_left && g.pad_top == g.pad_bottom && g.pad_top == g.pad_right &&

@@ -102,16 +102,19 @@ Var max_pool2d(Context& ctx, const Var& x, const PoolOptions& options) {
     StageTimer grad_timer(tape.profile(), "max_pool2d.grad");
     Tensor d_x = tape.zeros(x.shape());
     const int64_t width = windows.channels;
+    const Tensor untaken = tape.empty({windows.batch, width});
     windows.for_outputs_by_map([&](int64_t row) {
-      const Windows::Window window = windows.window(row);
-      for (int64_t c = 0; c < width; ++c) {
-        const float best = y.f32()[row * width + c];
-        int64_t taker = -1;
-        windows.for_pixels(window, [&](int64_t pixel) {
-          if (taker < 0 && x.value().f32()[pixel * width + c] == best) taker = pixel;
-        });
-        if (taker >= 0) d_x.f32()[taker * width + c] += d_y.f32()[row * width + c];
-      }
+      float* left = untaken.f32() + row / (windows.out_h * windows.out_w) * width;
+      const float* best = y.f32() + row * width;
+      std::copy_n(d_y.f32() + row * width, width, left);
+      windows.for_pixels(windows.window(row), [&](int64_t pixel) {
+        const float* values = x.value().f32() + pixel * width;
+        float* target = d_x.f32() + pixel * width;
+        for (int64_t c = 0; c < width; ++c) {
+          target[c] += values[c] == best[c] ? left[c] : 0.0f;
+          left[c] = values[c] == best[c] ? 0.0f : left[c];
+        }
+      });
     });
     tape.accumulate(x, std::move(d_x));
   });

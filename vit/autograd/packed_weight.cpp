@@ -1,5 +1,6 @@
 #include "vit/autograd/packed_weight.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "vit/core/parallel.h"
@@ -21,6 +22,21 @@ void pack_matrix(float* panels, const float* matrix, int64_t outputs, int64_t in
   const auto& table = kernels::kernels();
   parallel_for(kernels::panel_count(table, outputs),
                [&](int64_t panel) { table.pack_b(panels, matrix, inputs, 1, outputs, inputs, panel, panel + 1); });
+}
+
+/// Panels of the 16 matrices of Winograd's algorithm, from weight [outputs, 9, channels]. `transformed` is scratch for
+/// 16 * outputs * channels floats. A panel's filters are transformed and packed by one thread, while they are in its
+/// cache.
+void pack_winograd_panels(float* panels, float* transformed, const float* weight, int64_t outputs, int64_t channels) {
+  const auto& table = kernels::kernels();
+  const int64_t filter = kernels::kWinogradPlaces * channels;
+  parallel_for(kernels::panel_count(table, outputs), [&](int64_t panel) {
+    const int64_t first = panel * table.panel_width, last = std::min(first + table.panel_width, outputs);
+    kernels::winograd_weights(transformed + first * filter, weight + first * 9 * channels, last - first, channels);
+    for (int64_t place = 0; place < kernels::kWinogradPlaces; ++place)
+      table.pack_b(panels + place * PackedWeight::packed_elements(outputs, channels), transformed + place * channels,
+                   filter, 1, outputs, channels, panel, panel + 1);
+  });
 }
 
 }  // namespace
@@ -83,14 +99,9 @@ PackedWeight PackedWeight::pack_winograd(const Tensor& weight, const MemorySourc
   packed.winograd_ = true;
   check(packed.inputs_ % 9 == 0, "pack: expected 3 x 3 taps of some channels, got ", weight.shape());
   const int64_t outputs = packed.outputs_, channels = packed.inputs_ / 9, matrix = packed_elements(outputs, channels);
-  const Tensor transformed = memory({kernels::kWinogradPlaces, outputs, channels});
-  parallel_for_range(outputs, 16, [&](int64_t first, int64_t last) {
-    kernels::winograd_weights(transformed.f32(), weight.f32(), outputs, channels, first, last);
-  });
+  const Tensor transformed = memory({outputs, kernels::kWinogradPlaces, channels});
   packed.panels_ = memory({kernels::kWinogradPlaces * matrix});
-  for (int64_t place = 0; place < kernels::kWinogradPlaces; ++place)
-    pack_matrix(packed.panels_.f32() + place * matrix, transformed.f32() + place * outputs * channels, outputs,
-                channels);
+  pack_winograd_panels(packed.panels_.f32(), transformed.f32(), weight.f32(), outputs, channels);
   return packed;
 }
 

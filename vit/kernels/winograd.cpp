@@ -17,15 +17,17 @@ void expand(float* y, int64_t y_step, const float* x, int64_t x_step, int64_t co
 
 }  // namespace
 
-void winograd_weights(float* transformed, const float* weight, int64_t n, int64_t channels, int64_t f0, int64_t f1) {
-  const int64_t place = n * channels;
-  for (int64_t f = f0; f < f1; ++f) {
+void winograd_weights(float* transformed, const float* weight, int64_t n, int64_t channels) {
+  for (int64_t f = 0; f < n; ++f) {
     const float* taps = weight + f * 9 * channels;
-    float* places = transformed + f * channels;
+    float* places = transformed + f * kWinogradPlaces * channels;
     // Columns of the filter first, into three places of each row, which the rows then fill.
     for (int64_t kx = 0; kx < 3; ++kx)
-      expand(places + kx * place, 4 * place, taps + kx * channels, 3 * channels, channels);
-    for (int64_t y = 0; y < 4; ++y) expand(places + 4 * y * place, place, places + 4 * y * place, place, channels);
+      expand(places + kx * channels, 4 * channels, taps + kx * channels, 3 * channels, channels);
+    for (int64_t y = 0; y < 4; ++y) {
+      float* row = places + 4 * y * channels;
+      expand(row, channels, row, channels, channels);
+    }
   }
 }
 

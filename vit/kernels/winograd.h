@@ -34,7 +34,7 @@ struct WinogradArgs {
   [[gnu::always_inline]] int64_t tiles_per_image() const { return tile_rows() * tile_columns(); }
 };
 
-/// transformed [kWinogradPlaces, n, channels] = G g G^T of filters g [f0, f1) of weight [n, 3, 3, channels].
-void winograd_weights(float* transformed, const float* weight, int64_t n, int64_t channels, int64_t f0, int64_t f1);
+/// transformed [n, kWinogradPlaces, channels] = G g G^T of each filter g of weight [n, 3, 3, channels].
+void winograd_weights(float* transformed, const float* weight, int64_t n, int64_t channels);
 
 }  // namespace vit::kernels

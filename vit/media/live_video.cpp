@@ -69,7 +69,7 @@ class LiveWorker {
       : state_(std::move(shared)),
         backoff_(state_->options.retry_first, state_->options.retry_most, state_->options.seed) {}
 
-  void run();
+  void run() noexcept;
 
  private:
   /// Why a connection is over.
@@ -96,15 +96,18 @@ class LiveWorker {
   int64_t failures_ = 0;  // connections without a frame, one after the other
 };
 
-void LiveWorker::run() {
-  load_module(capture_kind(state_->location));  // which takes a moment that is not the source's
-  started_s_ = steady_seconds();
-  for (;;) {
-    const int64_t before = count_;
-    const std::optional<Loss> loss = follow();
-    state_->deadline = kNever;
-    failures_ = count_ > before ? 0 : failures_ + 1;
-    if (!loss || state_->stopping || !survives(*loss)) break;
+void LiveWorker::run() noexcept {
+  try {
+    load_module(capture_kind(state_->location));  // which takes a moment that is not the source's
+    started_s_ = steady_seconds();
+    for (;;) {
+      const int64_t before = count_;
+      const std::optional<Loss> loss = follow();
+      state_->deadline = kNever;
+      failures_ = count_ > before ? 0 : failures_ + 1;
+      if (!loss || state_->stopping || !survives(*loss)) break;
+    }
+  } catch (const std::exception&) {  // no memory even for saying so: the source ends
   }
   const std::lock_guard lock(state_->mutex);
   state_->done = state_->exited = true;

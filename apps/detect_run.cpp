@@ -1,0 +1,254 @@
+#include "apps/detect_run.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "apps/detection_files.h"
+#include "apps/detection_records.h"
+#include "apps/model_facts.h"
+#include "apps/output.h"
+#include "apps/progress.h"
+#include "apps/stage_table.h"
+#include "apps/stop.h"
+#include "detection/annotate.h"
+#include "detection/detector.h"
+#include "detection/video_pipeline.h"
+#include "vit/core/check.h"
+#include "vit/core/file.h"
+#include "vit/core/names.h"
+#include "vit/core/parallel.h"
+#include "vit/core/timer.h"
+#include "vit/media/video.h"
+#include "vit/models/labels.h"
+
+namespace apps {
+
+namespace {
+
+using detection::FrameResult;
+using Kind = vit::VideoEvent::Kind;
+
+/// Windows of --show: one for all pictures, one per video.
+class Windows {
+ public:
+  /// Opens the first one, so that a display that is not there is noticed before the work. Errors: as VideoWindow.
+  void open() { first_ = std::make_unique<vit::VideoWindow>("vitkit detect"); }
+
+  void show(const FrameResult& frame) {
+    if (closed_) return;
+    std::unique_ptr<vit::VideoWindow>& window = windows_[frame.item.stream];
+    if (!window) window = first_ ? std::move(first_) : std::make_unique<vit::VideoWindow>(frame.item.source);
+    if (frame.item.picture()) last_ = frame.rendering.picture;
+    if (!window->show(frame.rendering.picture)) closed_ = true;
+  }
+  /// The user closed one: the work is to end. From any thread.
+  bool closed() const { return closed_; }
+  /// The last picture stays until the user has seen it.
+  void wait() {
+    const auto pictures = windows_.find(-1);
+    while (pictures != windows_.end() && !closed_ && !stop_requested()) {
+      closed_ = !pictures->second->show(last_);
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+ private:
+  std::unique_ptr<vit::VideoWindow> first_;                       // until a source has taken it
+  std::map<int64_t, std::unique_ptr<vit::VideoWindow>> windows_;  // by stream, -1: pictures
+  vit::Image last_;
+  std::atomic<bool> closed_ = false;
+};
+
+/// The stages after tracking, and what they leave.
+class DetectRun {
+ public:
+  DetectRun(const DetectOptions& options, const CommonOptions& common, const detection::Detector& detector)
+      : options_(options),
+        common_(common),
+        labels_(detector.labels()),
+        output_(common),
+        files_({.folder = options.save,
+                .txt = options.save_txt,
+                .crops = options.save_crop,
+                .frames = options.save_frames,
+                .stride = options.vid_stride},
+               detector.labels(),
+               [this](const std::string& message) {
+                 ++failed_;
+                 print_error("vitkit detect: " + message);
+               }),
+        progress_(common, "frames", /*prints_results=*/true) {
+    if (options.show) windows_.open();
+    if (!options.save_json.empty()) json_ = std::make_unique<vit::AtomicFile>(options.save_json);
+  }
+
+  bool draws() const { return files_.enabled() || options_.show; }
+  bool window_closed() const { return windows_.closed(); }
+
+  std::vector<vit::PipelineStage<FrameResult>> stages() {
+    std::vector<vit::PipelineStage<FrameResult>> all;
+    if (draws()) all.push_back({"draw", vit::StageOrder::any, [this](FrameResult& frame) { draw(frame); }});
+    if (files_.enabled()) all.push_back({"write", vit::StageOrder::any, [this](FrameResult& frame) { encode(frame); }});
+    all.push_back({"write", vit::StageOrder::items, [this](FrameResult& frame) { write(frame); }});
+    return all;
+  }
+
+  /// What is kept however the work ended.
+  void finish() {
+    files_.finish();
+    if (json_) json_->commit();
+    json_.reset();
+    output_.finish();
+  }
+
+  /// What was done, for people -> exit status.
+  int conclude(const vit::PipelineReport& report) {
+    clear_progress();
+    if (options_.show) windows_.wait();
+    if (common_.verbose > 0) print_error(stage_table(report, vit::num_threads()));
+    if (stop_requested()) note(common_, "stopped; {} frames are done, what they gave is kept", answered_);
+    if (answered_ + failed_ == 0 && !stop_requested())
+      print_error("vitkit detect: there was no picture and no frame in the sources");
+    if (failed_ > 0 && answered_ > 0) note(common_, "{} failures, {} pictures and frames are fine", failed_, answered_);
+    return failed_ > 0 || (answered_ == 0 && !stop_requested()) ? 1 : 0;
+  }
+
+ private:
+  static bool has_answer(const FrameResult& frame) { return frame.is_frame() && frame.error.empty(); }
+
+  void draw(FrameResult& frame) const {
+    if (!has_answer(frame)) return;
+    frame.rendering.picture = annotate(frame.item.event.image, frame.detections, labels_, frame.tails);
+  }
+
+  void encode(FrameResult& frame) const {
+    if (has_answer(frame)) files_.encode(frame);
+  }
+
+  void write(FrameResult& frame) {
+    const vit::VideoEvent& event = frame.item.event;
+    if (event.kind == Kind::lost)
+      note(common_, "{}: lost at {:.3f} s: {}; it is tried again", frame.item.source, event.from_s, event.reason);
+    count(frame);
+    write_detections(output_, frame, labels_);
+    if (json_) {
+      const Record record = detection_record(frame, labels_);
+      if (!record.is_null()) json_->write(json_line(record) + "\n");
+    }
+    files_.write(frame);
+    if (options_.show && has_answer(frame)) windows_.show(frame);
+  }
+
+  void count(const FrameResult& frame) {
+    if (!failure_of(frame).empty()) ++failed_;
+    if (!frame.is_frame()) return;
+    const int64_t frames = frame.item.info.frames / options_.vid_stride;
+    if (options_.sources.size() == 1 && !frame.item.live && frames > 0) progress_.set_total(frames);
+    progress_.advance();
+    if (frame.error.empty()) ++answered_;
+  }
+
+  const DetectOptions& options_;
+  const CommonOptions& common_;
+  const vit::ClassLabels& labels_;
+  Output output_;
+  std::unique_ptr<vit::AtomicFile> json_;
+  DetectionFiles files_;
+  Windows windows_;
+  Progress progress_;
+  int64_t answered_ = 0, failed_ = 0;
+};
+
+detection::VideoPipelineOptions pipeline_options(const DetectOptions& options, const vit::ClassLabels& labels) {
+  detection::VideoPipelineOptions result;
+  result.conf = options.conf;
+  result.classes = chosen_classes(options.classes, labels);
+  result.max_det = options.max_det;
+  result.batch_size = options.batch_size;
+  result.max_pixels = options.max_pixels;
+  if (!options.track && options.tracker.empty()) return result;
+  const std::string tracker = options.tracker.empty() ? "bytetrack" : options.tracker;
+  detection::make_tracker(tracker);  // refuses before any work
+  result.make_tracker = [tracker] { return detection::make_tracker(tracker); };
+  return result;
+}
+
+vit::FeedOptions feed_options(const DetectOptions& options, const CommonOptions& common) {
+  vit::FeedOptions feeding;
+  feeding.verb = "detect";
+  feeding.video = {.timeout = options.timeout,
+                   .stride = options.vid_stride,
+                   .keep_all = options.stream_buffer,
+                   .seed = common.seed,
+                   .max_pixels = options.max_pixels};
+  return feeding;
+}
+
+void check_options(const DetectOptions& options) {
+  require_precision(options.precision);
+  for (const auto& [given, name] :
+       {std::pair(options.save_txt, "--save-txt"), std::pair(options.save_crop, "--save-crop"),
+        std::pair(options.save_frames, "--save-frames")})
+    if (given && options.save.empty()) vit::fail_usage(name, " needs --save DIR, the folder that it writes to");
+}
+
+}  // namespace
+
+std::vector<int64_t> chosen_classes(const std::string& names, const vit::ClassLabels& labels) {
+  std::vector<int64_t> chosen;
+  std::istringstream list(names);
+  for (std::string name; std::getline(list, name, ',');) {
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    if (name.empty()) continue;
+    int64_t number = -1;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    const bool is_number = error == std::errc() && end == name.data() + name.size();
+    if (const std::optional<int64_t> index = labels.find(name)) {
+      chosen.push_back(*index);
+    } else if (is_number && number >= 0 && number < labels.size()) {
+      chosen.push_back(number);
+    } else {
+      std::vector<std::string> known;
+      for (int64_t i = 0; i < labels.size(); ++i) known.push_back(labels.name(i));
+      vit::fail_usage("--classes: the model knows no class '", name, "'", vit::did_you_mean(name, known), "; it knows ",
+                      vit::joined(known, 20));
+    }
+  }
+  return chosen;
+}
+
+int detect(const DetectOptions& options, const CommonOptions& common) {
+  check_options(options);
+  const std::string model = model_or_bundled("detect", options.model, "scenes_detector", common);
+  const vit::Timer loading;
+  const auto detector = detection::Detector::load(
+      model, {.img_size = options.img_size, .seed = common.seed, .post = {.threshold = options.conf}});
+  note_model(common, model, detector, loading.milliseconds());
+  detection::VideoPipelineOptions pipeline = pipeline_options(options, detector.labels());
+
+  DetectRun run(options, common, detector);
+  pipeline.keep_images = run.draws() || !options.attention.empty();
+  stop_on_signals();
+  vit::FeedOptions feeding = feed_options(options, common);
+  feeding.stop_requested = [&run] { return stop_requested() || run.window_closed(); };
+  vit::FrameFeed feed(options.sources, feeding);
+  vit::PipelineReport report;
+  try {
+    report = detect_frames(feed, detection::steps_of(detector), pipeline, run.stages());
+  } catch (...) {
+    run.finish();
+    throw;
+  }
+  run.finish();
+  return run.conclude(report);
+}
+
+}  // namespace apps

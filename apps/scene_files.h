@@ -1,0 +1,41 @@
+// Generated scenes and clips as files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "datasets/coco_write.h"
+#include "datasets/scenes.h"
+
+namespace apps {
+
+struct ClipFiles {
+  std::string frames;  ///< folder of the frames
+  std::string truth;   ///< file of the tracks
+  int64_t tracks = 0;  ///< that are seen in it
+};
+
+/// Writes below one folder. Errors of all: a folder cannot be made, a file cannot be written.
+class SceneFiles {
+ public:
+  /// With `coco`, finish() also writes _annotations.coco.json, with the boxes of everything that was added.
+  SceneFiles(std::filesystem::path folder, bool coco);
+
+  /// KIND/000012.png -> its path.
+  std::string add_scene(int64_t number, const datasets::Scene& scene);
+  /// clip_000012/img1/000001.png, ... and gt/gt.txt, in the MOT Challenge's form; what is hardly visible counts as
+  /// ignored there. `advance` is called after each frame.
+  ClipFiles add_clip(int64_t number, const datasets::SceneClip& clip, const std::function<void()>& advance);
+  void finish() const;
+
+ private:
+  std::filesystem::path make_folder(const std::filesystem::path& relative) const;
+
+  std::filesystem::path folder_;
+  std::optional<datasets::CocoWriter> coco_;
+};
+
+}  // namespace apps

@@ -1,0 +1,211 @@
+#include "detection/attention_map.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <string>
+
+#include "detection/annotate.h"
+#include "detection/detector.h"
+#include "vit/image/color_map.h"
+
+namespace detection {
+
+using vit::Tensor;
+
+namespace {
+
+/// Keeps what the names say.
+class Keeper : public vit::Observer {
+ public:
+  explicit Keeper(const std::vector<std::string>& names) {
+    for (const std::string& name : names) seen_[name];
+  }
+  bool wants(const std::string& name) override { return seen_.count(name) > 0; }
+  void observe(const std::string& name, const Tensor& value) override {
+    if (wants(name)) seen_[name] = value.clone();
+  }
+  /// Errors (usage): the model did not offer it.
+  const Tensor& get(const std::string& name) const {
+    const Tensor& value = seen_.at(name);
+    if (!value.defined()) vit::fail_usage("the model's attention offers no '", name, "' to look at");
+    return value;
+  }
+
+ private:
+  std::map<std::string, Tensor> seen_;
+};
+
+/// The heads that count, [first, last).
+std::array<int64_t, 2> wanted_heads(const AttentionMapOptions& options, int64_t heads) {
+  if (!options.head) return {0, heads};
+  if (*options.head < 0 || *options.head >= heads)
+    vit::fail_usage("there is no attention head ", *options.head, "; the layer has ", heads, ", counted from 0");
+  return {*options.head, *options.head + 1};
+}
+
+/// What a query's row of probabilities [1, H, N, M] gives the cells of the grid; `layout` as observe_layout() has it.
+Tensor cells_of_probs(const Tensor& probs, const Tensor& layout, int64_t row, std::array<int64_t, 2> heads) {
+  const auto at = [&](int64_t i) { return std::llround(layout.f32()[i]); };
+  const int64_t prefix = at(0), rows = probs.size(2), columns = probs.size(3);
+  Tensor cells = Tensor::zeros({at(1), at(2)});
+  vit::check(prefix + cells.numel() <= columns, "attention map: ", columns, " keys do not hold a grid of ", at(1),
+             " x ", at(2));
+  for (int64_t h = heads[0]; h < heads[1]; ++h) {
+    const float* from = probs.f32() + (h * rows + row) * columns + prefix;
+    for (int64_t i = 0; i < cells.numel(); ++i) cells.f32()[i] += from[i] / static_cast<float>(heads[1] - heads[0]);
+  }
+  return cells;
+}
+
+/// Gives the four cells around a point, in cells from the upper left corner, their parts of a weight.
+void add_point(Tensor& cells, double x, double y, double weight) {
+  const int64_t height = cells.size(0), width = cells.size(1);
+  const double left = std::floor(x - 0.5), top = std::floor(y - 0.5);
+  for (const double row : {top, top + 1.0})
+    for (const double col : {left, left + 1.0}) {
+      if (!(row >= 0.0 && row < static_cast<double>(height) && col >= 0.0 && col < static_cast<double>(width)))
+        continue;
+      const double share = (1.0 - std::abs(x - 0.5 - col)) * (1.0 - std::abs(y - 0.5 - row));
+      cells.f32()[static_cast<int64_t>(row) * width + static_cast<int64_t>(col)] += static_cast<float>(weight * share);
+    }
+}
+
+/// The points of a query: locations [1, T, H, S, 2], shares of the input, weights [1, T, H * S].
+Tensor cells_of_points(const Tensor& locations, const Tensor& weights, int64_t query, std::array<int64_t, 2> heads,
+                       const vit::Extent& grid) {
+  const int64_t count = locations.size(2), samples = locations.size(3);
+  Tensor cells = Tensor::zeros({grid.height, grid.width});
+  for (int64_t h = heads[0]; h < heads[1]; ++h)
+    for (int64_t s = 0; s < samples; ++s) {
+      const int64_t i = (query * count + h) * samples + s;
+      add_point(cells, locations.f32()[2 * i] * static_cast<double>(grid.width),
+                locations.f32()[2 * i + 1] * static_cast<double>(grid.height),
+                weights.f32()[i] / static_cast<double>(heads[1] - heads[0]));
+    }
+  return cells;
+}
+
+constexpr int64_t kPointCell = 8;  ///< pixels of the input along each side of a cell that points are gathered in
+
+/// Each row, or column, with its neighbours by a Gaussian with a deviation of one.
+Tensor smoothed(const Tensor& cells) {
+  constexpr int64_t kReach = 3;
+  Tensor result = cells.clone();
+  const std::array<int64_t, 2> extents{cells.size(0), cells.size(1)}, steps{cells.size(1), 1};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const Tensor before = result.clone();
+    for (int64_t i = 0; i < cells.numel(); ++i) {
+      const int64_t place = i / steps[axis] % extents[axis];
+      double sum = 0.0, total = 0.0;
+      for (int64_t d = -kReach; d <= kReach; ++d) {
+        const double share = std::exp(-0.5 * static_cast<double>(d * d));
+        total += share;
+        if (place + d >= 0 && place + d < extents[axis]) sum += share * before.f32()[i + d * steps[axis]];
+      }
+      result.f32()[i] = static_cast<float>(sum / total);
+    }
+  }
+  return result;
+}
+
+/// Bilinear between the centres of cells; beyond the outer ones as they are.
+float value_at(const Tensor& cells, double x, double y) {
+  const auto place = [](double at, int64_t extent) {
+    return std::clamp(at - 0.5, 0.0, static_cast<double>(extent - 1));
+  };
+  const double row = place(y, cells.size(0)), col = place(x, cells.size(1));
+  const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(col);
+  const int64_t bottom = std::min(top + 1, cells.size(0) - 1), right = std::min(left + 1, cells.size(1) - 1);
+  const double down = row - static_cast<double>(top), across = col - static_cast<double>(left);
+  const auto cell = [&](int64_t r, int64_t c) { return static_cast<double>(cells.f32()[r * cells.size(1) + c]); };
+  return static_cast<float>((1 - down) * ((1 - across) * cell(top, left) + across * cell(top, right)) +
+                            down * ((1 - across) * cell(bottom, left) + across * cell(bottom, right)));
+}
+
+/// Runs the model on one picture for an observer; returns the padded extents and the picture's within them.
+std::array<vit::Extent, 2> run_observed(const Detector& detector, const vit::Image& picture, Keeper& keeper) {
+  const vit::PixelBatch batch = detector.prepare({picture});
+  vit::Context ctx;
+  ctx.observer = &keeper;
+  detector.run(ctx, batch);
+  const vit::Extent size = batch.sizes.front();
+  // A model that reads no mask is run without its padding.
+  const vit::Extent whole{batch.pixel_values.size(2), batch.pixel_values.size(3)};
+  return {detector.model().reads_mask() ? whole : size, size};
+}
+
+}  // namespace
+
+std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Image& picture,
+                                         const std::vector<Detection>& detections, const AttentionMapOptions& options) {
+  const DetectionModel& model = detector.model();
+  const int64_t layers = model.attention_layers(), layer = options.layer.value_or(layers - 1);
+  if (layer < 0 || layer >= layers)
+    vit::fail_usage("there is no layer ", layer, " of attention to look at; the model has ", layers,
+                    ", counted from 0");
+  if (detections.empty()) return {};
+  const QueryAttention names = model.query_attention(layer);
+  const std::string probs = names.module + ".probs", locations = names.module + ".sampling_locations",
+                    weights = names.module + ".sampling_weights";
+  Keeper keeper(names.sampled ? std::vector<std::string>{locations, weights}
+                              : std::vector<std::string>{probs, names.layout});
+  const auto [whole, size] = run_observed(detector, picture, keeper);
+  std::vector<AttentionMap> maps;
+  for (const Detection& detection : detections) {
+    AttentionMap map;
+    map.sampled = names.sampled;
+    if (names.sampled) {
+      const Tensor& places = keeper.get(locations);
+      map.cells =
+          cells_of_points(places, keeper.get(weights), detection.query, wanted_heads(options, places.size(2)),
+                          {(whole.height + kPointCell - 1) / kPointCell, (whole.width + kPointCell - 1) / kPointCell});
+    } else {
+      const Tensor& all = keeper.get(probs);
+      map.cells = cells_of_probs(all, keeper.get(names.layout), all.size(2) - model.num_queries() + detection.query,
+                                 wanted_heads(options, all.size(1)));
+    }
+    map.rows =
+        static_cast<double>(map.cells.size(0)) * static_cast<double>(size.height) / static_cast<double>(whole.height);
+    map.columns =
+        static_cast<double>(map.cells.size(1)) * static_cast<double>(size.width) / static_cast<double>(whole.width);
+    maps.push_back(std::move(map));
+  }
+  return maps;
+}
+
+Tensor map_on_picture(const AttentionMap& map, vit::Extent size) {
+  const Tensor cells = map.sampled ? smoothed(map.cells) : map.cells;
+  Tensor result = Tensor::empty({size.height, size.width});
+  for (int64_t y = 0; y < size.height; ++y)
+    for (int64_t x = 0; x < size.width; ++x)
+      result.f32()[y * size.width + x] =
+          value_at(cells, (static_cast<double>(x) + 0.5) / static_cast<double>(size.width) * map.columns,
+                   (static_cast<double>(y) + 0.5) / static_cast<double>(size.height) * map.rows);
+  const float largest = *std::max_element(result.f32(), result.f32() + result.numel());
+  for (float& value : result.span<float>()) value = largest > 0.0f ? std::max(0.0f, value / largest) : 0.0f;
+  return result;
+}
+
+vit::Image draw_attention(const vit::Image& picture, const AttentionMap& map, const Detection& detection,
+                          const vit::ClassLabels& labels) {
+  vit::check(picture.defined(), "draw_attention: there is no picture");
+  constexpr double kLeast = 0.35, kMost = 0.85;  // of the colours' opacity: the picture stays visible
+  const Tensor heat = map_on_picture(map, {picture.height(), picture.width()});
+  vit::Image drawn(picture.height(), picture.width());
+  for (int64_t i = 0; i < heat.numel(); ++i) {
+    const double share = heat.f32()[i], opacity = kLeast + (kMost - kLeast) * share;
+    const vit::Color color = vit::viridis(share);
+    const std::array<uint8_t, 3> channels{color.r, color.g, color.b};
+    for (size_t c = 0; c < 3; ++c) {
+      const int64_t at = 3 * i + static_cast<int64_t>(c);
+      const double before = picture.pixels.data<uint8_t>()[at];
+      drawn.pixels.data<uint8_t>()[at] =
+          static_cast<uint8_t>(std::lround(before + opacity * (static_cast<double>(channels[c]) - before)));
+    }
+  }
+  return annotate(drawn, {{.detection = detection}}, labels);
+}
+
+}  // namespace detection
