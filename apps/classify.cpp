@@ -3,18 +3,22 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/frame_pictures.h"
 #include "apps/model_facts.h"
 #include "apps/output.h"
 #include "apps/pictures.h"
 #include "apps/predictions.h"
 #include "apps/progress.h"
 #include "apps/sheet.h"
+#include "apps/stop.h"
 #include "apps/verbs.h"
+#include "apps/video_options.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
 #include "vit/core/timer.h"
 #include "vit/image/encode.h"
 #include "vit/media/source.h"
+#include "vit/media/video.h"
 
 namespace apps {
 
@@ -30,6 +34,7 @@ struct ClassifyOptions {
   std::string labels;
   std::string sheet;
   int64_t max_pixels = vit::DecodeOptions{}.max_pixels;
+  VideoChoice video;
 };
 
 /// True when the arguments name a picture that the codec module decodes, which takes a moment to load.
@@ -42,11 +47,11 @@ bool needs_codecs(const std::vector<std::string>& sources) {
   });
 }
 
-/// Counts the sources for the progress bar beside the work. Lists may be pipes, which can be read only once: no count
-/// then.
+/// Counts the sources for the progress bar beside the work. Lists may be pipes, which can be read only once, and who
+/// knows how many frames a video has: no count then.
 void count_sources(const std::vector<std::string>& sources, Progress& progress, vit::TaskGroup& tasks) {
   const bool countable = std::none_of(sources.begin(), sources.end(), [](const std::string& source) {
-    return source == "-" || source.starts_with("@");
+    return source == "-" || source.starts_with("@") || source.ends_with(".streams") || vit::is_video_source(source);
   });
   if (!progress.enabled() || !countable) return;
   tasks.run([&sources, &progress] {
@@ -57,6 +62,42 @@ void count_sources(const std::vector<std::string>& sources, Progress& progress, 
     progress.set_total(count);
   });
 }
+
+/// The options of the work: a live source's frame is answered before the next is there, not with a batch of later ones.
+PictureOptions picture_options(const ClassifyOptions& options, FramePictures& pictures) {
+  PictureOptions result{.batch_size = options.batch_size,
+                        .decode = {.max_pixels = options.max_pixels},
+                        .load = [&pictures](int64_t number) { return pictures.load(number); }};
+  if (pictures.has_live()) result.batch_size = result.window = 1;
+  return result;
+}
+
+/// What was answered, and how it is told.
+class Answers {
+ public:
+  Answers(const ClassifyOptions& options, const vit::Classifier& classifier, Output& output, AnswerSheet& sheet)
+      : options_(options), classifier_(classifier), output_(output), sheet_(sheet) {}
+
+  void add(const PictureAnswer& answer, const PictureOrigin& origin) {
+    if (origin.gap) return write_gap(output_, answer.path, *origin.gap);
+    const FramePlace* frame = origin.frame ? &*origin.frame : nullptr;
+    ++(answer.error.empty() ? answered_ : failed_);
+    if (!answer.error.empty()) return write_error(output_, answer.path, frame, answer.error);
+    const std::vector<vit::Prediction> predictions = classifier_.top(answer.logits, options_.topk);
+    write_predictions(output_, answer.path, frame, predictions);
+    if (!frame) sheet_.add(answer.path, predictions.front(), classifier_.labels());
+  }
+
+  int64_t all() const { return answered_ + failed_; }
+  int64_t failed() const { return failed_; }
+
+ private:
+  const ClassifyOptions& options_;
+  const vit::Classifier& classifier_;
+  Output& output_;
+  AnswerSheet& sheet_;
+  int64_t answered_ = 0, failed_ = 0;
+};
 
 int classify(const ClassifyOptions& options, const CommonOptions& common) {
   const std::string model = model_or_bundled("classify", options.model, "cifar10", common);
@@ -73,30 +114,30 @@ int classify(const ClassifyOptions& options, const CommonOptions& common) {
       vit::Classifier::load(model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
   note_model(common, model, classifier, loading.milliseconds());
 
-  vit::ImageSource source(options.sources, {.verb = "classify"});
+  vit::FeedOptions feed = feed_options("classify", options.video, options.max_pixels, common);
+  feed.stop_requested = stop_requested;
+  FramePictures pictures(options.sources, std::move(feed), {.max_pixels = options.max_pixels});
+  if (pictures.has_live()) stop_on_signals();  // what has no end is ended so, with what was answered
   Progress progress(common, "images", /*prints_results=*/true);
   vit::TaskGroup counting;  // after what it uses: it is waited for first
   count_sources(options.sources, progress, counting);
   const vit::Timer working;
-  const PictureOptions pictures{.batch_size = options.batch_size, .decode = {.max_pixels = options.max_pixels}};
-  const PictureCounts counts = answer_pictures(
-      classifier, [&](vit::SourceItem& item) { return source.next(item); }, pictures,
+  Answers answers(options, classifier, output, sheet);
+  answer_pictures(
+      classifier, [&](vit::SourceItem& item) { return pictures.next(item); }, picture_options(options, pictures),
       [&](const PictureAnswer& answer) {
         progress.advance();
-        if (!answer.error.empty()) return write_error(output, answer.path, answer.error);
-        const std::vector<vit::Prediction> predictions = classifier.top(answer.logits, options.topk);
-        write_predictions(output, answer.path, predictions);
-        sheet.add(answer.path, predictions.front(), classifier.labels());
+        answers.add(answer, pictures.take_origin());
       });
   output.finish();
   if (sheet.save()) note(common, "{}: {}", options.sheet, sheet.summary());
   clear_progress();
-  const int64_t all = counts.answered + counts.failed;
-  detail_note(common, "{} images in {:.3f} s: {:.2f} images/s, start-up excluded", all, working.seconds(),
-              static_cast<double>(all) / working.seconds());
-  if (all == 0) print_error("vitkit classify: there was no picture in the sources");
-  if (counts.failed > 0 && all > 1) note(common, "{} of {} sources failed", counts.failed, all);
-  return counts.failed > 0 || all == 0 ? 1 : 0;
+  detail_note(common, "{} images in {:.3f} s: {:.2f} images/s, start-up excluded", answers.all(), working.seconds(),
+              static_cast<double>(answers.all()) / working.seconds());
+  if (answers.all() == 0 && !stop_requested()) print_error("vitkit classify: there was no picture in the sources");
+  if (answers.failed() > 0 && answers.all() > 1)
+    note(common, "{} of {} sources failed", answers.failed(), answers.all());
+  return answers.failed() > 0 || (answers.all() == 0 && !stop_requested()) ? 1 : 0;
 }
 
 }  // namespace
@@ -104,9 +145,12 @@ int classify(const ClassifyOptions& options, const CommonOptions& common) {
 Action add_classify(CLI::App& command, const CommonOptions& common) {
   auto options = std::make_shared<ClassifyOptions>();
   command
-      .add_option("SOURCE", options->sources,
-                  with_example("Picture, folder (recursive), quoted glob, @list.txt, or - for paths on stdin",
-                               "photo.jpg photos/ 'more/*.png' @list.txt"))
+      .add_option(
+          "SOURCE", options->sources,
+          with_example(
+              "Picture, folder (recursive), quoted glob, @list.txt, - for paths on stdin, film, camera's number, "
+              "rtsp:// or http:// stream, list of streams (.streams)",
+              "photo.jpg photos/ 'more/*.png' @list.txt film.mp4 0"))
       ->required();
   add_model_option(command, options->model, ", or a configuration's name for random weights");
   command.add_option("--topk,-k", options->topk, with_example("Answers per picture", "--topk 1"))
@@ -130,11 +174,13 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
       ->type_name("FILE")
       ->default_str("none");
   add_max_pixels_option(command, options->max_pixels);
+  add_video_options(command, options->video);
   command.footer(
       "EXAMPLES\n"
       "  vitkit classify photo.jpg   (the bundled model)\n"
       "  vitkit classify --model path/to/checkpoint photo.jpg\n"
       "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
+      "  vitkit classify --format json --vid-stride 25 film.mp4   (adds \"frame\" and \"time_s\")\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
       "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
   return [options, &common] { return classify(*options, common); };

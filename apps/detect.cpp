@@ -26,34 +26,18 @@ void add_choice_options(CLI::App& command, DetectOptions& options) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
 }
 
-void add_video_options(CLI::App& command, DetectOptions& options) {
-  const std::string group = "Films and streams";
+void add_film_options(CLI::App& command, DetectOptions& options) {
   command
       .add_flag("--track", options.track,
                 with_example("Follow objects from frame to frame, with numbers (default: off)", "--track"))
-      ->group(group);
+      ->group(kVideoGroup);
   command
       .add_option("--tracker", options.tracker,
                   with_example("How: bytetrack, sort, or a YAML file; implies --track", "--tracker sort"))
       ->type_name("T")
       ->default_str("bytetrack")
-      ->group(group);
-  command.add_option("--vid-stride", options.vid_stride, with_example("Every so many frames only", "--vid-stride 5"))
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
-      ->group(group);
-  command
-      .add_flag("--stream-buffer", options.stream_buffer,
-                with_example("Live sources: all frames in order; else the newest (default: off)", "--stream-buffer"))
-      ->group(group);
-  command
-      .add_option("--timeout", options.timeout,
-                  with_example("Live sources: seconds that opening, and each frame, may take", "--timeout 30"))
-      ->type_name("S")
-      ->capture_default_str()
-      ->check(CLI::Range(0.05, 3600.0))
-      ->group(group);
+      ->group(kVideoGroup);
+  add_video_options(command, options.video);
 }
 
 void add_save_options(CLI::App& command, DetectOptions& options) {
@@ -124,7 +108,7 @@ Action add_detect(CLI::App& command, const CommonOptions& common) {
   add_img_size_option(command, options->img_size);
   add_precision_option(command, options->precision);
   add_max_pixels_option(command, options->max_pixels);
-  add_video_options(command, *options);
+  add_film_options(command, *options);
   add_save_options(command, *options);
   command.footer(kFooter);
   return [options, &common] { return detect(*options, common); };

@@ -79,7 +79,7 @@ class DetectRun {
                 .txt = options.save_txt,
                 .crops = options.save_crop,
                 .frames = options.save_frames,
-                .stride = options.vid_stride,
+                .stride = options.video.vid_stride,
                 .attention = options.attention,
                 .looks = {options.attention_layer, options.attention_head}},
                detector.labels(),
@@ -159,7 +159,7 @@ class DetectRun {
   void count(const FrameResult& frame) {
     if (!failure_of(frame).empty()) ++failed_;
     if (!frame.is_frame()) return;
-    const int64_t frames = frame.item.info.frames / options_.vid_stride;
+    const int64_t frames = frame.item.info.frames / options_.video.vid_stride;
     if (options_.sources.size() == 1 && !frame.item.live && frames > 0) progress_.set_total(frames);
     progress_.advance();
     if (frame.error.empty()) ++answered_;
@@ -189,17 +189,6 @@ detection::VideoPipelineOptions pipeline_options(const DetectOptions& options, c
   detection::make_tracker(tracker);  // refuses before any work
   result.make_tracker = [tracker] { return detection::make_tracker(tracker); };
   return result;
-}
-
-vit::FeedOptions feed_options(const DetectOptions& options, const CommonOptions& common) {
-  vit::FeedOptions feeding;
-  feeding.verb = "detect";
-  feeding.video = {.timeout = options.timeout,
-                   .stride = options.vid_stride,
-                   .keep_all = options.stream_buffer,
-                   .seed = common.seed,
-                   .max_pixels = options.max_pixels};
-  return feeding;
 }
 
 void check_options(const DetectOptions& options) {
@@ -250,7 +239,7 @@ int detect(const DetectOptions& options, const CommonOptions& common) {
   DetectRun run(options, common, detector);
   pipeline.keep_images = run.needs_images();
   stop_on_signals();
-  vit::FeedOptions feeding = feed_options(options, common);
+  vit::FeedOptions feeding = feed_options("detect", options.video, options.max_pixels, common);
   feeding.stop_requested = [&run] { return stop_requested() || run.window_closed(); };
   vit::FrameFeed feed(options.sources, feeding);
   vit::PipelineReport report;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/video_options.h"
 #include "vit/image/decode.h"
 
 namespace vit {
@@ -30,9 +31,7 @@ struct DetectOptions {
   bool show = false;
   std::string attention;  ///< folder; empty: none
   std::optional<int64_t> attention_layer, attention_head;
-  int64_t vid_stride = 1;
-  bool stream_buffer = false;
-  double timeout = 10.0;
+  VideoChoice video;
   int64_t batch_size = 1;
   std::optional<int64_t> img_size;
   std::string precision = "f32";

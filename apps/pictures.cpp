@@ -89,8 +89,8 @@ class Batch {
 PictureCounts answer_pictures(const vit::Classifier& classifier, vit::ImageLoader::Feed feed,
                               const PictureOptions& options, const std::function<void(const PictureAnswer&)>& answer) {
   // Two batches ahead: one that is ready when the model is, and one in work.
-  const vit::ImageLoaderOptions loading{
-      .decode = options.decode, .window = 2 * options.batch_size + 2, .load = options.load};
+  const int64_t window = options.window > 0 ? options.window : 2 * options.batch_size + 2;
+  const vit::ImageLoaderOptions loading{.decode = options.decode, .window = window, .load = options.load};
   vit::ImageLoader loader(std::move(feed), classifier.preprocessor(), loading);
   Batch batch(classifier, options, answer);
   vit::LoadedImage image;

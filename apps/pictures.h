@@ -16,6 +16,7 @@ struct PictureOptions {
   int64_t batch_size = 8;  ///< pictures that the model computes at once; pictures of unequal size go one size at a time
   vit::DecodeOptions decode;                  ///< for every picture
   std::function<vit::Image(int64_t)> load{};  ///< see vit::ImageLoaderOptions
+  int64_t window = 0;                         ///< pictures in flight at most; 0: two batches
 };
 
 /// The answer to one picture.

@@ -64,7 +64,7 @@ TEST_F(ClassifyVerb, WritesTextInPercentAndQuotedCsv) {
   const CommandResult csv = classify({"--topk", "2", "--format", "csv", picture, path("none.jpg")});
   EXPECT_EQ(csv.status, 1);
   ASSERT_EQ(csv.lines().size(), 4u);
-  EXPECT_EQ(csv.lines()[0], "source,rank,index,label,score,error");
+  EXPECT_EQ(csv.lines()[0], "source,rank,index,label,score,error,frame,time_s");
   EXPECT_THAT(csv.lines()[1], StartsWith("\"" + path("a, \"\"b\"\".jpg") + "\",1,"));
   EXPECT_THAT(csv.lines()[3], StartsWith(path("none.jpg") + ",,,,,"));
 }

@@ -114,7 +114,7 @@ bool ImageLoader::next(LoadedImage& image) {
   if (impl_->slots.empty()) return false;
   const std::shared_ptr<Slot> slot = std::move(impl_->slots.front());
   impl_->slots.pop_front();
-  impl_->fill();  // before waiting, so that the workers have the next ones
+  if (impl_->window > 1) impl_->fill();  // before waiting, so that the workers have the next ones
   load(*impl_->shared, *slot);
   std::unique_lock lock(impl_->shared->mutex);
   impl_->shared->done.wait(lock, [&] { return slot->state.load() == Slot::kDone; });

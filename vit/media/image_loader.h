@@ -23,7 +23,8 @@ struct LoadedImage {
 
 struct ImageLoaderOptions {
   DecodeOptions decode;
-  /// Pictures in flight at most: bounds the memory. Two batches is a good value.
+  /// Pictures in flight at most: bounds the memory. Two batches is a good value. 1: nothing is asked of the feed before
+  /// the picture is given, as live feeds want it.
   int64_t window = 16;
   /// How the item of that number (0 is the feed's first) becomes a picture, for feeds whose items are no files; called
   /// from many threads. Unset: load_image of the item's path.
