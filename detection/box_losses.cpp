@@ -159,6 +159,9 @@ vit::Var sum_over_classes(vit::Context& ctx, const vit::Var& logits, const vit::
   const int64_t rows = logits.size(0), classes = logits.size(1);
   const int64_t parts = std::max<int64_t>(1, rows * classes / kElementsPerPart);
   vit::Tensor gradient = ctx.arena.empty(logits.shape());
+  const float* z = logits.value().f32();
+  float* d_z = gradient.f32();
+  const int64_t* label = labels.data<int64_t>();
   std::vector<double> sums(static_cast<size_t>(parts), 0.0);
   vit::parallel_for(parts, [&](int64_t part) {
     const auto [begin, end] = vit::part_range(rows, parts, part);
@@ -166,9 +169,9 @@ vit::Var sum_over_classes(vit::Context& ctx, const vit::Var& logits, const vit::
     for (int64_t r = begin; r < end; ++r)
       for (int64_t k = 0; k < classes; ++k) {
         const int64_t i = r * classes + k;
-        const Term t = term(r, logits.value().f32()[i], labels.data<int64_t>()[r] == k);
+        const Term t = term(r, z[i], label[r] == k);
         sum += t.loss;
-        gradient.f32()[i] = static_cast<float>(t.slope / divisor);
+        d_z[i] = static_cast<float>(t.slope / divisor);
       }
     sums[static_cast<size_t>(part)] = sum;
   });
@@ -225,9 +228,10 @@ vit::Var varifocal_loss(vit::Context& ctx, const vit::Var& logits, const vit::Te
   check_classes("varifocal_loss", logits, labels);
   vit::check(quality.dtype() == vit::DType::f32 && quality.shape() == labels.shape(), "varifocal_loss: expected ",
              labels.shape(), " qualities, got ", quality.shape());
+  const float* best = quality.f32();
   return sum_over_classes(ctx, logits, labels, divisor, [&](int64_t r, double x, bool is_object) -> Term {
     const Probability at(x);
-    const double target = is_object ? static_cast<double>(quality.f32()[r]) : 0.0;
+    const double target = is_object ? static_cast<double>(best[r]) : 0.0;
     const double weight = is_object ? target : options.alpha * power(at.p, options.gamma);
     return {-weight * (target * at.log_p + (1.0 - target) * at.log_not_p), weight * (at.p - target)};
   });

@@ -192,37 +192,50 @@ void SetCriterion::add_losses(Context& ctx, const Set& set, const std::vector<Bo
   sum.add(ctx, "loss_giou" + set.name, box_giou_loss(ctx, boxes, pairs, set.divisor), config_.giou_loss_coef);
 }
 
+std::vector<SetCriterion::Set> SetCriterion::sets_of(const DetectionOutput& output, double targets) const {
+  const auto name = [](const std::vector<DetectionLevel>& levels, size_t i, const std::string& prefix) {
+    return i + 1 < levels.size() ? vit::str(prefix, "_", i) : prefix;
+  };
+  std::vector<Set> sets;
+  for (size_t i = 0; i < output.levels.size(); ++i)
+    sets.push_back({output.levels[i], name(output.levels, i, ""), targets});
+  if (output.proposals) sets.push_back({*output.proposals, "_enc", targets, output.proposals_without_class});
+  if (output.denoising) {
+    const DenoisingLevels& denoising = *output.denoising;
+    for (size_t i = 0; i < denoising.levels.size(); ++i)
+      sets.push_back({denoising.levels[i], name(denoising.levels, i, "_dn"),
+                      targets * static_cast<double>(denoising.groups), false, denoising.matches, true});
+  }
+  const int64_t width = classes_ + (scoring_ == Scoring::softmax ? 1 : 0);
+  for (const Set& set : sets) {
+    const std::string where = set.name.empty() ? "the last layer" : "level '" + set.name.substr(1) + "'";
+    vit::check(set.level.logits.value().rank() == 3 && set.width() == width &&
+                   set.level.boxes.shape() == Shape{set.pictures(), set.queries(), 4},
+               "criterion: expected logits [B, Q, ", width, "] and boxes [B, Q, 4] of ", where, ", got ",
+               set.level.logits.shape(), " and ", set.level.boxes.shape());
+    require_finite(set.level.logits.value(), "logits of " + where);
+    require_finite(set.level.boxes.value(), "boxes of " + where);
+  }
+  return sets;
+}
+
 CriterionResult SetCriterion::operator()(Context& ctx, const DetectionOutput& output,
                                          const std::vector<BoxTargets>& targets) const {
   const vit::StageTimer timer(ctx.profile, "criterion");
   vit::check(!output.levels.empty(), "criterion: the detector gave no answer");
+  vit::check(!output.denoising || output.denoising->matches.size() == targets.size(),
+             "criterion: denoising queries need the matches of each of the ", targets.size(), " pictures");
   check_targets(targets, output.levels.back().logits.size(0), classes_);
   int64_t count = 0;
   for (const BoxTargets& picture : targets) count += picture.size();
-  const double divisor = static_cast<double>(std::max<int64_t>(1, count));
-
-  std::vector<Set> sets;
-  for (size_t i = 0; i < output.levels.size(); ++i)
-    sets.push_back({output.levels[i], i + 1 < output.levels.size() ? vit::str("_", i) : "", divisor});
-  if (output.proposals) sets.push_back({*output.proposals, "_enc", divisor, output.proposals_without_class});
-  if (output.denoising) {
-    const DenoisingLevels& denoising = *output.denoising;
-    for (size_t i = 0; i < denoising.levels.size(); ++i)
-      sets.push_back({denoising.levels[i], i + 1 < denoising.levels.size() ? vit::str("_dn_", i) : "_dn",
-                      divisor * static_cast<double>(denoising.groups), false, denoising.matches, true});
-  }
+  std::vector<Set> sets = sets_of(output, static_cast<double>(std::max<int64_t>(1, count)));
 
   const std::vector<BoxTargets> unclassed = without_classes(targets);
   const auto targets_of = [&](const Set& set) -> const std::vector<BoxTargets>& {
     return set.without_class ? unclassed : targets;
   };
-  for (Set& set : sets) {
-    const std::string where = set.name.empty() ? "the last layer" : "level '" + set.name.substr(1) + "'";
-    require_finite(set.level.logits.value(), "logits of " + where);
-    require_finite(set.level.boxes.value(), "boxes of " + where);
-    set.matches.resize(targets.size());
-  }
   const auto pictures = static_cast<int64_t>(targets.size());
+  for (Set& set : sets) set.matches.resize(targets.size());
   vit::parallel_try(static_cast<int64_t>(sets.size()) * pictures, [&](int64_t part) {
     Set& set = sets[static_cast<size_t>(part / pictures)];
     const auto b = static_cast<size_t>(part % pictures);

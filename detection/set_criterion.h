@@ -74,7 +74,7 @@ class SetCriterion {
 
   /// Losses of boxes are sums over all matches, divided by the number of targets in the batch (at least 1; times the
   /// groups for denoising queries), as are focal and varifocal losses; cross-entropy is a mean weighted by the classes'
-  /// weights. Errors: an output or a target is not finite, a label outside [0, classes), other numbers of pictures.
+  /// weights. Errors: an output or a target is not finite, a label outside [0, classes), other shapes.
   CriterionResult operator()(vit::Context& ctx, const DetectionOutput& output,
                              const std::vector<vit::BoxTargets>& targets) const;
 
@@ -83,6 +83,8 @@ class SetCriterion {
  private:
   struct Set;
   struct Sum;
+  /// All that is compared with the targets, of which there are so many; the levels come first.
+  std::vector<Set> sets_of(const DetectionOutput& output, double targets) const;
   void add_losses(vit::Context& ctx, const Set& set, const std::vector<vit::BoxTargets>& targets, Sum& sum) const;
   vit::Var class_loss(vit::Context& ctx, const Set& set, const std::vector<vit::BoxTargets>& targets) const;
   Matches match(const Set& set, const vit::BoxTargets& targets, int64_t picture) const;

@@ -4,11 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "tests/support/errors.h"
+#include "tests/support/temp_dir.h"
 #include "vit/core/rng.h"
 #include "vit/image/preprocess.h"
+#include "vit/io/checkpoint.h"
+#include "vit/io/json.h"
+#include "vit/models/build.h"
 #include "vit/models/labels.h"
 #include "vit/models/model.h"
 
@@ -56,6 +62,22 @@ TEST_P(ClassifierTest, ABatchAnswersEachPicture) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Dialects, ClassifierTest, testing::Values("A1b_vit_gap", "B8d_hf_deit_distilled"));
+
+TEST(Classifier, AFineTunedHuggingFaceCheckpointKeepsItsProcessor) {
+  namespace fs = std::filesystem;
+  const test::TempDir dir;
+  const fs::path original = golden("B8d_hf_deit_distilled");
+  for (const char* file : {"model.safetensors", "preprocessor_config.json"}) fs::copy_file(original / file, dir / file);
+  nlohmann::json config = load_json(original / "config.json");
+  config["vitkit"] = {{"name", "deit"}};
+  dir.write("config.json", config.dump());
+  const auto description = [](const fs::path& folder) {
+    const Checkpoint checkpoint = Checkpoint::open(folder.string());
+    const auto model = load_model(Checkpoint::open(golden("B8d_hf_deit_distilled")));
+    return load_preprocessor(checkpoint, *model).description();
+  };
+  EXPECT_EQ(description(dir.path()), description(original));
+}
 
 TEST(Classifier, ConcurrentCallsGiveTheSameAnswers) {
   const Classifier classifier = Classifier::load(golden("A1b_vit_gap"));

@@ -78,6 +78,29 @@ TEST_F(TrainDetection, ARunLeavesAModelAndItsFigures) {
   EXPECT_THAT(again.err, Not(HasSubstr("a new head")));
 }
 
+class FineTuning : public TrainDetection, public testing::WithParamInterface<const char*> {};
+
+TEST_P(FineTuning, AnyFamilysCheckpointGetsAHeadForTheData) {
+  config_ = dir_.write("tune.yaml",
+                       "data_dir: scenes:1:2:48\nval_data_dir: scenes:2:2:48\nallow_empty_classes: true\nimg_size: 96\n"
+                       "batch_size: 2\nepochs: 1\nwarmup_epochs: 0\nlr: 0.0001\nplots: false\n")
+                .string();
+  const CommandResult result =
+      train("run", {std::string("model=") + VITKIT_SOURCE_DIR + "/tests/goldens/" + GetParam(), "--format", "json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("a new head for 10 classes"));
+  EXPECT_TRUE(json_lines(result.out).at(0).contains("map"));
+  const CommandResult info = run_vitkit({"info", "--model", path("run"), "--format", "json"});
+  EXPECT_EQ(info.status, 0) << info.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, FineTuning,
+                         testing::Values("B2_yolos", "B3b_detr_hf_resnet_backbone", "B6_rtdetr",
+                                         "B6c_deformable_detr_refine_twostage"),
+                         [](const auto& item) {
+                           return std::string(item.param).substr(0, std::string(item.param).find('_'));
+                         });
+
 TEST_F(TrainDetection, AStoppedRunGoesOnToTheSameBytes) {
   ASSERT_EQ(train("whole").status, 0);
   ASSERT_EQ(train("parts", {"max_minutes=0.00001"}).status, 0);

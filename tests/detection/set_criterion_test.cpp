@@ -168,7 +168,7 @@ TEST_P(EveryClassLoss, SameBitsOnAnyThreads) {
   EXPECT_EQ(gradients[0], gradients[1]);
 }
 
-TEST_P(EveryClassLoss, RefusesWhatIsNotFinite) {
+TEST_P(EveryClassLoss, RefusesWhatCannotBeMatched) {
   const DetectionOutput output{.levels = {level(10, scoring()), level(20, scoring())}};
   const SetCriterion criterion(config(), scoring(), kClasses);
   Context ctx;
@@ -182,6 +182,9 @@ TEST_P(EveryClassLoss, RefusesWhatIsNotFinite) {
   bad[0].labels.data<int64_t>()[1] = 3;
   EXPECT_THAT(refused(bad), testing::HasSubstr("label 3 in picture 0 is outside [0, 3)"));
   EXPECT_THAT(refused({}), testing::HasSubstr("0 pictures' targets for 2 pictures"));
+  const SetCriterion other(config(), scoring(), kClasses + 1);
+  EXPECT_THAT(vit::test::failure([&] { other(ctx, output, some_targets()); }),
+              testing::HasSubstr("expected logits [B, Q, "));
   output.levels[0].boxes.value().f32()[5] = std::numeric_limits<float>::infinity();
   EXPECT_THAT(refused(some_targets()), testing::HasSubstr("the boxes of level '0' hold inf"));
 }
