@@ -72,13 +72,16 @@ class DetectRun {
   DetectRun(const DetectOptions& options, const CommonOptions& common, const detection::Detector& detector)
       : options_(options),
         common_(common),
+        detector_(detector),
         labels_(detector.labels()),
         output_(common),
         files_({.folder = options.save,
                 .txt = options.save_txt,
                 .crops = options.save_crop,
                 .frames = options.save_frames,
-                .stride = options.video.vid_stride},
+                .stride = options.video.vid_stride,
+                .attention = options.attention,
+                .looks = {options.attention_layer, options.attention_head}},
                detector.labels(),
                [this](const std::string& message) {
                  ++failed_;
@@ -89,13 +92,16 @@ class DetectRun {
     if (!options.save_json.empty()) json_ = std::make_unique<vit::AtomicFile>(options.save_json);
   }
 
-  bool draws() const { return files_.enabled() || options_.show; }
+  bool draws() const { return files_.draws() || options_.show; }
+  bool needs_images() const { return draws() || files_.enabled(); }
   bool window_closed() const { return windows_.closed(); }
 
   std::vector<vit::PipelineStage<FrameResult>> stages() {
     std::vector<vit::PipelineStage<FrameResult>> all;
     if (draws()) all.push_back({"draw", vit::StageOrder::any, [this](FrameResult& frame) { draw(frame); }});
-    if (files_.enabled()) all.push_back({"write", vit::StageOrder::any, [this](FrameResult& frame) { encode(frame); }});
+    if (!options_.attention.empty())
+      all.push_back({"attention", vit::StageOrder::any, [this](FrameResult& frame) { look(frame); }});
+    if (files_.draws()) all.push_back({"write", vit::StageOrder::any, [this](FrameResult& frame) { encode(frame); }});
     all.push_back({"write", vit::StageOrder::items, [this](FrameResult& frame) { write(frame); }});
     return all;
   }
@@ -128,6 +134,10 @@ class DetectRun {
     frame.rendering.picture = annotate(frame.item.event.image, frame.detections, labels_, frame.tails);
   }
 
+  void look(FrameResult& frame) const {
+    if (has_answer(frame)) files_.encode_attention(frame, detector_);
+  }
+
   void encode(FrameResult& frame) const {
     if (has_answer(frame)) files_.encode(frame);
   }
@@ -157,6 +167,7 @@ class DetectRun {
 
   const DetectOptions& options_;
   const CommonOptions& common_;
+  const detection::Detector& detector_;
   const vit::ClassLabels& labels_;
   Output output_;
   std::unique_ptr<vit::AtomicFile> json_;
@@ -186,6 +197,8 @@ void check_options(const DetectOptions& options) {
        {std::pair(options.save_txt, "--save-txt"), std::pair(options.save_crop, "--save-crop"),
         std::pair(options.save_frames, "--save-frames")})
     if (given && options.save.empty()) vit::fail_usage(name, " needs --save DIR, the folder that it writes to");
+  if ((options.attention_layer || options.attention_head) && options.attention.empty())
+    vit::fail_usage("--attention-layer and --attention-head need --attention DIR, the folder that it writes to");
 }
 
 }  // namespace
@@ -224,7 +237,7 @@ int detect(const DetectOptions& options, const CommonOptions& common) {
   detection::VideoPipelineOptions pipeline = pipeline_options(options, detector.labels());
 
   DetectRun run(options, common, detector);
-  pipeline.keep_images = run.draws() || !options.attention.empty();
+  pipeline.keep_images = run.needs_images();
   stop_on_signals();
   vit::FeedOptions feeding = feed_options("detect", options.video, options.max_pixels, common);
   feeding.stop_requested = [&run] { return stop_requested() || run.window_closed(); };

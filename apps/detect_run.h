@@ -30,6 +30,7 @@ struct DetectOptions {
   bool save_txt = false, save_crop = false, save_frames = false;
   bool show = false;
   std::string attention;  ///< folder; empty: none
+  std::optional<int64_t> attention_layer, attention_head;
   VideoChoice video;
   int64_t batch_size = 1;
   std::optional<int64_t> img_size;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "detection/detector.h"
 #include "vit/core/check.h"
 #include "vit/core/file.h"
 #include "vit/image/encode.h"
@@ -160,8 +161,8 @@ class DetectionFiles::Film {
 DetectionFiles::DetectionFiles(const DetectionFileOptions& options, const vit::ClassLabels& labels,
                                std::function<void(const std::string&)> failed)
     : options_(options), labels_(labels), failed_(std::move(failed)) {
-  if (!enabled()) return;
-  make_folder(options_.folder);
+  for (const std::string& folder : {options_.folder, options_.attention})
+    if (!folder.empty()) make_folder(folder);
   if (options_.txt) make_folder(fs::path(options_.folder) / "labels");
 }
 
@@ -178,6 +179,7 @@ bool DetectionFiles::attempt(const std::function<void()>& work) {
 }
 
 void DetectionFiles::encode(FrameResult& frame) const {
+  if (!draws()) return;
   detection::Rendering& rendering = frame.rendering;
   const bool picture = frame.item.picture();
   if (picture)
@@ -190,6 +192,17 @@ void DetectionFiles::encode(FrameResult& frame) const {
     const vit::Image crop = crop_of(frame.item.event.image, found.detection.box);
     rendering.crops.push_back(crop.defined() ? vit::encode_jpeg(crop, kJpegQuality) : std::string());
   }
+}
+
+void DetectionFiles::encode_attention(FrameResult& frame, const detection::Detector& detector) const {
+  const vit::Image& picture = frame.item.event.image;
+  std::vector<detection::Detection> detections;
+  for (const detection::TrackedDetection& found : frame.detections) detections.push_back(found.detection);
+  if (detections.empty()) return;
+  const auto maps = detection::attention_maps(detector, picture, detections, options_.looks);
+  for (size_t i = 0; i < maps.size(); ++i)
+    frame.rendering.looks.push_back(
+        vit::encode_jpeg(detection::draw_attention(picture, maps[i], detections[i], labels_), kJpegQuality));
 }
 
 void DetectionFiles::write(const FrameResult& frame) {
@@ -212,7 +225,7 @@ void DetectionFiles::write_picture(const FrameResult& frame) {
 void DetectionFiles::write_frame(const FrameResult& frame) {
   std::unique_ptr<Film>& film = films_[frame.item.stream];
   if (!film) film = std::make_unique<Film>(names_.take(frame.item.source));
-  if (!film->broken() && !attempt([&] { film->add(frame, options_); })) film->set_broken();
+  if (draws() && !film->broken() && !attempt([&] { film->add(frame, options_); })) film->set_broken();
   const std::string number = fmt::format("{:06}", frame.item.event.number);
   if (options_.frames)
     attempt([&] {
@@ -227,10 +240,20 @@ void DetectionFiles::write_objects(const FrameResult& frame, const std::string& 
   const fs::path folder = options_.folder;
   if (options_.txt)
     attempt([&] { vit::write_file_atomically(folder / "labels" / (name + ".txt"), label_rows(frame)); });
+  write_crops(frame, name);
+  for (size_t i = 0; i < frame.rendering.looks.size(); ++i)
+    attempt([&] {
+      vit::write_file_atomically(fs::path(options_.attention) / fmt::format("{}_{}.jpg", name, i + 1),
+                                 frame.rendering.looks[i]);
+    });
+}
+
+void DetectionFiles::write_crops(const FrameResult& frame, const std::string& name) {
   for (size_t i = 0; i < frame.rendering.crops.size(); ++i) {
     if (frame.rendering.crops[i].empty()) continue;
     attempt([&] {
-      const fs::path of_class = folder / "crops" / as_file_name(labels_.name(frame.detections[i].detection.index));
+      const fs::path of_class =
+          fs::path(options_.folder) / "crops" / as_file_name(labels_.name(frame.detections[i].detection.index));
       make_folder(of_class);
       vit::write_file_atomically(of_class / fmt::format("{}_{}.jpg", name, i + 1), frame.rendering.crops[i]);
     });

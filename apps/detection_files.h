@@ -1,4 +1,4 @@
-// What `vitkit detect` leaves in its folders: annotated pictures and films, frames, crops, label files.
+// What `vitkit detect` leaves in its folders: annotated pictures and films, frames, crops, label files, attention.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,12 @@
 #include <set>
 #include <string>
 
+#include "detection/attention_map.h"
 #include "detection/video_pipeline.h"
 
+namespace detection {
+class Detector;
+}
 namespace vit {
 class ClassLabels;
 class VideoWriter;
@@ -29,11 +33,14 @@ class SavedNames {
 };
 
 struct DetectionFileOptions {
-  std::string folder{};  ///< --save; empty: nothing is saved
+  std::string folder{};  ///< --save; empty: none of the first four
   bool txt = false;      ///< labels/NAME.txt: a row per object, "class centre-x centre-y width height" as shares (YOLO)
   bool crops = false;    ///< crops/CLASS/NAME_NUMBER.jpg: every object cut out
   bool frames = false;   ///< NAME/000012.jpg: annotated frames of films beside the film
   int64_t stride = 1;    ///< of the frames of films: their annotated film lasts as long
+  /// --attention: NAME_NUMBER.jpg for every object, where its query looked. Empty: none.
+  std::string attention{};
+  detection::AttentionMapOptions looks{};
 };
 
 /// Annotated pictures keep their name, as PNG unless they were JPEG; films keep theirs, and their frame rate, without
@@ -49,9 +56,14 @@ class DetectionFiles {
   DetectionFiles(const DetectionFiles&) = delete;
   DetectionFiles& operator=(const DetectionFiles&) = delete;
 
-  bool enabled() const { return !options_.folder.empty(); }
+  /// Whether annotated pictures are wanted.
+  bool draws() const { return !options_.folder.empty(); }
+  /// Whether anything is written.
+  bool enabled() const { return draws() || !options_.attention.empty(); }
   /// Encodes what belongs to an annotated picture; on any thread.
   void encode(detection::FrameResult& frame) const;
+  /// Asks the model where the queries looked; on any thread. Errors: as attention_maps.
+  void encode_attention(detection::FrameResult& frame, const detection::Detector& detector) const;
   /// Writes it; in the order of the frames. Errors: none, see `failed`.
   void write(const detection::FrameResult& frame);
   /// Finishes the films of sources that have not ended. Errors: as write.
@@ -62,6 +74,7 @@ class DetectionFiles {
   void write_picture(const detection::FrameResult& frame);
   void write_frame(const detection::FrameResult& frame);
   void write_objects(const detection::FrameResult& frame, const std::string& name);
+  void write_crops(const detection::FrameResult& frame, const std::string& name);
   void end_film(int64_t stream);
   /// Does one file's work; false, and told to `failed_`, where that failed.
   bool attempt(const std::function<void()>& work);

@@ -1,8 +1,6 @@
 // vitkit evaluate: how well objects are followed, by a detector with a tracker on clips, or by whoever wrote a file.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -10,16 +8,13 @@
 #include "apps/detect_pictures.h"
 #include "apps/evaluate_options.h"
 #include "apps/model_facts.h"
-#include "apps/output.h"
 #include "apps/progress.h"
-#include "apps/report.h"
+#include "apps/track_report.h"
 #include "datasets/box_dataset.h"
 #include "detection/class_pairs.h"
 #include "detection/mot_text.h"
 #include "detection/track.h"
-#include "detection/track_eval.h"
 #include "vit/core/check.h"
-#include "vit/core/file.h"
 #include "vit/core/timer.h"
 
 namespace apps {
@@ -31,100 +26,10 @@ namespace fs = std::filesystem;
 /// Of generated clips, whose frames have no times.
 constexpr double kFrameRate = 30.0;
 
-/// One sequence with what was found in it.
-struct Sequence {
-  std::string name;
-  std::vector<detection::TrackBox> truth{}, found{};
-};
-
-struct TrackEvaluation {
-  Record about;  ///< what was evaluated: the first fields of the summary
-  std::vector<Sequence> sequences{};
-  detection::TrackEvalOptions options{};
-  std::vector<Unreadable> unreadable{};
-  double seconds = 0.0;
-};
-
-Record number(double value) { return std::isfinite(value) ? Record(value) : Record(nullptr); }
-std::string percent(double value) { return std::isfinite(value) ? fmt::format("{:.2f} %", 100.0 * value) : "-"; }
-
-/// The figures and counts of one sequence, or of all.
-void add_figures(Record& record, const detection::TrackCounts& counts) {
-  for (const auto& [name, value] : detection::figures_of(counts).figures()) record[name] = number(value);
-  record["id_switches"] = counts.id_switches;
-  record["fragments"] = counts.fragments;
-  record["misses"] = counts.misses;
-  record["false_positives"] = counts.false_positives;
-  record["frames"] = counts.frames;
-  record["objects"] = counts.objects;
-  record["found"] = counts.detections;
-  record["tracks"] = counts.tracks;
-  record["found_tracks"] = counts.found_tracks;
-  record["mostly_tracked"] = counts.mostly_tracked;
-  record["mostly_lost"] = counts.mostly_lost;
-}
-
-std::string text_of(const detection::TrackCounts& counts) {
-  const detection::TrackFigures f = detection::figures_of(counts);
-  return fmt::format(
-      "MOTA {}   IDF1 {}   HOTA {}   (DetA {}   AssA {}   LocA {}   MOTP {})\n"
-      "{} switches, {} fragments, {} misses, {} false, of {} boxes in {} frames; {} of {} tracks mostly followed, {} "
-      "mostly lost",
-      percent(f.mota), percent(f.idf1), percent(f.hota), percent(f.deta), percent(f.assa), percent(f.loca),
-      percent(f.motp), counts.id_switches, counts.fragments, counts.misses, counts.false_positives, counts.objects,
-      counts.frames, counts.mostly_tracked, counts.tracks, counts.mostly_lost);
-}
-
-std::string table_of(const std::vector<Record>& records, int64_t limit) {
-  const auto cell = [](const Record& value) { return value.is_null() ? "-" : percent(value.get<double>()); };
-  std::string text = fmt::format("{:<24}  {:>9}  {:>9}  {:>9}  {:>8}  {:>8}\n", "sequence", "MOTA", "IDF1", "HOTA",
-                                 "switches", "objects");
-  const size_t shown = limit > 0 ? std::min(records.size(), static_cast<size_t>(limit)) : records.size();
-  for (size_t i = 0; i < shown; ++i)
-    text += fmt::format("{:<24.24}  {:>9}  {:>9}  {:>9}  {:>8}  {:>8}\n", records[i]["sequence"].get<std::string>(),
-                        cell(records[i]["mota"]), cell(records[i]["idf1"]), cell(records[i]["hota"]),
-                        records[i]["id_switches"].get<int64_t>(), records[i]["objects"].get<int64_t>());
-  if (shown < records.size())
-    text += fmt::format("({} of {} sequences; --per-class shows all)\n", shown, records.size());
-  return text;
-}
-
-int finish(TrackEvaluation& evaluation, const EvaluateOptions& options, const CommonOptions& common, Output& output) {
-  detection::TrackCounts all;
-  std::vector<Record> records;
-  for (const Sequence& sequence : evaluation.sequences) {
-    const detection::TrackCounts counts = detection::count_tracks(sequence.truth, sequence.found, evaluation.options);
-    records.push_back({{"sequence", sequence.name}});
-    add_figures(records.back(), counts);
-    all += counts;
-  }
-  Record summary = evaluation.about;
-  summary["sequences"] = evaluation.sequences.size();
-  summary["errors"] = evaluation.unreadable.size();
-  add_figures(summary, all);
-  if (evaluation.seconds > 0.0) summary["frames_per_s"] = static_cast<double>(all.frames) / evaluation.seconds;
-  print_figures(output, common, options.per_class,
-                {.summary = summary, .text = text_of(all), .classes = records, .table = [&](int64_t limit) {
-                   return table_of(records, limit);
-                 }});
-  output.finish();
-  if (!options.save.empty()) {
-    const fs::path folder(options.save);
-    vit::write_file_atomically(folder / "per_sequence.csv", csv_of(records));
-    for (const Sequence& sequence : evaluation.sequences)
-      detection::write_mot(folder / (sequence.name + ".txt"), sequence.found, detection::MotKind::results);
-    summary["per_sequence"] = records;
-    summary["unreadable"] = unreadable_records(evaluation.unreadable);
-    write_report(folder, summary);
-    note(common, "report, table and tracks are in {}", options.save);
-  }
-  return evaluation.unreadable.empty() ? 0 : 1;
-}
-
 /// The tracks of a data set, a sequence per clip. Frames count from 1 in each. Errors (usage): pictures that are no
 /// frames, objects without tracks.
-std::vector<Sequence> sequences_of(const datasets::BoxDataset& data, const std::string& where) {
-  std::vector<Sequence> sequences;
+std::vector<TrackSequence> sequences_of(const datasets::BoxDataset& data, const std::string& where) {
+  std::vector<TrackSequence> sequences;
   int64_t clip = -1, first = 0;
   for (int64_t i = 0; i < data.size(); ++i) {
     if (data.clip(i) < 0)
@@ -156,7 +61,7 @@ fs::path truth_file(const fs::path& folder, const std::string& name) {
 }
 
 /// Sequences of two files, or of two folders with a file per sequence.
-std::vector<Sequence> sequences_of_files(const std::string& tracks, const std::string& truth) {
+std::vector<TrackSequence> sequences_of_files(const std::string& tracks, const std::string& truth) {
   using detection::MotKind;
   std::error_code error;
   const bool folders = fs::is_directory(tracks, error);
@@ -170,7 +75,7 @@ std::vector<Sequence> sequences_of_files(const std::string& tracks, const std::s
   for (const fs::directory_entry& entry : fs::directory_iterator(tracks))
     if (entry.path().extension() == ".txt") files[entry.path().stem().string()] = entry.path();
   if (files.empty()) vit::fail_usage("--tracks ", tracks, ": there is no .txt file in it");
-  std::vector<Sequence> sequences;
+  std::vector<TrackSequence> sequences;
   for (const auto& [name, file] : files) {
     const fs::path path = truth_file(truth, name);
     if (path.empty())
@@ -230,7 +135,8 @@ int evaluate_tracks(const EvaluateOptions& options, const CommonOptions& common)
   if (!options.save.empty()) prepare_save_folder(options.save);
   TrackEvaluation evaluation{.about = {{"tracks_file", options.tracks}, {"data", options.data.data}}};
   evaluation.sequences = sequences_of_files(options.tracks, options.data.data);
-  return finish(evaluation, options, common, output);
+  report_tracks(evaluation, options.per_class, options.save, common, output);
+  return evaluation.unreadable.empty() ? 0 : 1;
 }
 
 int evaluate_tracking(const EvaluateOptions& options, const CommonOptions& common) {
@@ -255,7 +161,8 @@ int evaluate_tracking(const EvaluateOptions& options, const CommonOptions& commo
                     progress.advance();
                   });
   evaluation.seconds = timer.seconds();
-  return finish(evaluation, options, common, output);
+  report_tracks(evaluation, options.per_class, options.save, common, output);
+  return evaluation.unreadable.empty() ? 0 : 1;
 }
 
 }  // namespace apps

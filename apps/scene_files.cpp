@@ -8,6 +8,7 @@
 #include "detection/mot_text.h"
 #include "vit/core/check.h"
 #include "vit/image/encode.h"
+#include "vit/media/video.h"
 
 namespace apps {
 
@@ -19,7 +20,7 @@ vit::Extent size_of(const vit::Image& image) { return {image.height(), image.wid
 
 }  // namespace
 
-SceneFiles::SceneFiles(fs::path folder, bool coco) : folder_(std::move(folder)) {
+SceneFiles::SceneFiles(fs::path folder, bool coco, bool video) : folder_(std::move(folder)), video_(video) {
   if (coco) coco_.emplace(datasets::scene_class_names());
 }
 
@@ -44,10 +45,14 @@ ClipFiles SceneFiles::add_clip(int64_t number, const datasets::SceneClip& clip, 
   const fs::path folder = make_folder(frames), truth = make_folder(name / "gt") / "gt.txt";
   std::vector<detection::TrackBox> tracks;
   std::set<int64_t> seen;
+  const std::string film = video_ ? (folder_ / (name.string() + ".mp4")).string() : std::string();
+  std::optional<vit::VideoWriter> writer;
+  if (video_) writer.emplace(film, vit::Extent{clip.side(), clip.side()});
   for (int64_t i = 0; i < clip.frames(); ++i) {
     const datasets::Scene frame = clip.frame(i);
     const std::string file = fmt::format("{:06d}.png", i + 1);
     vit::save_image(folder / file, frame.image);
+    if (writer) writer->write(frame.image);
     const std::vector<datasets::BoxAnnotation> boxes = datasets::scene_boxes(frame, /*tracks=*/true);
     for (const datasets::BoxAnnotation& box : boxes) {
       // Tracks count from 1 there.
@@ -59,7 +64,8 @@ ClipFiles SceneFiles::add_clip(int64_t number, const datasets::SceneClip& clip, 
     advance();
   }
   detection::write_mot(truth, tracks, detection::MotKind::truth);
-  return {folder.string(), truth.string(), static_cast<int64_t>(seen.size())};
+  if (writer) writer->finish();
+  return {folder.string(), truth.string(), film, static_cast<int64_t>(seen.size())};
 }
 
 void SceneFiles::finish() const {

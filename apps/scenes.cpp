@@ -10,7 +10,7 @@
 #include "apps/progress.h"
 #include "apps/scene_files.h"
 #include "apps/verbs.h"
-#include "vit/image/encode.h"
+#include "vit/core/check.h"
 
 namespace apps {
 
@@ -23,6 +23,7 @@ struct ScenesOptions {
   int64_t size = datasets::kDefaultSceneSide;
   int64_t clip = 0;  ///< frames; 0: single pictures
   bool coco = false;
+  bool video = false;
 };
 
 Record describe(const datasets::Scene& scene, const std::string& file) {
@@ -55,15 +56,18 @@ void write_clips(const ScenesOptions& options, const CommonOptions& common, Scen
   for (int64_t i = options.first; i < options.first + options.count; ++i) {
     const datasets::SceneClip clip(common.seed, i, options.clip, options.size);
     const ClipFiles written = files.add_clip(i, clip, [&] { progress.advance(); });
-    output.write(
-        {{"source", written.frames}, {"frames", clip.frames()}, {"tracks", written.tracks}, {"truth", written.truth}},
-        fmt::format("{}: {} frames, tracks of {} objects in {}\n", written.frames, clip.frames(), written.tracks, written.truth));
+    Record record = {
+        {"source", written.frames}, {"frames", clip.frames()}, {"tracks", written.tracks}, {"truth", written.truth}};
+    if (!written.video.empty()) record["video"] = written.video;
+    output.write(record, fmt::format("{}: {} frames, tracks of {} objects in {}\n", written.frames, clip.frames(),
+                                     written.tracks, written.truth));
   }
 }
 
 int scenes(const ScenesOptions& options, const CommonOptions& common) {
+  if (options.video && options.clip == 0) vit::fail_usage("--video: single pictures are no film; add --clip FRAMES");
   Output output(common);
-  SceneFiles files(options.folder, options.coco);
+  SceneFiles files(options.folder, options.coco, options.video);
   if (options.clip > 0)
     write_clips(options, common, files, output);
   else
@@ -103,6 +107,8 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
                    with_example("Also write boxes of all objects as COCO's JSON, so that the folder is a data set for "
                                 "detectors",
                                 "--coco"));
+  command.add_flag("--video", options->video,
+                   with_example("Also write each clip as a film, clip_000000.mp4, of 25 frames a second", "--video"));
   command.footer(
       "A scene is a function of --seed and its number: the same picture everywhere.\n"
       "Data sets need no files: --data scenes:SEED:COUNT draws the same scenes, and\n"
@@ -112,7 +118,7 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
       "  vitkit scenes scenes/ --count 100 --seed 7\n"
       "  vitkit scenes scenes/ --format json > truth.jsonl\n"
       "  vitkit scenes boxes/ --count 500 --coco && vitkit doctor boxes/\n"
-      "  vitkit scenes clips/ --clip 200 --count 1 --size 256\n"
+      "  vitkit scenes clips/ --clip 200 --video --size 256\n"
       "  vitkit classify --model scenes --sheet answers.png scenes/");
   return [options, count, &common] {
     if (options->clip > 0 && count->count() == 0) options->count = 1;

@@ -38,7 +38,7 @@ struct CocoDetection {
 /// What detections are compared with.
 struct CocoTruth {
   std::vector<int64_t> images{}, categories{};  ///< all ids, with objects or without
-  std::vector<std::string> names{};         ///< of the categories; may be empty
+  std::vector<std::string> names{};             ///< of the categories; may be empty
   std::vector<CocoObject> objects{};
 };
 

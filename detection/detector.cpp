@@ -116,6 +116,7 @@ std::vector<Detection> Detector::operator()(const vit::Image& image) const {
 const DetectionModel& Detector::model() const { return *state_->model; }
 const vit::Preprocessor& Detector::preprocessor() const { return state_->preprocessor; }
 const vit::ClassLabels& Detector::labels() const { return state_->labels; }
+const std::string& Detector::label(int64_t index) const { return state_->labels.name(index); }
 const PostprocessOptions& Detector::post() const { return state_->post; }
 bool Detector::trained() const { return state_->trained; }
 

@@ -1,7 +1,7 @@
 // The library's face for detection: load a checkpoint, ask it what is where in pictures.
 //
 //   auto detector = detection::Detector::load("path/to/checkpoint");
-//   for (const auto& found : detector(vit::load_image("street.jpg"))) std::cout << detector.labels().name(found.index);
+//   for (const auto& found : detector(vit::load_image("street.jpg"))) std::cout << detector.label(found.index);
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,8 @@ class Detector {
   const DetectionModel& model() const;
   const vit::Preprocessor& preprocessor() const;
   const vit::ClassLabels& labels() const;
+  /// The name of a class. Errors: no such class.
+  const std::string& label(int64_t index) const;
   const PostprocessOptions& post() const;
   /// False for a model configuration: the weights are random and the answers mean nothing.
   bool trained() const;

@@ -49,7 +49,7 @@ void read_decoder(const vit::JsonObject& json, RtDetrConfig& config) {
   config.layer_norm_eps = static_cast<float>(json.get_double("layer_norm_eps", 1e-5, {1e-12, 1}));
   config.initializer_bias_prior_prob =
       json.get_double("initializer_bias_prior_prob", 1.0 / static_cast<double>(config.num_classes + 1), {1e-9, 0.999});
-  if (!json.get_bool("with_box_refine", true)) json.refuse("with_box_refine", "true: RT-DETR refines its boxes");
+  // with_box_refine makes no difference to the original: its heads are one per layer either way.
 }
 
 RtDetrConfig read_rt_detr(const vit::JsonObject& json) {

@@ -21,6 +21,7 @@ struct Rendering {
   vit::Image picture;                ///< with the detections drawn
   std::string encoded;               ///< the same as a file's bytes
   std::vector<std::string> crops{};  ///< of each detection
+  std::vector<std::string> looks{};  ///< of each detection: where its query looked
 };
 
 /// An item of the feed and what was found in it.

@@ -206,6 +206,17 @@ TEST_F(DetectVerb, SavesUnderTheSourcesNames) {
   EXPECT_EQ(count, 8);
 }
 
+TEST_F(DetectVerb, DrawsWhereTheQueriesLooked) {
+  const std::string a = jpeg("a.jpg"), clip = film("clip.avi", 2);
+  const CommandResult result = detect({"--conf", "0", "--max-det", "2", "--attention", path("looks"), a, clip});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(files_in("looks"), ElementsAre("a_1.jpg", "a_2.jpg", "clip_000000_1.jpg", "clip_000000_2.jpg",
+                                             "clip_000001_1.jpg", "clip_000001_2.jpg"));
+  EXPECT_EQ(load_image(path("looks/a_1.jpg")).width(), 48);
+  expect_refused(detect({"--conf", "0", "--attention", path("looks"), "--attention-layer", "7", a}), "layer");
+  expect_refused(detect({"--attention-layer", "0", a}), "--attention DIR");
+}
+
 TEST_F(DetectVerb, FilmsKeepTheirDurationWithAStrideAndTheirFramesOnDemand) {
   const std::string clip = film("clip.mp4", 12, 12.0);
   ASSERT_EQ(detect({"--vid-stride", "3", "--save", path("out"), "--save-frames", clip}).status, 0);

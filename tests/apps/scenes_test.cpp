@@ -4,6 +4,7 @@
 #include "datasets/open.h"
 #include "detection/mot_text.h"
 #include "tests/apps/verb_test.h"
+#include "vit/media/video.h"
 
 namespace vit::test {
 namespace {
@@ -43,12 +44,17 @@ TEST_F(ScenesVerb, WritesADataSetForDetectors) {
 }
 
 TEST_F(ScenesVerb, WritesClipsWithTracks) {
-  const CommandResult result = scenes({"--clip", "6"});
+  const CommandResult result = scenes({"--clip", "6", "--video"});
   ASSERT_EQ(result.status, 0) << result.err;
   const auto written = records(result);
   ASSERT_EQ(written.size(), 1u) << "one clip unless told";
   EXPECT_EQ(written[0]["frames"], 6);
   EXPECT_TRUE(fs::exists(path("out/clip_000000/img1/000006.png")));
+  vit::VideoReader film(written[0]["video"].get<std::string>());
+  int64_t frames = 0;
+  while (film.next().kind == vit::VideoEvent::Kind::frame) ++frames;
+  EXPECT_EQ(frames, 6);
+  expect_refused(scenes({"--video"}), "add --clip FRAMES");
   const auto tracks = detection::read_mot(written[0]["truth"].get<std::string>(), detection::MotKind::truth);
   const auto drawn = datasets::require_boxes(datasets::open_dataset("clips:5:1:6:48").data, "clips");
   size_t expected = 0;

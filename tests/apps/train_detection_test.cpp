@@ -81,8 +81,8 @@ TEST_F(TrainDetection, ARunLeavesAModelAndItsFigures) {
 TEST_F(TrainDetection, AStoppedRunGoesOnToTheSameBytes) {
   ASSERT_EQ(train("whole").status, 0);
   ASSERT_EQ(train("parts", {"max_minutes=0.00001"}).status, 0);
-  EXPECT_LT(checkpoints("parts").size(), 5u);
-  for (int i = 0; i < 8; ++i) ASSERT_EQ(train("parts", {"--resume", "--threads", "1"}).status, 0);
+  ASSERT_EQ(train("parts", {"--resume", "max_minutes=0.00001", "--threads", "1"}).status, 0);
+  ASSERT_EQ(train("parts", {"--resume"}).status, 0);
   expect_same_run("whole", "parts");
 }
 

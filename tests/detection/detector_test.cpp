@@ -45,6 +45,7 @@ class DetectorTest : public testing::TestWithParam<std::string> {
 TEST_P(DetectorTest, GivesTheBestFirstInPixelsOfThePicture) {
   EXPECT_TRUE(detector_.trained());
   EXPECT_EQ(detector_.labels().size(), detector_.model().info().num_classes);
+  EXPECT_EQ(detector_.label(1), detector_.labels().name(1));
   const std::vector<Detection> small = detector_(noise(100, 150));
   ASSERT_EQ(small.size(), static_cast<size_t>(detector_.model().num_queries()));
   for (size_t i = 1; i < small.size(); ++i) EXPECT_GE(small[i - 1].score, small[i].score);

@@ -31,22 +31,33 @@ foreach(header IN LISTS headers)
   endif()
 endforeach()
 
-# Between the README's first ```cpp and the next ```.
+# Each program between a ```cpp of the README and the next ```. Quotes keep a program whole: its semicolons are no list's.
 file(READ ${SOURCE_DIR}/README.md readme)
-string(REGEX MATCH "```cpp\n([^`]*)```" block "${readme}")
-if(NOT block)
+set(programs 0)
+string(FIND "${readme}" "```cpp\n" begin)
+while(NOT begin EQUAL -1)
+  math(EXPR begin "${begin} + 7")
+  string(SUBSTRING "${readme}" ${begin} -1 readme)
+  string(FIND "${readme}" "```" end)
+  string(SUBSTRING "${readme}" 0 ${end} program)
+  math(EXPR programs "${programs} + 1")
+  file(WRITE ${WORK_DIR}/programs/readme_${programs}.cpp "${program}")
+  string(FIND "${readme}" "```cpp\n" begin)
+endwhile()
+if(programs EQUAL 0)
   message(FATAL_ERROR "README.md shows no C++ program")
 endif()
-# CMAKE_MATCH_1 is a list where the program has semicolons; file(WRITE) gets it whole in quotes.
-file(WRITE ${WORK_DIR}/readme.cpp "${CMAKE_MATCH_1}")
 
 run("configuring the consumer" ${CMAKE_COMMAND} -G Ninja -S ${SOURCE_DIR}/tests/install/consumer -B
     ${WORK_DIR}/consumer -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${CXX_COMPILER}
-    -DCMAKE_CXX_FLAGS=${CXX_FLAGS} -DREADME_PROGRAM=${WORK_DIR}/readme.cpp)
+    -DCMAKE_CXX_FLAGS=${CXX_FLAGS} -DREADME_PROGRAMS=${WORK_DIR}/programs)
 run("building the consumer" ${CMAKE_COMMAND} --build ${WORK_DIR}/consumer)
 run("running the consumer" ${WORK_DIR}/consumer/consumer)
 message(STATUS "${count} public headers; ${output}")
-run("running the README's program" ${CMAKE_COMMAND} -E env --unset=VITKIT_HOME ${WORK_DIR}/consumer/readme)
+foreach(program RANGE 1 ${programs})
+  run("running the README's program ${program}" ${CMAKE_COMMAND} -E env --unset=VITKIT_HOME
+      ${WORK_DIR}/consumer/readme_${program})
+endforeach()
 
 if(EXISTS ${prefix}/bin/vitkit)
   run("vitkit --version" ${CMAKE_COMMAND} -E env --unset=VITKIT_HOME ${prefix}/bin/vitkit --version)

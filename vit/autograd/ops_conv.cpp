@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <memory>
-#include <utility>
 
 #include "vit/autograd/conv_depthwise.h"
 #include "vit/autograd/conv_indirect.h"
@@ -64,13 +63,13 @@ Var conv2d_apart(Context& ctx, const Var& x, const Weight& weight, const Var& bi
   alone.activation = Activation::none;
   alone.gamma = alone.residual = {};
   Var y = conv2d(ctx, x, weight, bias, alone);
-  const auto activated = [&](Var value) {
+  const auto activated = [&](const Var& value) {
     return options.activation == Activation::none ? value : activate(ctx, value, options.activation);
   };
-  if (!options.residual_first) y = activated(std::move(y));
+  if (!options.residual_first) y = activated(y);
   if (options.gamma.defined()) y = scale_channels(ctx, y, options.gamma);
   if (options.residual.defined()) y = add(ctx, y, options.residual);
-  return options.residual_first ? activated(std::move(y)) : y;
+  return options.residual_first ? activated(y) : y;
 }
 
 }  // namespace

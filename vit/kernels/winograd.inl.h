@@ -10,10 +10,11 @@
 namespace vit::kernels {
 namespace {
 
-/// Tiles that are transformed together: 512 KB of sums on all but the widest maps, whole register tiles.
+/// Tiles that are transformed together: whole register tiles whose sums and products stay in L2 beside a panel of
+/// weights, and enough of them to be worth reading the weights of wide maps from L3.
 template <class S>
 constexpr int64_t winograd_block(int64_t channels) {
-  constexpr int64_t kFloats = 1 << 17, kMost = 48, kLeast = 12;
+  constexpr int64_t kFloats = 1 << 17, kMost = 24, kLeast = 18;
   const int64_t fit = kFloats / (kWinogradPlaces * max_of(channels, 1));
   return min_of(max_of(fit, kLeast), kMost) / S::kTileRows * S::kTileRows;
 }

@@ -10,8 +10,9 @@ Conv2d::Conv2d(const Options& options) : options_(options) {
   if (conv.groups < 1 || options.in_channels % conv.groups != 0 || options.out_channels % conv.groups != 0)
     fail_usage("convolution: ", options.in_channels, " -> ", options.out_channels, " channels cannot be divided into ",
                conv.groups, " groups");
-  const auto fan_out = static_cast<float>(options.out_channels / conv.groups * conv.kernel_h * conv.kernel_w);
-  const auto fan_in = static_cast<float>(options.in_channels / conv.groups * conv.kernel_h * conv.kernel_w);
+  const int64_t taps = conv.kernel_h * conv.kernel_w;
+  const int64_t outputs = options.out_channels / conv.groups, inputs = options.in_channels / conv.groups;
+  const auto fan_out = static_cast<float>(outputs * taps), fan_in = static_cast<float>(inputs * taps);
   add_parameter("weight", weight_,
                 {options.out_channels, options.in_channels / conv.groups, conv.kernel_h, conv.kernel_w},
                 options.torch_init ? Init::uniform(1.0f / std::sqrt(fan_in)) : Init::normal(std::sqrt(2.0f / fan_out)));
