@@ -59,8 +59,8 @@ TEST_F(ClassifyVideo, AGapIsALineOfItsOwn) {
     client.begin_mjpeg();
     client.frames(0, 3, 0.05);
   });
-  const CommandResult result = run_command({"timeout", "--signal=INT", "4", VITKIT_BINARY, "classify", "--model",
-                                            model(), "--format", "json", server.url()});
+  const CommandResult result = run_command({"/usr/bin/timeout", "--signal=INT", "4", VITKIT_BINARY, "classify",
+                                            "--model", model(), "--format", "json", server.url()});
   const auto answers = records(result);
   size_t frames = 0, gaps = 0;
   for (const auto& answer : answers) {
