@@ -6,6 +6,7 @@
 
 #include "vit/core/context.h"
 #include "vit/core/parallel.h"
+#include "vit/image/preprocess.h"
 
 namespace apps {
 

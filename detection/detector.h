@@ -13,11 +13,12 @@
 #include "detection/postprocess.h"
 #include "vit/core/context.h"
 #include "vit/image/image.h"
-#include "vit/image/preprocess.h"
+#include "vit/image/pixel_batch.h"
 
 namespace vit {
 class ClassLabels;
-}
+class Preprocessor;
+}  // namespace vit
 
 namespace detection {
 

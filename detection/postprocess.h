@@ -6,7 +6,7 @@
 
 #include "detection/model.h"
 #include "vit/image/boxes.h"
-#include "vit/image/preprocess.h"
+#include "vit/image/pixel_batch.h"
 
 namespace detection {
 

@@ -9,6 +9,7 @@
 
 #include "tests/support/errors.h"
 #include "vit/core/parallel.h"
+#include "vit/core/timer.h"
 
 namespace vit {
 namespace {
@@ -146,6 +147,32 @@ TEST_P(PipelineTest, ReportsProcessorTimePerStage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, PipelineTest, testing::Values(1, 2, 5));
+
+/// Threads that sleep need no core: what is measured is whether they are given work. (Within 5 % of the ideal where
+/// nothing else runs and there are many items; a busy machine wakes threads late.)
+TEST(Pipeline, NoThreadIsWithoutWorkWhileThereIsAny) {
+  set_num_threads(2);
+  std::atomic<int64_t> microseconds = 0;
+  const auto nap = [&] {
+    const Timer timer;
+    std::this_thread::sleep_for(std::chrono::milliseconds(4));
+    microseconds += static_cast<int64_t>(1e6 * timer.seconds());
+  };
+  const auto loops = [&](Number&) {
+    for (int loop = 0; loop < 8; ++loop) parallel_for(2, [&](int64_t) { nap(); });
+  };
+  const auto write = [&](Number&) { nap(), nap(); };
+  const auto read = [&, next = int64_t{0}]() mutable -> std::unique_ptr<Number> {
+    nap(), nap();
+    return next < 16 ? std::make_unique<Number>(Number{next++}) : nullptr;
+  };
+  const PipelineReport report =
+      run_pipeline<Number>(read, {{"infer", StageOrder::any, loops}, {"write", StageOrder::items, write}});
+  set_num_threads(0);
+  // The first read and the last write have nobody beside them.
+  const double ideal = 0.5e-6 * static_cast<double>(microseconds);
+  EXPECT_LT(report.wall_seconds, 1.7 * ideal) << "one thread alone would take twice the ideal time";
+}
 
 TEST(Pipeline, RefusesANegativeBound) { EXPECT_THROW(run_pipeline<Number>(numbers(1), {}, {.max_items = -1}), Error); }
 

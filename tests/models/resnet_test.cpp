@@ -47,6 +47,10 @@ std::vector<NamedConfig> configs() {
   const auto mechanism = [](const std::string& text) { return ConfigNode::parse(text, "test"); };
   add("basic", [](ResNetConfig& c) { c.block = ResNetBlockKind::basic; });
   add("deep_stem_d", [](ResNetConfig& c) { c.stem_type = ResNetStem::deep, c.stem_width = 6, c.avg_down = true; });
+  add("projected_first", [](ResNetConfig& c) {
+    c.block = ResNetBlockKind::basic, c.avg_down = c.project_first = true;
+    c.stem_channels = 4, c.channels = {4, 4};  // wider, the curvature is more than a difference of this step bears
+  });
   add("tiered_stem", [](ResNetConfig& c) { c.stem_type = ResNetStem::deep_tiered, c.stem_width = 8; });
   add("resnext", [](ResNetConfig& c) { c.cardinality = 2, c.base_width = 48; });
   add("senet", [](ResNetConfig& c) { c.block_reduce_first = 2, c.down_kernel_size = 3; });

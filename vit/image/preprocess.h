@@ -13,14 +13,10 @@
 
 #include "vit/core/tensor.h"
 #include "vit/image/image.h"
+#include "vit/image/pixel_batch.h"
 #include "vit/image/resize.h"
 
 namespace vit {
-
-struct Extent {
-  int64_t height = 0, width = 0;
-  bool operator==(const Extent&) const = default;
-};
 
 /// Scales both sides to the given extents; the aspect ratio is lost. torchvision Resize((h, w)).
 struct ResizeTo {
@@ -96,13 +92,6 @@ struct TimmPreprocess {
   std::string crop_mode = "center";       ///< center, squash or border
   std::array<double, 3> mean{0.485, 0.456, 0.406};
   std::array<double, 3> std{0.229, 0.224, 0.225};
-};
-
-/// A batch ready for a model.
-struct PixelBatch {
-  Tensor pixel_values;  ///< f32 [B, 3, height, width]
-  Tensor pixel_mask;    ///< i64 [B, height, width], 1 = picture, 0 = padding; undefined when the model pads nothing
-  std::vector<Extent> sizes;  ///< extents of each picture within the batch, before padding
 };
 
 class Preprocessor {
