@@ -14,7 +14,7 @@ namespace {
 
 bool is_config(const std::string& data) {
   const std::string ending = std::filesystem::path(data).extension().string();
-  return ending == ".yaml" || ending == ".yml";
+  return (ending == ".yaml" || ending == ".yml") && !datasets::is_dataset(data);
 }
 
 TrainConfig read_train_config(const EvaluationDataOptions& options, const std::string& model) {

@@ -81,8 +81,8 @@ int train(const TrainOptions& options, const CommonOptions& common) {
          result.step);
   const std::string& model = result.best_checkpoint.empty() ? result.last_checkpoint : result.best_checkpoint;
   note(common, "{} in {}; use it with --model {}",
-       result.best ? "best " + metric_text(run.config().trainer.eval_metric, *result.best) : "the last checkpoint", model,
-       model);
+       result.best ? "best " + metric_text(run.config().trainer.eval_metric, *result.best) : "the last checkpoint",
+       model, model);
   return 0;
 }
 

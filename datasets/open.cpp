@@ -140,6 +140,10 @@ OpenedDataset open_dataset(const std::string& spec, const OpenOptions& options) 
   return opened;
 }
 
+bool is_dataset(const std::string& spec) {
+  return !registered_name(prefix_of(spec)).empty() || recognise(spec).format != nullptr;
+}
+
 std::vector<std::string> dataset_splits(const std::string& spec) {
   std::vector<std::string> names;
   for (const std::string& part : joined_specs(spec))

@@ -21,6 +21,9 @@ struct OpenOptions {
 /// map does not have.
 OpenedDataset open_dataset(const std::string& spec, const OpenOptions& options = {});
 
+/// Whether a spec names a format, or is recognised as one's: a .yaml file may be YOLO's data.yaml or a configuration.
+bool is_dataset(const std::string& spec);
+
 /// The splits of a data set, of joined ones those that any has; empty where it has none. Errors (usage): unknown
 /// format, nothing there.
 std::vector<std::string> dataset_splits(const std::string& spec);

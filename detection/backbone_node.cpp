@@ -12,11 +12,11 @@ std::unique_ptr<vit::Backbone> build_backbone(const vit::ConfigNode& node, std::
   const vit::ConfigNode sized = node.with("img_size", vit::write_config(img_size))
                                     .with("num_classes", vit::ConfigNode::make_scalar("0", false, node.place()));
   std::unique_ptr<vit::ImageModel> model = vit::build_model(sized, "backbone");
-  if (auto* backbone = dynamic_cast<vit::Backbone*>(model.get())) {
-    model.release();
-    return std::unique_ptr<vit::Backbone>(backbone);
-  }
-  node.refuse("a model of this type has no feature maps for a detector; a `resnet`, `swin` or `davit` has");
+  auto* backbone = dynamic_cast<vit::Backbone*>(model.get());
+  if (!backbone)
+    node.refuse("a model of this type has no feature maps for a detector; a `resnet`, `swin` or `davit` has");
+  static_cast<void>(model.release());
+  return std::unique_ptr<vit::Backbone>(backbone);
 }
 
 std::vector<size_t> wanted_maps(const vit::Backbone& backbone, const std::vector<int64_t>& numbers) {

@@ -85,8 +85,9 @@ Tensor cell_references(const std::vector<vit::Grid>& grids, const Tensor& ratios
         return ratios.defined() ? ratios.f32()[(b * levels + level) * 2 + axis] : 1.0f;
       };
       for (int64_t i = 0; i < grid.count(); ++i) {
-        const float x = (static_cast<float>(i % grid.width) + 0.5f) / (ratio(l, 0) * static_cast<float>(grid.width));
-        const float y = (static_cast<float>(i / grid.width) + 0.5f) / (ratio(l, 1) * static_cast<float>(grid.height));
+        const int64_t row = i / grid.width, col = i % grid.width;
+        const float x = (static_cast<float>(col) + 0.5f) / (ratio(l, 0) * static_cast<float>(grid.width));
+        const float y = (static_cast<float>(row) + 0.5f) / (ratio(l, 1) * static_cast<float>(grid.height));
         for (int64_t level = 0; level < levels; ++level) {
           *out++ = x * ratio(level, 0);
           *out++ = y * ratio(level, 1);

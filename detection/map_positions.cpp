@@ -18,8 +18,10 @@ constexpr int64_t kLearnedExtent = 50;
 /// Wave lengths of `count` numbers: a sine and a cosine of each.
 std::vector<float> wave_lengths(int64_t count) {
   std::vector<float> lengths(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i)
-    lengths[static_cast<size_t>(i)] = std::pow(kTemperature, static_cast<float>(i / 2 * 2) / static_cast<float>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t even = i / 2 * 2;
+    lengths[static_cast<size_t>(i)] = std::pow(kTemperature, static_cast<float>(even) / static_cast<float>(count));
+  }
   return lengths;
 }
 

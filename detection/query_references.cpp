@@ -90,9 +90,10 @@ namespace {
 void propose(float* boxes, float* valid, const vit::Grid& grid, float side, const bool* mask, int64_t valid_h,
              int64_t valid_w) {
   for (int64_t i = 0; i < grid.count(); ++i) {
+    const int64_t row = i / grid.width, col = i % grid.width;
     const std::array<float, 4> box{
-        (static_cast<float>(i % grid.width) + 0.5f) / static_cast<float>(valid_w),
-        (static_cast<float>(i / grid.width) + 0.5f) / static_cast<float>(valid_h),
+        (static_cast<float>(col) + 0.5f) / static_cast<float>(valid_w),
+        (static_cast<float>(row) + 0.5f) / static_cast<float>(valid_h),
         side,
         side,
     };

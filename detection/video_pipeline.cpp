@@ -95,7 +95,8 @@ class Stages {
         by_size.push_back({extent, {f}});
       });
     }
-    for (auto& [extent, frames] : by_size) {
+    for (const auto& entry : by_size) {
+      const std::vector<size_t>& frames = entry.second;
       std::vector<vit::Image> images;
       for (const size_t f : frames) images.push_back(group.frames[f].item.event.image);
       attempt(group, frames, [&] { group.parts.push_back({frames, steps_.prepare(images), {}}); });

@@ -56,6 +56,8 @@ TEST(Yolo, ReadsBoxesPolygonsAndPicturesWithoutObjects) {
   EXPECT_THAT(data->boxes(2).at(0).box, near(0, 0, 30, 40)) << "of the upright picture";
   EXPECT_THAT(data->bad_boxes(), IsEmpty());
   EXPECT_EQ(open_dataset("yolo:" + (dir / "data.yaml").string(), {.split = "val"}).data->size(), 1);
+  EXPECT_TRUE(is_dataset((dir / "data.yaml").string()));
+  EXPECT_FALSE(is_dataset(dir.write("train.yaml", "model: vit\ntrain_split: train\n").string()));
 }
 
 TEST(Yolo, FindsPicturesInOtherLayouts) {
