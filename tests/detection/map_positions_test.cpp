@@ -20,7 +20,8 @@ using vit::Tensor;
 
 /// Channel `i` of `count` sines and cosines of an angle.
 double wave(double angle, int64_t i, int64_t count) {
-  const double scaled = angle / std::pow(10000.0, static_cast<double>(i / 2 * 2) / static_cast<double>(count));
+  const int64_t even = i / 2 * 2;
+  const double scaled = angle / std::pow(10000.0, static_cast<double>(even) / static_cast<double>(count));
   return i % 2 == 0 ? std::sin(scaled) : std::cos(scaled);
 }
 
@@ -34,9 +35,7 @@ double defined(const vit::Grid& grid, const bool* picture, int64_t cell, int64_t
     total += here;
     if (k <= (channel < half ? y : x)) before += here;
   }
-  const double angle = (before - offset) / (total + 1e-6) * 2.0 * std::numbers::pi;
-  const double wave = std::pow(10000.0, static_cast<double>(i / 2 * 2) / static_cast<double>(half));
-  return i % 2 == 0 ? std::sin(angle / wave) : std::cos(angle / wave);
+  return wave((before - offset) / (total + 1e-6) * 2.0 * std::numbers::pi, i, half);
 }
 
 class SinePositionsTest : public testing::TestWithParam<float> {};
@@ -108,10 +107,10 @@ TEST(MapPositionsTest, PublishedPositionsAreTransposed) {
   for (const bool row_major : {true, false}) {
     const Tensor positions = sincos_positions(grid, kDim, 100.0, row_major);
     for (int64_t token = 0; token < 6; ++token) {
-      const int64_t inner = row_major ? grid.width : grid.height;
+      const int64_t inner = row_major ? grid.width : grid.height, outer = token / inner;
       for (int64_t k = 0; k < 2; ++k) {
         const double omega = 1.0 / std::pow(100.0, static_cast<double>(k) / 2.0);
-        const double first = static_cast<double>(token / inner) * omega;
+        const double first = static_cast<double>(outer) * omega;
         const double second = static_cast<double>(token % inner) * omega;
         const float* out = positions.f32() + token * kDim;
         EXPECT_NEAR(out[k], std::sin(first), 1e-6);

@@ -117,7 +117,7 @@ TEST_F(Source, VideoSourcesAreRefusedByName) {
     SourceItem item;
     ASSERT_TRUE(source.next(item));
     EXPECT_EQ(item.path, argument);
-    EXPECT_THAT(item.error, HasSubstr("video sources are not supported by classify yet"));
+    EXPECT_THAT(item.error, HasSubstr("video sources are not supported by classify"));
   }
 }
 

@@ -390,9 +390,9 @@ TEST_F(VideoStream, ReconnectionsKeepNothing) {
   options.retry_first = options.retry_most = 0.001;
   VideoReader reader(server.url(), options);
   size_t early = 0;
-  for (int connection = 0; connection < 40; ++connection) {
+  for (int connection = 0; connection < 25; ++connection) {
     next_of(reader, Kind::gap);
-    if (connection == 20) early = open_descriptors();
+    if (connection == 10) early = open_descriptors();
   }
   // The server's closed connections come and go by themselves.
   EXPECT_LE(open_descriptors(), early + 4);

@@ -128,6 +128,7 @@ std::optional<LiveWorker::Loss> LiveWorker::follow() {
     const VitkitCaptureFacts& facts = capture.facts();
     is_film_ = facts.has_end != 0;
     clock_ = FrameClock(facts.frame_rate);
+    refusal_.clear();
     {
       const std::lock_guard lock(state.mutex);
       if (!std::exchange(was_open_, true)) state.opened_s = steady_seconds();

@@ -197,7 +197,7 @@ bool ImageSource::Impl::handle(Pending&& entry, SourceItem& item) {
 bool ImageSource::Impl::take(const std::string& path, SourceItem& item) const {
   const bool video = is_video_source(path);
   item = {path, {}, video};
-  if (video && !options.videos) item.error = "video sources are not supported by " + options.verb + " yet";
+  if (video && !options.videos) item.error = "video sources are not supported by " + options.verb;
   return true;
 }
 

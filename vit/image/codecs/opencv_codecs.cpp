@@ -96,5 +96,5 @@ extern "C" {
 
 __attribute__((visibility("default"))) int vitkit_codecs_version() { return kVitkitCodecsVersion; }
 
-__attribute__((visibility("default"))) const VitkitCodecs* vitkit_codecs_table() { return &kTable; }
+__attribute__((visibility("default"))) const void* vitkit_codecs_table() { return &kTable; }
 }

@@ -20,7 +20,7 @@ extern "C" {
 
 __attribute__((visibility("default"))) int vitkit_devices_version() { return kVitkitVideoVersion; }
 
-__attribute__((visibility("default"))) const VitkitDevicesTable* vitkit_devices_table() {
+__attribute__((visibility("default"))) const void* vitkit_devices_table() {
   static const VitkitDevicesTable table = {vitkit_devices::kCameraTable, vitkit_devices::kWindowTable};
   return &table;
 }

@@ -23,7 +23,7 @@ extern "C" {
 
 __attribute__((visibility("default"))) int vitkit_video_version() { return kVitkitVideoVersion; }
 
-__attribute__((visibility("default"))) const VitkitVideoTable* vitkit_video_table() {
+__attribute__((visibility("default"))) const void* vitkit_video_table() {
   static const VitkitVideoTable table = {vitkit_video::kCaptureTable, vitkit_video::kEncoderTable};
   return &table;
 }
