@@ -28,6 +28,7 @@ constexpr const char* kFooter =
     "EXAMPLES\n"
     "  vitkit classify --model path/to/checkpoint photo.jpg\n"
     "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
+    "  vitkit detect --model path/to/checkpoint --track --save out film.mp4\n"
     "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
     "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 -v\n"
     "  vitkit info --list models";
@@ -55,8 +56,9 @@ int run_parsed(CLI::App& app, const CommonOptions& common, std::vector<Action>& 
 }
 
 int run(std::vector<std::string> arguments) {
-  CLI::App app("vitkit: classify, evaluate and measure with vision transformers, from the checkpoints people have.",
-               "vitkit");
+  CLI::App app(
+      "vitkit: classify, detect, evaluate and measure with vision transformers, from the checkpoints people have.",
+      "vitkit");
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("--help,-h", with_example("Prints this text; after a verb, its options", "vitkit classify --help"));
   app.set_version_flag("--version", std::string("vitkit " VITKIT_VERSION),

@@ -26,11 +26,15 @@ bool has_any_box(const BoxDataset& data) {
 
 }  // namespace
 
-std::vector<int64_t> BoxDataset::category_ids() const {
-  std::vector<int64_t> ids(class_names().size());
+std::vector<int64_t> counted_ids(size_t classes) {
+  std::vector<int64_t> ids(classes);
   std::iota(ids.begin(), ids.end(), int64_t{0});
   return ids;
 }
+
+int64_t label_of_first(const std::vector<BoxAnnotation>& boxes) { return boxes.empty() ? -1 : boxes.front().label; }
+
+std::vector<int64_t> BoxDataset::category_ids() const { return counted_ids(class_names().size()); }
 
 const std::vector<BadBox>& BoxDataset::bad_boxes() const {
   static const std::vector<BadBox> none;
@@ -44,10 +48,7 @@ vit::Extent BoxDataset::picture_size(int64_t index) const {
   return {image.height(), image.width()};
 }
 
-int64_t BoxDataset::label(int64_t index) const {
-  const std::vector<BoxAnnotation> all = boxes(index);
-  return all.empty() ? -1 : all.front().label;
-}
+int64_t BoxDataset::label(int64_t index) const { return label_of_first(boxes(index)); }
 
 std::shared_ptr<const BoxDataset> require_boxes(const std::shared_ptr<const Dataset>& data, const std::string& where) {
   auto boxes = std::dynamic_pointer_cast<const BoxDataset>(data);

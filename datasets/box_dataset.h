@@ -53,6 +53,11 @@ class BoxDataset : public Dataset {
   int64_t label(int64_t index) const override;
 };
 
+/// What label() is where pictures have no class of their own: the class of the first box, -1 without boxes.
+int64_t label_of_first(const std::vector<BoxAnnotation>& boxes);
+/// 0, 1, 2, ...: category ids where a file has none.
+std::vector<int64_t> counted_ids(size_t classes);
+
 /// The data set with its boxes. Errors (usage): its format holds none; there is not one box to train on in all of it
 /// (generated sets are not asked). `where` names it.
 std::shared_ptr<const BoxDataset> require_boxes(const std::shared_ptr<const Dataset>& data, const std::string& where);

@@ -35,12 +35,10 @@ class ListedDataset : public BoxDataset {
   std::string encoded(int64_t index) const override { return read_picture_file(picture(index).path); }
   std::vector<std::string> skipped() const override { return list_.skipped; }
 
-  int64_t label(int64_t index) const override {
-    return picture(index).boxes.empty() ? -1 : picture(index).boxes.front().label;
-  }
+  int64_t label(int64_t index) const override { return label_of_first(picture(index).boxes); }
   int64_t image_id(int64_t index) const override { return picture(index).id; }
   std::vector<int64_t> category_ids() const override {
-    return list_.category_ids.empty() ? BoxDataset::category_ids() : list_.category_ids;
+    return list_.category_ids.empty() ? counted_ids(list_.class_names.size()) : list_.category_ids;
   }
   const std::vector<BadBox>& bad_boxes() const override { return list_.bad_boxes; }
 

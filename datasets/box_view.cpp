@@ -59,7 +59,7 @@ class Mapped : public BoxView {
 
   const std::vector<std::string>& class_names() const override { return names_; }
   int64_t label(int64_t index) const override {
-    return has_picture_labels() ? mapped(BoxView::label(index)) : BoxDataset::label(index);
+    return has_picture_labels() ? mapped(data().label(index)) : label_of_first(boxes(index));
   }
   bool has_picture_labels() const override {
     return data().has_picture_labels() && std::find(classes_.begin(), classes_.end(), kLeftOut) == classes_.end();
@@ -78,7 +78,7 @@ class Mapped : public BoxView {
     std::vector<int64_t> ids;
     for (size_t c = 0; c < names_.size(); ++c) {
       const auto first = std::find(classes_.begin(), classes_.end(), static_cast<int64_t>(c));
-      if (first == classes_.end()) return BoxDataset::category_ids();
+      if (first == classes_.end()) return counted_ids(names_.size());
       ids.push_back(own[static_cast<size_t>(first - classes_.begin())]);
     }
     return ids;
@@ -123,7 +123,7 @@ class Concatenation : public Concatenated<BoxDataset> {
     std::vector<int64_t> ids = parts().front()->category_ids();
     const bool same =
         std::all_of(parts().begin(), parts().end(), [&](const auto& p) { return p->category_ids() == ids; });
-    return same ? ids : BoxDataset::category_ids();
+    return same ? ids : counted_ids(class_names().size());
   }
   const std::vector<BadBox>& bad_boxes() const override { return bad_boxes_; }
   vit::Extent picture_size(int64_t index) const override {

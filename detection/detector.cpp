@@ -31,7 +31,7 @@ std::unique_ptr<DetectionModel> load_detection_model(const vit::Checkpoint& chec
   if (!detector)
     vit::fail_usage(checkpoint.name(), ": ", model->info().name, " is no detector; it is for `vitkit ", model->verb(),
                     "`");
-  model.release();
+  static_cast<void>(model.release());  // detector owns it from here
   return std::unique_ptr<DetectionModel>(detector);
 }
 

@@ -1,4 +1,6 @@
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "datasets/scenes.h"
@@ -6,6 +8,7 @@
 #include "tests/apps/running_vitkit.h"
 #include "tests/apps/verb_test.h"
 #include "tests/support/env.h"
+#include "tests/support/film.h"
 #include "tests/support/stream_server.h"
 #include "tests/support/tiny_detector.h"
 #include "vit/core/timer.h"
@@ -360,6 +363,38 @@ TEST_F(DetectVerb, ShowsWhatEachStageCosts) {
   for (const char* words : {"3 classes", "CPU ms/frame", "read ", "pre-process ", "infer ", "post-process ", "track ",
                             "draw ", "write ", "sum ", "wall ", "threads busy"})
     EXPECT_THAT(result.err, HasSubstr(words));
+}
+
+/// Kilobytes that are in memory, and open files, of a process.
+std::pair<int64_t, int64_t> footprint(pid_t process) {
+  const fs::path folder = "/proc/" + std::to_string(process);
+  std::ifstream status(folder / "status");
+  int64_t kilobytes = 0, files = 0;
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmRSS:")) kilobytes = std::stoll(line.substr(6));
+  std::error_code gone;
+  for (fs::directory_iterator file(folder / "fd", gone), end; !gone && file != end; file.increment(gone)) ++files;
+  return {kilobytes, files};
+}
+
+TEST_F(DetectVerb, TenThousandFramesTakeWhatAThousandTake) {
+  if (!std::getenv("VITKIT_LONG_TESTS")) GTEST_SKIP() << "long: ./run test --long";
+  const std::string clip = write_film(path("long.mp4"), 10'000);
+  RunningVitkit run({"detect", "--model", detector(), "--track", "--conf", "0", "--output", path("out.jsonl"),
+                     "--format", "json", "--save", path("out"), "--save-txt", clip},
+                    dir_ / "err");
+  const auto wait_for_frame = [&](const std::string& number) {
+    while (run.is_running() && !fs::exists(dir_ / ("out/labels/long_" + number + ".txt")))
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return footprint(run.pid());
+  };
+  const auto [early_memory, early_files] = wait_for_frame("001000");
+  const auto [late_memory, late_files] = wait_for_frame("009500");
+  EXPECT_EQ(run.wait(), 0) << slurp(dir_ / "err");
+  EXPECT_EQ(lines_of("out.jsonl").size(), 10'000u);
+  EXPECT_GT(early_memory, 0);
+  EXPECT_LE(late_memory - early_memory, 8 << 10) << "kilobytes at 9,500 and at 1,000 frames";
+  EXPECT_LE(late_files, early_files);
 }
 
 TEST_F(DetectVerb, HasNoWindowWithoutADisplay) {

@@ -49,6 +49,7 @@ class RunningVitkit {
     if (child_ > 0 && status_ < 0) take(waitpid(child_, &raw_, WNOHANG));
     return status_ < 0;
   }
+  pid_t pid() const { return child_; }
   void send(int signal) {
     if (is_running()) kill(child_, signal);
   }
