@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "vit/core/tensor.h"
@@ -23,16 +24,19 @@ struct Batch {
   Tensor pixel_mask{};  ///< i64 [B, height, width], 1: picture, 0: padding; undefined where nothing is padded
   int64_t index = -1;   ///< position in the epoch, from 0, where sources leave some out; -1: one after the last
   std::vector<BoxTargets> boxes{};  ///< of every picture, where a detector is trained; else empty
+  /// One sentence about every picture, where a captioner is trained; else empty.
+  std::vector<std::string> captions{};
   /// Number of every picture in its data set, where the source knows it; else empty. Pictures that cannot be read are
   /// missing from their batch, so that positions do not tell.
   std::vector<int64_t> pictures{};
   int64_t size() const { return images.defined() ? images.size(0) : 0; }
   /// The first `count` pictures, in shared memory.
   Batch first(int64_t count) const {
-    Batch part{images.slice(0, count), {}, {}, index, {}, {}};
+    Batch part{.images = images.slice(0, count), .targets = {}, .index = index};
     if (targets.defined()) part.targets = targets.slice(0, count);
     if (pixel_mask.defined()) part.pixel_mask = pixel_mask.slice(0, count);
     if (!boxes.empty()) part.boxes.assign(boxes.begin(), boxes.begin() + count);
+    if (!captions.empty()) part.captions.assign(captions.begin(), captions.begin() + count);
     if (!pictures.empty()) part.pictures.assign(pictures.begin(), pictures.begin() + count);
     return part;
   }
