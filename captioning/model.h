@@ -13,9 +13,9 @@ namespace captioning {
 
 /// Token numbers that generation needs. What a checkpoint's generation_config.json says goes before them.
 struct StartAndEnd {
-  int64_t start = 0;             ///< of every caption, in front of what is generated
-  std::vector<int64_t> ends{};   ///< any of them ends a caption
-  int64_t pad = 0;               ///< behind the end
+  int64_t start = 0;            ///< of every caption, in front of what is generated
+  std::vector<int64_t> ends{};  ///< any of them ends a caption
+  int64_t pad = 0;              ///< behind the end
 };
 
 /// What a decoder keeps between the words of the captions that it is writing: keys and values of the words so far, or a
@@ -32,18 +32,22 @@ class DecoderState {
 
 /// Where observers see what words looked at, in one layer of CaptionModel::logits.
 struct WordAttention {
-  std::string name{};               ///< observed: [B, H, T, M], row t is what the word after ids[t] looked at
-  int64_t prefix_tokens = 0;        ///< in front of the regions: class tokens
-  std::vector<vit::Grid> grids{};   ///< of the regions, one map after the other; M = prefix + their cells
+  std::string name{};              ///< observed: [B, H, T, M], row t is what the word after ids[t] looked at
+  int64_t prefix_tokens = 0;       ///< in front of the regions: class tokens
+  std::vector<vit::Grid> grids{};  ///< of the regions, one map after the other; M = prefix + their cells
 };
 
 class CaptionModel : public vit::ImageModel {
  public:
+  /// What benchmarks and summaries run: the picture and the logits of the first word, [B, V].
+  vit::Var forward(vit::Context& ctx, const vit::Var& images) const override;
+
   /// images [B, channels, height, width] -> what the decoder looks at: tokens [B, M, C].
   virtual vit::Var encode(vit::Context& ctx, const vit::Var& images) const = 0;
 
   /// Teacher forcing: ids i64 [B, T], mask i64 [B, T] (1: a word, 0: padding behind the caption) or undefined ->
-  /// [B, T, V], at t the logits of what follows ids[t]. Errors: an id outside the vocabulary, more than max_positions().
+  /// [B, T, V], at t the logits of what follows ids[t]. Errors: an id outside the vocabulary, more than
+  /// max_positions().
   virtual vit::Var logits(vit::Context& ctx, const vit::Var& encoded, const vit::Tensor& ids,
                           const vit::Tensor& mask) const = 0;
 
@@ -58,6 +62,9 @@ class CaptionModel : public vit::ImageModel {
   /// Tokens that a caption can have, with its start; unbounded for recurrent decoders: a large number.
   virtual int64_t max_positions() const = 0;
   virtual StartAndEnd start_and_end() const = 0;
+  /// A prompt as its tokenizer encodes it, special tokens included -> the ids that generate() takes: with the start in
+  /// front and no end behind.
+  virtual std::vector<int64_t> prompt_ids(std::vector<int64_t> encoded) const;
 
   /// Layers in which words look at the picture, at least 1.
   virtual int64_t attention_layers() const = 0;

@@ -1,0 +1,80 @@
+// generation_config.json, and what config.json says of generation, as transformers reads them.
+#include <nlohmann/json.hpp>
+
+#include "captioning/generate.h"
+#include "vit/io/checkpoint.h"
+#include "vit/io/json.h"
+
+namespace captioning {
+
+namespace {
+
+using vit::JsonObject;
+
+constexpr int64_t kMostTokens = int64_t{1} << 24;
+
+void read_early_stopping(const JsonObject& json, GenerationConfig& config) {
+  const nlohmann::json* value = json.find("early_stopping");
+  if (!value) return;
+  if (value->is_boolean())
+    config.early_stopping = value->get<bool>() ? EarlyStopping::on_count : EarlyStopping::heuristic;
+  else if (value->is_string() && value->get<std::string>() == "never")
+    config.early_stopping = EarlyStopping::never;
+  else
+    json.refuse("early_stopping", "true, false or \"never\"");
+}
+
+void read_id(const JsonObject& json, const char* key, std::optional<int64_t>& id) {
+  if (json.has(key)) id = json.require_int(key, {0, kMostTokens});
+}
+
+/// Options that the object has; the others stay.
+void read_options(const JsonObject& json, GenerationConfig& config) {
+  config.num_beams = json.get_int("num_beams", config.num_beams, {1, 1 << 12});
+  config.length_penalty = json.get_double("length_penalty", config.length_penalty, {-1e6, 1e6});
+  read_early_stopping(json, config);
+  config.no_repeat_ngram_size = json.get_int("no_repeat_ngram_size", config.no_repeat_ngram_size, {0, kMostTokens});
+  config.min_length = json.get_int("min_length", config.min_length, {0, kMostTokens});
+  config.min_new_tokens = json.get_int("min_new_tokens", config.min_new_tokens, {0, kMostTokens});
+  config.max_length = json.get_int("max_length", config.max_length, {1, kMostTokens});
+  read_id(json, "max_new_tokens", config.max_new_tokens);
+  config.repetition_penalty = json.get_double("repetition_penalty", config.repetition_penalty, {1e-6, 1e6});
+  config.num_return_sequences = json.get_int("num_return_sequences", config.num_return_sequences, {1, 1 << 12});
+  config.do_sample = json.get_bool("do_sample", config.do_sample);
+  config.temperature = json.get_double("temperature", config.temperature, {1e-6, 1e6});
+  config.top_k = json.get_int("top_k", config.top_k, {0, kMostTokens});
+  config.top_p = json.get_double("top_p", config.top_p, {1e-9, 1.0});
+}
+
+/// Ids that go before the model's own.
+void read_ids(const JsonObject& json, GenerationConfig& config) {
+  read_id(json, "pad_token_id", config.pad);
+  read_id(json, "bos_token_id", config.start);
+  read_id(json, "decoder_start_token_id", config.start);
+  if (json.has("eos_token_id")) config.ends = json.get_ints("eos_token_id", {}, {0, kMostTokens});
+}
+
+}  // namespace
+
+GenerationConfig read_generation_config(const vit::Checkpoint& checkpoint) {
+  GenerationConfig config;
+  if (!checkpoint.has_weights()) return config;
+  const JsonObject model(checkpoint.config(), (checkpoint.dir() / "config.json").string());
+  const std::filesystem::path file = checkpoint.file("generation_config.json");
+  const bool blip = model.get_string("model_type", "") == "blip";
+  // Before there was that file, options stood in config.json, or in its decoder's part; BLIP's generate() still reads
+  // them there.
+  if (file.empty() || blip) {
+    for (const char* part : {"text_config", "decoder"}) read_options(model.get_object(part), config);
+    read_options(model, config);
+  }
+  if (file.empty()) return config;
+  const nlohmann::json parsed = vit::load_json(file);
+  const JsonObject json(parsed, file.string());
+  read_options(json, config);
+  // BLIP's generate() goes by the ids of its text decoder, whatever the file says.
+  if (!blip) read_ids(json, config);
+  return config;
+}
+
+}  // namespace captioning
