@@ -14,6 +14,7 @@
 #include "apps/detection_records.h"
 #include "apps/model_facts.h"
 #include "apps/output.h"
+#include "apps/plural.h"
 #include "apps/progress.h"
 #include "apps/stage_table.h"
 #include "apps/stop.h"
@@ -89,7 +90,7 @@ class DetectRun {
                }),
         progress_(common, "frames", /*prints_results=*/true) {
     if (options.show) windows_.open();
-    if (!options.save_json.empty()) json_ = std::make_unique<vit::AtomicFile>(options.save_json);
+    if (!options.save_json.empty()) json_ = open_result_file("--save-json", options.save_json);
   }
 
   bool draws() const { return files_.draws() || options_.show; }
@@ -119,10 +120,13 @@ class DetectRun {
     clear_progress();
     if (options_.show) windows_.wait();
     if (common_.verbose > 0) print_error(stage_table(report, vit::num_threads()));
-    if (stop_requested()) note(common_, "stopped; {} frames are done, what they gave is kept", answered_);
+    if (stop_requested())
+      note(common_, "stopped; {} done, what they gave is kept", counted(answered_, "frame is", "frames are"));
     if (answered_ + failed_ == 0 && !stop_requested())
       print_error("vitkit detect: there was no picture and no frame in the sources");
-    if (failed_ > 0 && answered_ > 0) note(common_, "{} failures, {} pictures and frames are fine", failed_, answered_);
+    if (failed_ > 0 && answered_ > 0)
+      note(common_, "{}, {} fine", counted(failed_, "failure"),
+           counted(answered_, "picture or frame is", "pictures and frames are"));
     return failed_ > 0 || (answered_ == 0 && !stop_requested()) ? 1 : 0;
   }
 

@@ -43,36 +43,6 @@ std::string film_ending(const std::string& source) {
   return ending == ".avi" || ending == ".mkv" || ending == ".mov" ? ending : ".mp4";
 }
 
-/// Letters that every file system takes.
-std::string as_file_name(const std::string& text) {
-  std::string name;
-  for (const char letter : text) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(letter)) || letter == '-' || letter == '.';
-    if (plain)
-      name += letter;
-    else if (!name.empty() && name.back() != '_')
-      name += '_';
-  }
-  while (!name.empty() && name.back() == '_') name.pop_back();
-  return name.empty() ? "stream" : name;
-}
-
-std::string stem_of(const std::string& source) {
-  if (!vit::is_live_source(source)) return fs::path(source).stem().string();
-  const size_t scheme = source.find("://");
-  if (scheme == source.npos) return "camera" + source;
-  std::string address = source.substr(scheme + 3);
-  address = address.substr(0, address.find_first_of("?#"));
-  const size_t user = address.substr(0, address.find('/')).rfind('@');  // names and passwords stay out of file names
-  return as_file_name(user == address.npos ? address : address.substr(user + 1));
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) vit::fail_usage(folder.string(), ": cannot be made: ", error.message());
-}
-
 /// The part of a picture that a box covers, rounded outwards; undefined where there is none.
 vit::Image crop_of(const vit::Image& picture, const vit::Corners& box) {
   const auto height = static_cast<double>(picture.height()), width = static_cast<double>(picture.width());
@@ -101,13 +71,6 @@ std::string label_rows(const FrameResult& frame) {
 }
 
 }  // namespace
-
-std::string SavedNames::take(const std::string& source) {
-  const std::string stem = stem_of(source);
-  std::string name = stem;
-  for (int64_t n = 2; !taken_.insert(name).second; ++n) name = fmt::format("{}_{}", stem, n);
-  return name;
-}
 
 /// A video's annotated film: opened with its first frame.
 class DetectionFiles::Film {
