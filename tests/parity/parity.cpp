@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/parity/caption_case.h"
 #include "tests/parity/coco_case.h"
 #include "tests/parity/detection_case.h"
 #include "tests/parity/gradient_case.h"
@@ -130,7 +131,10 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"B1", run_model_case},
       {"B2", run_model_case},
       {"B3", run_model_case},
+      {"B4", run_model_case},
+      {"B5", run_model_case},
       {"B6", run_model_case},
+      {"B7", run_model_case},
       {"B8", run_model_case},
       {"B8b", run_model_case},
       {"B8c", run_model_case},
@@ -143,6 +147,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"C3", run_coco_case},
       {"G1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
       {"G2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
+      {"G3", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_captioner_gradients_golden); }},
       {"A8", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_attention_golden); }},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;
