@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "apps/caption_records.h"
 #include "apps/output.h"
 #include "captioning/word_sheet.h"
 #include "vit/core/check.h"
@@ -76,7 +77,7 @@ CaptionFiles::CaptionFiles(CaptionFileOptions options, const captioning::Caption
   if (!options_.attention.empty()) make_folder(options_.attention);
   if (options_.srt.empty()) return;
   if (wants_one_file())
-    open_result_file("--srt", options_.srt);  // and forgotten: it is written when the film has ended
+    static_cast<void>(open_result_file("--srt", options_.srt));  // and forgotten: it is written when the film has ended
   else
     make_folder(options_.srt);
 }
