@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "captioning/tokenizer.h"
+#include "tests/parity/caption_case.h"
 #include "tests/parity/caption_metrics_case.h"
 #include "tests/parity/coco_case.h"
 #include "tests/parity/detection_case.h"
@@ -142,7 +143,10 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"B1", run_model_case},
       {"B2", run_model_case},
       {"B3", run_model_case},
+      {"B4", run_model_case},
+      {"B5", run_model_case},
       {"B6", run_model_case},
+      {"B7", run_model_case},
       {"B8", run_model_case},
       {"B8b", run_model_case},
       {"B8c", run_model_case},
@@ -156,6 +160,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"C4", [](const fs::path& dir) { return run_figures_case(vit::run_caption_metrics_golden(dir)); }},
       {"G1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
       {"G2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
+      {"G3", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_captioner_gradients_golden); }},
       {"A8", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_attention_golden); }},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;
