@@ -56,9 +56,11 @@ std::string doctor_report(const datasets::Examination& examination, const std::v
   for (const datasets::ExaminedSplit& split : examination.splits) {
     const auto readable = std::count_if(split.pictures.begin(), split.pictures.end(),
                                         [](const auto& facts) { return facts.is_readable(); });
-    text += fmt::format("{}: {} pictures in {} classes, {} readable{}\n", split.root, split.pictures.size(),
-                        split.data->class_names().size(), readable,
-                        split.name.empty() ? "" : fmt::format(" (split {})", split.name));
+    const size_t pictures = split.pictures.size(), classes = split.data->class_names().size();
+    const std::string kinds =
+        classes == 0 ? " with captions" : fmt::format(" in {} {}", classes, classes == 1 ? "class" : "classes");
+    text += fmt::format("{}: {} {}{}, {} readable{}\n", split.root, pictures, pictures == 1 ? "picture" : "pictures",
+                        kinds, readable, split.name.empty() ? "" : fmt::format(" (split {})", split.name));
   }
   for (const Severity severity : kSeverities) {
     const std::vector<std::string> kinds = kinds_of(findings, severity);

@@ -9,11 +9,12 @@ find_package(JPEG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(EXPAT REQUIRED)
 find_package(Protobuf REQUIRED)
+find_package(ICU REQUIRED COMPONENTS i18n uc)
 find_package(xsimd REQUIRED)
 find_package(xtensor REQUIRED)
 
 add_library(vitkit_private_deps INTERFACE)
-target_link_libraries(vitkit_private_deps INTERFACE TBB::tbb yaml-cpp nlohmann_json::nlohmann_json fmt::fmt JPEG::JPEG ZLIB::ZLIB EXPAT::EXPAT
+target_link_libraries(vitkit_private_deps INTERFACE TBB::tbb yaml-cpp nlohmann_json::nlohmann_json fmt::fmt JPEG::JPEG ZLIB::ZLIB EXPAT::EXPAT ICU::i18n ICU::uc
                                                     protobuf::libprotobuf-lite xsimd xtensor Threads::Threads ${CMAKE_DL_LIBS})
 # What vitkit_add_layer generates from .proto files.
 target_include_directories(vitkit_private_deps SYSTEM INTERFACE ${PROJECT_BINARY_DIR}/generated)

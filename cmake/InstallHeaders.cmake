@@ -3,7 +3,7 @@
 # none of them. So there is no list to keep: a header that must stay public must not include such a file.
 cmake_policy(VERSION 3.25)  # IN_LIST; an install script starts with the oldest policies
 
-set(private_dependency "^[ \t]*#[ \t]*include[ \t]*<(xtensor|xtl|xsimd|opencv2|yaml-cpp|nlohmann|tbb|oneapi|fmt|spdlog|CLI)/")
+set(private_dependency "^[ \t]*#[ \t]*include[ \t]*<(xtensor|xtl|xsimd|opencv2|yaml-cpp|nlohmann|tbb|oneapi|fmt|spdlog|CLI|unicode)/")
 set(own_include "^[ \t]*#[ \t]*include[ \t]*\"([^\"]+)\"")
 
 set(public "")

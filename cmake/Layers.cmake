@@ -63,7 +63,7 @@ function(vitkit_add_library)
     target_link_libraries(
       vit INTERFACE "$<BUILD_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,vit_archive>>"
                     "$<INSTALL_INTERFACE:$<LINK_LIBRARY:WHOLE_ARCHIVE,vitkit::vit_archive>>"
-                    TBB::tbb yaml-cpp fmt::fmt JPEG::JPEG ZLIB::ZLIB EXPAT::EXPAT protobuf::libprotobuf-lite Threads::Threads ${CMAKE_DL_LIBS})
+                    TBB::tbb yaml-cpp fmt::fmt JPEG::JPEG ZLIB::ZLIB EXPAT::EXPAT ICU::i18n ICU::uc protobuf::libprotobuf-lite Threads::Threads ${CMAKE_DL_LIBS})
   endif()
   # Always C++: a library of objects only has no source of its own to tell the linker's language from.
   set_target_properties(${library} PROPERTIES OUTPUT_NAME vitkit LINKER_LANGUAGE CXX)

@@ -9,10 +9,10 @@
 namespace datasets {
 
 /// What a stream of random numbers is for.
-enum class RandomUse : uint8_t { kOrder = 0xA1, kPicture = 0xA2, kMix = 0xA3 };
+enum class RandomUse : uint8_t { kOrder = 0xA1, kPicture = 0xA2, kMix = 0xA3, kCaption = 0xA4 };
 
 /// The stream of a use at a place: for kOrder position 0, for kPicture the picture's position in the epoch, for kMix
-/// the batch's. Places differ below 2^24 epochs and 2^32 positions.
+/// the batch's, for kCaption the picture's number in its data set. Places differ below 2^24 epochs and 2^32 positions.
 inline uint64_t stream_at(RandomUse use, int64_t epoch, int64_t position) {
   return static_cast<uint64_t>(use) << 56 | (static_cast<uint64_t>(epoch) & 0xFFFFFF) << 32 |
          (static_cast<uint64_t>(position) & 0xFFFFFFFF);

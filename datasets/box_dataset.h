@@ -48,6 +48,10 @@ class BoxDataset : public Dataset {
   /// Whether label() is a class of the whole picture, as generated sets have it, which can also be classified; else it
   /// says no more than what boxes() does.
   virtual bool has_picture_labels() const { return false; }
+  /// Whether sentences about its pictures are known too, as of generated scenes (caption_dataset.h).
+  virtual bool has_sentences() const { return false; }
+  /// They, in an order that does not change; empty where there are none. Thread-safe.
+  virtual std::vector<std::string> sentences(int64_t /*index*/) const { return {}; }
 
   /// The class of the first box; -1 for a picture without boxes.
   int64_t label(int64_t index) const override;

@@ -32,6 +32,8 @@ class BoxView : public BoxDataset {
   vit::Extent picture_size(int64_t index) const override { return data_->picture_size(original(index)); }
   int64_t clip(int64_t index) const override { return data_->clip(original(index)); }
   bool has_picture_labels() const override { return data_->has_picture_labels(); }
+  bool has_sentences() const override { return data_->has_sentences(); }
+  std::vector<std::string> sentences(int64_t index) const override { return data_->sentences(original(index)); }
 
  protected:
   virtual int64_t original(int64_t index) const { return index; }
@@ -137,6 +139,13 @@ class Concatenation : public Concatenated<BoxDataset> {
   }
   bool has_picture_labels() const override {
     return std::all_of(parts().begin(), parts().end(), [](const auto& part) { return part->has_picture_labels(); });
+  }
+  bool has_sentences() const override {
+    return std::all_of(parts().begin(), parts().end(), [](const auto& part) { return part->has_sentences(); });
+  }
+  std::vector<std::string> sentences(int64_t index) const override {
+    const auto [part, own] = place(index);
+    return parts()[part]->sentences(own);
   }
 
  private:

@@ -24,9 +24,21 @@ class CaptionDataset : public Dataset {
   virtual int64_t image_id(int64_t index) const { return index; }
   /// All that is wrong with this set; pictures without a usable caption are left out of it.
   virtual const std::vector<BadCaption>& bad_captions() const;
+
+  /// Pictures with captions have no class.
+  const std::vector<std::string>& class_names() const override;
+  int64_t label(int64_t /*index*/) const override { return -1; }
 };
 
-/// The data set with its captions. Errors (usage): its format holds none, or not one is usable. `where` names it.
+/// Whether pictures have captions, and neither class nor boxes.
+bool has_captions_only(const Dataset& data);
+
+/// The argument of open_dataset where captions are wanted: a folder or file that several formats recognise (COCO's with
+/// instances and captions) is read by one that has captions.
+std::string caption_spec(const std::string& spec);
+
+/// The data set with its captions; of generated scenes too, and of views of them. Errors (usage): its format holds
+/// none. `where` names it.
 std::shared_ptr<const CaptionDataset> require_captions(const std::shared_ptr<const Dataset>& data,
                                                        const std::string& where);
 

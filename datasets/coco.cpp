@@ -3,7 +3,6 @@
 // Roboflow's (train/_annotations.coco.json). Classes are the categories in the order of their ids, those that never
 // occur too. Boxes become edges: x, y, x + width, y + height.
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -12,8 +11,11 @@
 #include <utility>
 
 #include "datasets/box_list.h"
+#include "datasets/caption_json.h"
 #include "datasets/coco_file.h"
 #include "datasets/format.h"
+#include "datasets/picture_finder.h"
+#include "datasets/split_files.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
 
@@ -30,35 +32,6 @@ constexpr double kTolerance = 0.5;
 /// JSON files of a folder that are looked into.
 constexpr size_t kMaxCandidates = 100;
 
-/// A file of annotations and the split it is; empty where its name does not say.
-struct SplitFile {
-  std::string split;
-  fs::path path;
-};
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-/// The split that a file's or folder's name has as a word of its own, without a year: "instances_train2017": "train".
-std::string split_in(const std::string& name) {
-  std::string word;
-  const auto split_of_word = [&] {
-    while (!word.empty() && std::isdigit(static_cast<unsigned char>(word.back()))) word.pop_back();
-    return std::find(known_splits().begin(), known_splits().end(), word) == known_splits().end() ? std::string() : word;
-  };
-  for (const char c : lower(name) + ".") {
-    if (std::isalnum(static_cast<unsigned char>(c))) {
-      word += c;
-      continue;
-    }
-    if (std::string split = split_of_word(); !split.empty()) return split;
-    word.clear();
-  }
-  return {};
-}
-
 /// COCO's other files, which lie beside the instances.
 bool is_other_kind(const std::string& stem) {
   static const Names beginnings = {"captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_"};
@@ -73,7 +46,7 @@ std::vector<fs::path> coco_files_in(const fs::path& dir) {
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const fs::path& path = entries->path();
     std::error_code ignored;
-    if (lower(path.extension().string()) == ".json" && !is_other_kind(path.stem().string()) &&
+    if (lower_case(path.extension().string()) == ".json" && !is_other_kind(path.stem().string()) &&
         fs::is_regular_file(path, ignored))
       found.push_back(path);
   }
@@ -91,83 +64,8 @@ std::vector<SplitFile> split_files(const fs::path& root) {
   if (all.empty())
     for (const std::string& split : known_splits())
       for (const fs::path& path : coco_files_in(root / split)) all.push_back({split, path});
-  std::vector<SplitFile> ordered;
-  for (const std::string& split : known_splits())
-    for (const SplitFile& file : all)
-      if (file.split == split) ordered.push_back(file);
-  if (!ordered.empty()) return ordered;
-  return all;
+  return in_order_of_splits(all);
 }
-
-/// Errors (usage): two files are one split.
-Names splits_of(const std::vector<SplitFile>& files, const std::string& root) {
-  Names names;
-  for (const SplitFile& file : files) {
-    if (file.split.empty() && files.size() == 1) continue;
-    const auto other = std::find_if(files.begin(), files.end(),
-                                    [&](const SplitFile& f) { return f.split == file.split && f.path != file.path; });
-    if (other != files.end())
-      vit::fail_usage("data ", root, ": ", other->path.string(), " and ", file.path.string(), " are both ",
-                      file.split.empty() ? "files of annotations" : "the split " + file.split,
-                      "; name the wanted file instead of the folder");
-    names.push_back(file.split);
-  }
-  return names;
-}
-
-/// Finds pictures by the names that annotations give them.
-class PictureFinder {
- public:
-  PictureFinder(const fs::path& json, const std::string& split) {
-    const fs::path dir = json.parent_path(), above = dir.parent_path();
-    std::string stem = json.stem().string();
-    if (stem.starts_with("instances_")) stem = stem.substr(std::string("instances_").size());
-    for (const fs::path& base : {dir, above}) {
-      for (const std::string& name : {stem, split}) {
-        if (name.empty()) continue;
-        folders_.push_back(base / name);
-        folders_.push_back(base / "images" / name);
-      }
-      for (const char* name : {"images", "JPEGImages", "data", "imgs", ""}) folders_.push_back(base / name);
-    }
-  }
-
-  /// Where the picture is; where it should be, if it is nowhere.
-  std::string find(const std::string& name) {
-    const fs::path path(name);
-    if (path.is_absolute() && exists(path)) return name;
-    const fs::path relative = path.is_absolute() ? path.filename() : path;
-    // Most lie where the last one did.
-    for (const fs::path& tail : {relative, relative.filename()}) {
-      if (exists(folders_[last_] / tail)) return (folders_[last_] / tail).string();
-      for (size_t i = 0; i < folders_.size(); ++i) {
-        if (!exists(folders_[i] / tail)) continue;
-        last_ = i;
-        return (folders_[i] / tail).string();
-      }
-      if (tail == relative.filename()) break;
-    }
-    ++missing_;
-    return (folders_[last_] / relative).string();
-  }
-
-  int64_t missing() const { return missing_; }
-  Names folders() const {
-    Names names;
-    for (const fs::path& folder : folders_) names.push_back(folder.string());
-    return names;
-  }
-
- private:
-  static bool exists(const fs::path& path) {
-    std::error_code error;
-    return fs::is_regular_file(path, error);
-  }
-
-  std::vector<fs::path> folders_;
-  size_t last_ = 0;
-  int64_t missing_ = 0;
-};
 
 /// As the file says; as the picture says where it does not; 0 x 0 where nobody does.
 vit::Extent size_of(const CocoImage& image, const std::string& path) {
@@ -214,7 +112,7 @@ class CocoReader {
   }
 
   void read_images(const std::vector<CocoImage>& images, const std::string& split) {
-    PictureFinder finder(path_, split);
+    PictureFinder finder(path_, split, "instances_");
     for (size_t i = 0; i < images.size(); ++i) {
       const CocoImage& image = images[i];
       if (!image.id) vit::fail_usage(path_, ": images[", i, "].id: expected a whole number, got none");
@@ -292,22 +190,21 @@ OpenedDataset open_format(const DatasetRequest& request) {
   if (files.empty())
     vit::fail_usage("data ", request.path,
                     ": there is no COCO file of instances in it, in annotations/ or in train/, val/, test/");
-  const std::string split = choose_split(splits_of(files, request.path), request.split, request.path);
-  const auto file =
-      std::find_if(files.begin(), files.end(), [&](const SplitFile& candidate) { return candidate.split == split; });
-  return open_file((file == files.end() ? files.front() : *file).path.string(), split, request);
+  const SplitFile& file = choose_file(files, request.split, request.path);
+  return open_file(file.path.string(), file.split, request);
 }
 
 bool recognises(const std::string& path) {
   std::error_code error;
   if (!fs::is_directory(path, error))
-    return lower(fs::path(path).extension().string()) == ".json" && looks_like_coco(path);
+    return lower_case(fs::path(path).extension().string()) == ".json" && looks_like_coco(path) &&
+           !looks_like_coco_captions(path);
   return !split_files(path).empty();
 }
 
 std::vector<std::string> find_splits(const std::string& path) {
   std::error_code error;
-  return fs::is_directory(path, error) ? splits_of(split_files(path), path) : Names();
+  return fs::is_directory(path, error) ? names_of_splits(split_files(path), path) : Names();
 }
 
 }  // namespace

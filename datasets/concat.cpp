@@ -1,6 +1,7 @@
 #include "datasets/concat.h"
 
 #include "datasets/box_view.h"
+#include "datasets/caption_view.h"
 #include "datasets/class_map.h"
 #include "vit/core/check.h"
 
@@ -30,6 +31,11 @@ std::shared_ptr<const Dataset> concatenate(const std::vector<std::shared_ptr<con
   for (const auto& part : parts)
     if (auto with_boxes = std::dynamic_pointer_cast<const BoxDataset>(part)) boxes.push_back(std::move(with_boxes));
   if (boxes.size() == parts.size()) return concatenate_boxes(boxes);
+  std::vector<CaptionDatasetPtr> captions;
+  for (const auto& part : parts)
+    if (auto with_captions = std::dynamic_pointer_cast<const CaptionDataset>(part))
+      captions.push_back(std::move(with_captions));
+  if (captions.size() == parts.size()) return concatenate_captions(captions);
   const std::vector<std::string> names = all_class_names(parts);
   std::vector<std::shared_ptr<const Dataset>> mapped;
   for (const auto& part : parts)

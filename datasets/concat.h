@@ -66,7 +66,8 @@ std::vector<std::string> all_class_names(const std::vector<std::shared_ptr<const
 /// The position of each of `names` in `all`; -1 where it is not there.
 std::vector<int64_t> positions_of(const std::vector<std::string>& names, const std::vector<std::string>& all);
 
-/// Data sets as one, with classes matched by name: one with boxes where all of them have boxes. Errors: none are given.
+/// Data sets as one, with classes matched by name: one with boxes where all of them have boxes, with
+/// captions where all have captions only. Errors: none are given.
 std::shared_ptr<const Dataset> concatenate(const std::vector<std::shared_ptr<const Dataset>>& parts);
 
 }  // namespace datasets

@@ -19,6 +19,7 @@ class CsvReader {
   bool next(std::vector<std::string>& fields);
   /// "labels.csv:12": where the last row begins.
   std::string place() const;
+  int64_t line() const { return row_line_; }
 
  private:
   std::string quoted_field();

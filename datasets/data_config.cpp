@@ -42,9 +42,9 @@ std::shared_ptr<const Dataset> with_classes_of(const Dataset& train, const std::
 }
 
 void divide(const DataConfig& config, const OpenedDataset& opened, uint64_t seed, TrainingData& data) {
-  SplitIndices split = has_boxes_only(*opened.data)
-                           ? random_split(*opened.data, config.val_ratio, seed, data.train_name)
-                           : stratified_split(*opened.data, config.val_ratio, seed, data.train_name);
+  SplitIndices split = has_picture_classes(*opened.data)
+                           ? stratified_split(*opened.data, config.val_ratio, seed, data.train_name)
+                           : random_split(*opened.data, config.val_ratio, seed, data.train_name);
   data.train = subset_of(opened.data, std::move(split.train));
   data.val = subset_of(opened.data, std::move(split.val));
   data.val_name = vit::str(config.val_ratio, " of ", data.train_name);
@@ -67,12 +67,11 @@ void open_val(const DataConfig& config, const OpenedDataset& train, const std::s
   data.val_name = name_of(val, spec);
 }
 
-/// Single boxes have been checked when they were read. Errors (usage): a label out of range; no box at all.
+/// Single boxes and captions have been checked when they were read. Errors (usage): a label out of range; no box at
+/// all.
 void require_usable(const std::shared_ptr<const Dataset>& data, const std::string& name) {
-  if (has_boxes_only(*data))
-    require_boxes(data, name);
-  else
-    require_labels(*data, name);
+  if (has_boxes_only(*data)) require_boxes(data, name);
+  if (has_picture_classes(*data)) require_labels(*data, name);
 }
 
 std::vector<std::string> padded_names(std::vector<std::string> names, int64_t num_classes, const std::string& where) {
@@ -107,7 +106,8 @@ TrainingData open_training_data(const DataConfig& config, uint64_t seed) {
   else
     open_val(config, opened, spec, data);
   require_usable(data.val, data.val_name);
-  if (!config.allow_empty_classes && !has_boxes_only(*data.train)) require_no_empty_class(*data.train, data.train_name);
+  if (!config.allow_empty_classes && has_picture_classes(*data.train))
+    require_no_empty_class(*data.train, data.train_name);
   data.class_names = padded_names(data.train->class_names(), config.num_classes, data.train_name);
   data.train_fingerprint = fingerprint(*data.train);
   data.val_fingerprint = fingerprint(*data.val);

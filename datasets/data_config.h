@@ -62,6 +62,7 @@ struct TrainingData {
 /// Errors (usage), each with a way out: as open_dataset; training and validation are the same split, or there is
 /// nothing to validate on; labels out of range; classes without pictures (by name); classes of val that train does not
 /// have; fewer num_classes than classes. Of sets with boxes only: no box at all; classes without boxes are no error.
+/// Sets of captions have no classes.
 TrainingData open_training_data(const DataConfig& config, uint64_t seed);
 
 }  // namespace datasets

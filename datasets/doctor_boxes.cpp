@@ -31,7 +31,9 @@ class BoxCheck {
   void run() {
     for (const BadBox& bad : data_.bad_boxes())
       add(bad.repaired ? Severity::warning : Severity::error, "bad_box", bad.source,
-          bad.reason + (bad.repaired ? "; clipped and used" : "; left out"));
+          bad.reason + (bad.repaired                       ? "; clipped and used"
+                        : bad.reason.ends_with("left out") ? ""
+                                                           : "; left out"));
     counts_.resize(data_.class_names().size());
     for (int64_t i = 0; i < data_.size(); ++i) check_picture(i);
     if (tiny_ > 0)
@@ -40,7 +42,8 @@ class BoxCheck {
                    " pixels, this picture's first"));
     if (without_boxes_ > 0 && without_boxes_ < data_.size())
       add(Severity::note, "no_boxes", first_without_,
-          vit::str(without_boxes_, " of ", data_.size(), " pictures have no box, this one first"));
+          vit::str(without_boxes_, " of ", data_.size(), " pictures ",
+                   without_boxes_ == 1 ? "has no box: this one" : "have no box, this one first"));
     check_counts();
   }
 
@@ -111,7 +114,8 @@ class BoxCheck {
       add(is_training_ ? Severity::warning : Severity::note, "empty_class", split_.root,
           vit::str(empty.size(), " of ", names.size(), " classes have no box: ", vit::joined(empty, kNamedClasses)));
     add(Severity::note, "box_counts", split_.root,
-        vit::str(total, " boxes in ", data_.size(), " pictures: ", vit::joined(all, kNamedClasses)));
+        vit::str(total, total == 1 ? " box in " : " boxes in ", data_.size(),
+                 data_.size() == 1 ? " picture: " : " pictures: ", vit::joined(all, kNamedClasses)));
     const double ratio = static_cast<double>(counts_[largest]) / static_cast<double>(counts_[smallest]);
     if (ratio > options_.max_imbalance)
       add(Severity::warning, "imbalance", split_.root,

@@ -120,7 +120,7 @@ void compare_classes(const ExaminedSplit& train, const ExaminedSplit& other, std
 void check_classes(const Examination& examination, std::vector<Finding>& findings) {
   for (const ExaminedSplit& split : examination.splits) {
     const bool is_training = &split == &examination.splits.front();
-    if (!has_boxes_only(*split.data)) {
+    if (has_picture_classes(*split.data)) {
       check_counts(split, is_training, examination.options, findings);
       check_labels(split, findings);
     }

@@ -45,10 +45,11 @@ class Pictures {
   const PictureFacts& facts(size_t i) const { return split(i).pictures[static_cast<size_t>(places_[i].index)]; }
   std::string source(size_t i) const { return split(i).data->source(places_[i].index); }
   bool same_split(size_t a, size_t b) const { return places_[a].split == places_[b].split; }
-  /// The class's name; its number where it is none; nothing where pictures have boxes in place of classes.
+  /// The class's name; its number where it is none; nothing where pictures have boxes or captions in place of
+  /// classes.
   std::string label(size_t i) const {
     const Dataset& data = *split(i).data;
-    if (has_boxes_only(data)) return {};
+    if (!has_picture_classes(data)) return {};
     const int64_t label = data.label(places_[i].index);
     const bool known = label >= 0 && label < static_cast<int64_t>(data.class_names().size());
     return known ? data.class_names()[static_cast<size_t>(label)] : std::to_string(label);

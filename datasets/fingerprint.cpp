@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "datasets/box_dataset.h"
+#include "datasets/caption_dataset.h"
 #include "datasets/hash.h"
 #include "datasets/label_check.h"
 #include "vit/core/check.h"
@@ -46,6 +47,7 @@ Fingerprint fingerprint(const Dataset& data) {
   for (const std::string& name : data.class_names()) names.add_text(name);
   const size_t common = common_folder(data);
   const auto* boxes = has_boxes_only(data) ? dynamic_cast<const BoxDataset*>(&data) : nullptr;
+  const auto* captions = dynamic_cast<const CaptionDataset*>(&data);
   for (int64_t i = 0; i < data.size(); ++i) {
     const std::string source = data.source(i);
     sources.add_text(std::string_view(source).substr(common));
@@ -53,6 +55,8 @@ Fingerprint fingerprint(const Dataset& data) {
       add_boxes(boxes->boxes(i), sources);
     else
       sources.add_number(data.label(i));
+    if (captions)
+      for (const std::string& caption : captions->captions(i)) sources.add_text(caption);
   }
   return {.pictures = data.size(),
           .classes = static_cast<int64_t>(data.class_names().size()),
@@ -65,7 +69,7 @@ std::string difference(const Fingerprint& before, const Fingerprint& now) {
   if (before.classes != now.classes) return vit::str("it had ", before.classes, " classes and has ", now.classes);
   if (before.names != now.names) return "its classes have other names or another order";
   if (before.pictures != now.pictures) return vit::str("it had ", before.pictures, " pictures and has ", now.pictures);
-  return "some of its pictures have other names, labels or another order";
+  return "some of its pictures have other names, labels, captions or another order";
 }
 
 void require_unchanged(const Fingerprint& before, const Fingerprint& now, const std::string& where) {

@@ -31,6 +31,8 @@ struct DatasetFormat {
   std::vector<std::string> aliases{};
   /// Formats are asked in rising order whether they recognise something; the fallback is last.
   int order = 50;
+  /// Its pictures have captions: it is asked first where those are wanted.
+  bool has_captions = false;
   /// Whether a path is of this format, by what is there. Never throws. Empty: the format must be named.
   std::function<bool(const std::string& path)> recognises{};
   /// The splits that are there, "train" first; empty where the data set has none. Empty function: it never has.

@@ -1,6 +1,7 @@
 #include "datasets/label_check.h"
 
 #include "datasets/box_dataset.h"
+#include "datasets/caption_dataset.h"
 #include "vit/core/check.h"
 #include "vit/core/names.h"
 
@@ -29,7 +30,13 @@ bool has_boxes_only(const Dataset& data) {
   return boxes && !boxes->has_picture_labels();
 }
 
+bool has_picture_classes(const Dataset& data) { return !has_boxes_only(data) && !has_captions_only(data); }
+
 void require_labels(const Dataset& data, const std::string& where) {
+  if (has_captions_only(data))
+    vit::fail_usage("data ", where,
+                    ": its pictures have captions and no classes, which is what a classifier needs; a captioner can "
+                    "use it");
   if (has_boxes_only(data))
     vit::fail_usage("data ", where,
                     ": its pictures have boxes with classes, and no class as a whole, which is what a classifier "

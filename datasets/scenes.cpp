@@ -15,8 +15,6 @@ namespace {
 constexpr const char* kPrefix = "scenes:";
 /// Keeps (index << 3) within 64 bits.
 constexpr int64_t kMaxIndex = int64_t{1} << 60;
-/// Pictures whose boxes are remembered: some 50 MB.
-constexpr size_t kMaxRemembered = 100'000;
 
 void check_scene(int64_t index, int64_t side) {
   vit::check(side >= kMinSceneSide && side <= kMaxSceneSide, "scenes: expected a side from ", kMinSceneSide, " to ",
@@ -94,7 +92,16 @@ Scene ScenesDataset::scene(int64_t index) const {
 vit::Image ScenesDataset::load(int64_t index) const {
   const Scene drawn = scene(index);
   memory_.keep(index, scene_boxes(drawn));
+  caption_memory_.keep(index, drawn.captions);
   return drawn.image;
+}
+
+std::vector<std::string> ScenesDataset::sentences(int64_t index) const {
+  std::vector<std::string> captions;
+  if (caption_memory_.find(index, captions)) return captions;
+  captions = scene(index).captions;
+  caption_memory_.keep(index, captions);
+  return captions;
 }
 
 std::vector<BoxAnnotation> ScenesDataset::boxes(int64_t index) const {
@@ -117,20 +124,6 @@ std::vector<BoxAnnotation> scene_boxes(const Scene& scene, bool tracks) {
     if (tracks) box.track = object.id;
   }
   return boxes;
-}
-
-bool SceneBoxMemory::find(int64_t index, std::vector<BoxAnnotation>& boxes) {
-  const std::lock_guard lock(mutex_);
-  wanted_ = true;
-  const auto found = boxes_.find(index);
-  if (found == boxes_.end()) return false;
-  boxes = found->second;
-  return true;
-}
-
-void SceneBoxMemory::keep(int64_t index, const std::vector<BoxAnnotation>& boxes) {
-  const std::lock_guard lock(mutex_);
-  if (wanted_ && boxes_.size() < kMaxRemembered) boxes_.emplace(index, boxes);
 }
 
 bool is_scenes_spec(const std::string& spec) { return spec.rfind(kPrefix, 0) == 0; }

@@ -81,21 +81,36 @@ inline constexpr float kMinSceneVisibility = 0.25f;
 /// `tracks`: ids are those of tracks.
 std::vector<BoxAnnotation> scene_boxes(const Scene& scene, bool tracks = false);
 
-/// Boxes of generated pictures that were drawn already: a picture takes milliseconds. Thread-safe; bounded.
-class SceneBoxMemory {
+/// What is known of generated pictures that were drawn already: a picture takes milliseconds. Thread-safe; bounded.
+template <class Value>
+class SceneMemory {
  public:
-  /// False where they are not known.
-  bool find(int64_t index, std::vector<BoxAnnotation>& boxes);
-  /// Does nothing before somebody has asked: who classifies does not need them.
-  void keep(int64_t index, const std::vector<BoxAnnotation>& boxes);
+  /// False where it is not known.
+  bool find(int64_t index, Value& value) {
+    const std::lock_guard lock(mutex_);
+    wanted_ = true;
+    const auto found = values_.find(index);
+    if (found == values_.end()) return false;
+    value = found->second;
+    return true;
+  }
+  /// Does nothing before somebody has asked: who classifies does not need it.
+  void keep(int64_t index, const Value& value) {
+    const std::lock_guard lock(mutex_);
+    if (wanted_ && values_.size() < kMaxRemembered) values_.emplace(index, value);
+  }
 
  private:
+  /// Some 50 MB.
+  static constexpr size_t kMaxRemembered = 100'000;
+
   std::mutex mutex_;
   bool wanted_ = false;
-  std::unordered_map<int64_t, std::vector<BoxAnnotation>> boxes_;
+  std::unordered_map<int64_t, Value> values_;
 };
+using SceneBoxMemory = SceneMemory<std::vector<BoxAnnotation>>;
 
-/// Scenes 0..count-1 of a seed as a data set, with a class for each picture and boxes around all objects.
+/// Scenes 0..count-1 of a seed as a data set, with a class for each picture, boxes around all objects, and captions.
 class ScenesDataset : public BoxDataset {
  public:
   /// Errors (usage): count below 1, side outside the limits.
@@ -111,6 +126,10 @@ class ScenesDataset : public BoxDataset {
   std::vector<BoxAnnotation> boxes(int64_t index) const override;
   vit::Extent picture_size(int64_t /*index*/) const override { return {side_, side_}; }
   bool has_picture_labels() const override { return true; }
+  bool has_sentences() const override { return true; }
+  /// kSceneCaptions descriptions (Scene::captions); a function of the seed and the index. Draws the scene unless they
+  /// were asked for, or its picture loaded, before.
+  std::vector<std::string> sentences(int64_t index) const override;
   /// Everything about a picture. Errors: index outside the set.
   Scene scene(int64_t index) const;
 
@@ -122,6 +141,7 @@ class ScenesDataset : public BoxDataset {
   uint64_t seed_;
   int64_t count_, side_;
   mutable SceneBoxMemory memory_;
+  mutable SceneMemory<std::vector<std::string>> caption_memory_;
 };
 
 /// Whether a data set's name is of this format: "scenes:...".

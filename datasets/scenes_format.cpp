@@ -26,8 +26,10 @@ OpenedDataset open_clips_format(const DatasetRequest& request) {
 
 }  // namespace
 
-VITKIT_REGISTER_DATASET("scenes", DatasetFormat{.summary = "generated scenes: scenes:SEED:COUNT[:SIZE]; boxes too",
-                                                .open = open_scenes_format});
+VITKIT_REGISTER_DATASET("scenes",
+                        DatasetFormat{.summary = "generated scenes: scenes:SEED:COUNT[:SIZE]; boxes and captions too",
+                                      .has_captions = true,
+                                      .open = open_scenes_format});
 VITKIT_REGISTER_DATASET("clips", DatasetFormat{.summary = "generated clips, frame by frame, boxes and tracks: "
                                                           "clips:SEED:COUNT:FRAMES[:SIZE]",
                                                .open = open_clips_format});

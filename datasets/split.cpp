@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "datasets/box_view.h"
+#include "datasets/caption_view.h"
 #include "datasets/label_check.h"
 #include "vit/core/check.h"
 #include "vit/core/rng.h"
@@ -56,6 +57,8 @@ SubsetDataset::SubsetDataset(std::shared_ptr<const Dataset> data, std::vector<in
 std::shared_ptr<const Dataset> subset_of(std::shared_ptr<const Dataset> data, std::vector<int64_t> indices) {
   if (auto boxes = std::dynamic_pointer_cast<const BoxDataset>(data))
     return subset_of_boxes(std::move(boxes), std::move(indices));
+  if (auto captions = std::dynamic_pointer_cast<const CaptionDataset>(data))
+    return subset_of_captions(std::move(captions), std::move(indices));
   return std::make_shared<SubsetDataset>(std::move(data), std::move(indices));
 }
 
@@ -65,7 +68,7 @@ SplitIndices random_split(const Dataset& data, double val_ratio, uint64_t seed, 
   for (int64_t i = 0; i < data.size(); ++i) groups[data.label(i) >= 0 ? 0 : 1].push_back(i);
   SplitIndices split = split_groups(std::move(groups), val_ratio, seed, vit::Rng::stream_of("datasets.random_split"));
   if (split.val.empty())
-    vit::fail_usage("data ", where, ": there are no two pictures with boxes, so none can be kept for validation");
+    vit::fail_usage("data ", where, ": there are no two pictures, so none can be kept for validation");
   return split;
 }
 

@@ -32,7 +32,7 @@ class SubsetDataset : public Dataset {
   std::vector<int64_t> indices_;
 };
 
-/// The same for any kind of data set: a view of one with boxes has boxes.
+/// The same for any kind of data set: a view of one with boxes has boxes, of one with captions captions.
 std::shared_ptr<const Dataset> subset_of(std::shared_ptr<const Dataset> data, std::vector<int64_t> indices);
 
 /// Numbers of the pictures of each side, rising.
@@ -46,8 +46,8 @@ struct SplitIndices {
 /// Errors (usage): a ratio outside (0, 1); a label that is no class; nothing left for val. `where` names the data set.
 SplitIndices stratified_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where);
 
-/// The same for pictures that hold objects of several classes, or of none: the share is taken from those with boxes and
-/// from those without. Errors (usage): a ratio outside (0, 1); nothing left for val.
+/// The same for pictures that hold objects of several classes, or of none, or have captions: the share is taken from
+/// those with boxes and from those without. Errors (usage): a ratio outside (0, 1); nothing left for val.
 SplitIndices random_split(const Dataset& data, double val_ratio, uint64_t seed, const std::string& where);
 
 }  // namespace datasets

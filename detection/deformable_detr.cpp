@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "detection/backbone_node.h"
 #include "detection/query_references.h"
 #include "detection/reference.h"
 #include "vit/autograd/tensor_ops.h"
+#include "vit/models/backbone_node.h"
 #include "vit/models/build.h"
 
 namespace detection {
@@ -150,8 +150,8 @@ DeformableDetr::LearnedQueries::LearnedQueries(int64_t queries, int64_t dim)
 DeformableDetr::DeformableDetr(const DeformableDetrConfig& config, const std::string& name,
                                std::unique_ptr<vit::Backbone> backbone)
     : config_(validated(config)),
-      backbone_(backbone ? std::move(backbone) : build_backbone(config.backbone, config.img_size)),
-      wanted_maps_(wanted_maps(*backbone_, config.backbone_maps)) {
+      backbone_(backbone ? std::move(backbone) : vit::build_backbone(config.backbone, config.img_size, "a detector")),
+      wanted_maps_(vit::wanted_maps(*backbone_, config.backbone_maps)) {
   info_ = {name, config.img_size, backbone_->info().input_channels, config.num_classes};
   const int64_t dim = config.d_model, levels = config.num_feature_levels;
   add_module("backbone", *backbone_);

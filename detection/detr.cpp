@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "detection/backbone_node.h"
 #include "detection/query_references.h"
 #include "detection/reference.h"
 #include "vit/autograd/tensor_ops.h"
+#include "vit/models/backbone_node.h"
 #include "vit/models/build.h"
 #include "vit/nn/layout.h"
 
@@ -33,7 +33,7 @@ DetrLayerOptions layer_options(const DetrConfig& config, bool decoder) {
 
 size_t used_map(const vit::Backbone& backbone, const DetrConfig& config) {
   const auto last = static_cast<int64_t>(backbone.features().size()) - 1;
-  return wanted_maps(backbone, {config.backbone_map.value_or(last)}).front();
+  return vit::wanted_maps(backbone, {config.backbone_map.value_or(last)}).front();
 }
 
 /// Which cells of a map are picture, boolean [B, cells]; undefined where all of them are. Errors: a mask that is none.
@@ -80,7 +80,7 @@ const std::vector<std::pair<PositionEmbedding, std::string>>& enum_names(Positio
 
 Detr::Detr(const DetrConfig& config, const std::string& name)
     : config_(config),
-      backbone_(build_backbone(config.backbone, config.img_size)),
+      backbone_(vit::build_backbone(config.backbone, config.img_size, "a detector")),
       map_(used_map(*backbone_, config)),
       input_projection_({.in_channels = backbone_->features()[map_].channels, .out_channels = config.d_model}),
       decoder_norm_(vit::NormKind::layer_norm, config.d_model, kNormEps),

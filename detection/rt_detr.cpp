@@ -1,9 +1,9 @@
 #include "detection/rt_detr.h"
 
-#include "detection/backbone_node.h"
 #include "detection/query_references.h"
 #include "detection/reference.h"
 #include "vit/autograd/tensor_ops.h"
+#include "vit/models/backbone_node.h"
 #include "vit/models/build.h"
 
 namespace detection {
@@ -94,8 +94,8 @@ void RtDetrConfig::validate() const {
 
 RtDetr::RtDetr(const RtDetrConfig& config, const std::string& name, std::unique_ptr<vit::Backbone> backbone)
     : config_(validated(config)),
-      backbone_(backbone ? std::move(backbone) : build_backbone(config.backbone, config.img_size)),
-      wanted_maps_(wanted_maps(*backbone_, config.backbone_maps)),
+      backbone_(backbone ? std::move(backbone) : vit::build_backbone(config.backbone, config.img_size, "a detector")),
+      wanted_maps_(vit::wanted_maps(*backbone_, config.backbone_maps)),
       encoder_(encoder_options(config)),
       enc_output_(config.d_model, config.d_model, true, xavier_init(config.d_model, config.d_model)),
       enc_output_norm_(vit::NormKind::layer_norm, config.d_model, config.layer_norm_eps),

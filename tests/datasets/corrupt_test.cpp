@@ -123,6 +123,29 @@ TEST(CorruptData, Yolo) {
               "yolo");
 }
 
+TEST(CorruptData, CocoCaptions) {
+  damage_each({{"captions_train.json",
+                R"({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"id": 3, "image_id": 1,)"
+                R"("caption": "A caf\u00e9 \ud83d\ude00."}, {"image_id": 1, "caption": "Two."}]})"},
+               {"images/a.jpg", small_jpeg()}},
+              "coco_captions");
+}
+
+TEST(CorruptData, Karpathy) {
+  damage_each({{"dataset_x.json",
+                R"({"images": [{"filename": "a.jpg", "split": "train", "imgid": 0, "sentences": [{"tokens": ["a"],)"
+                R"("raw": "A cat."}, {"raw": "Two."}]}], "dataset": "x"})"},
+               {"images/a.jpg", small_jpeg()}},
+              "karpathy");
+}
+
+TEST(CorruptData, CaptionTable) {
+  damage_each({{"captions_train.tsv", "image\tcaption\na.jpg\tA cat .\na.jpg#1\tTwo .\n"},
+               {"captions_val.csv", "image,caption\na.jpg,\"A, \"\"b\"\"\"\n"},
+               {"images/a.jpg", small_jpeg()}},
+              "caption_table");
+}
+
 TEST(CorruptData, ImageFolder) { damage_each({{"c/a.jpg", small_jpeg()}, {"d/b.jpg", small_jpeg()}}, "image_folder"); }
 
 }  // namespace

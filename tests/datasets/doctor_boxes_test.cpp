@@ -60,7 +60,7 @@ TEST(DoctorBoxes, ReportsWhatIsWrongWithBoxes) {
               HasSubstr("annotated as 80 x 60 pixels, but it has 40 x 30"));
   EXPECT_EQ(findings_of(spec, "size_mismatch")[0].severity, Severity::error);
   ASSERT_EQ(findings_of(spec, "no_boxes").size(), 1u);
-  EXPECT_THAT(findings_of(spec, "no_boxes")[0].detail, HasSubstr("1 of 3 pictures have no box"));
+  EXPECT_THAT(findings_of(spec, "no_boxes")[0].detail, HasSubstr("1 of 3 pictures has no box: this one"));
   ASSERT_EQ(findings_of(spec, "empty_class").size(), 1u);
   EXPECT_THAT(findings_of(spec, "empty_class")[0].detail, HasSubstr("'cat'"));
   EXPECT_THAT(findings_of(spec, "box_counts").at(0).detail, HasSubstr("dog 17, cat 0"));

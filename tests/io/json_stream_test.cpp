@@ -62,5 +62,21 @@ TEST(JsonStream, LimitsAndDamage) {
   EXPECT_THAT(usage_error([] { stream("null"); }), HasSubstr("expected a list or an object"));
 }
 
+TEST(JsonStream, RepairsBytesThatAreNoUtf8WhereItIsAsked) {
+  const std::string text = "[{\"a\": \"caf\xE9\"}, {\"a\": \"\xE2\x82\xAC\"}]";
+  EXPECT_THAT(usage_error([&] { stream(text); }), HasSubstr("not JSON"));
+  const JsonStreamLimits repairing{.repair_utf8 = true};
+  EXPECT_THAT(stream(text, repairing).objects,
+              ElementsAre(" 0 {\"a\":\"caf\xEF\xBF\xBD\"}", " 1 {\"a\":\"\xE2\x82\xAC\"}"));
+  // A character on every side of where one piece ends and the next begins.
+  for (int64_t filler = 65520; filler < 65540; ++filler) {
+    const std::string long_text =
+        "[{\"a\": \"" + std::string(static_cast<size_t>(filler), 'x') + "\xF0\x9F\x98\x80\"}]";
+    const Seen seen = stream(long_text, repairing);
+    ASSERT_EQ(seen.objects.size(), 1u);
+    EXPECT_TRUE(seen.objects[0].ends_with("x\xF0\x9F\x98\x80\"}")) << filler;
+  }
+}
+
 }  // namespace
 }  // namespace vit

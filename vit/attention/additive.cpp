@@ -1,5 +1,6 @@
 #include "vit/attention/additive.h"
 
+#include "vit/attention/attention_weights.h"
 #include "vit/attention/memory.h"
 #include "vit/autograd/tensor_ops.h"
 
@@ -34,7 +35,7 @@ struct AdditiveOptions {
   }
 };
 
-class AdditiveAttention : public Attention {
+class AdditiveAttention : public Attention, public WeightsSource {
  public:
   using Options = AdditiveOptions;
   AdditiveAttention(const AttentionShape& shape, const AdditiveOptions& options)
@@ -52,6 +53,7 @@ class AdditiveAttention : public Attention {
     ctx.observe("scores", scores.value());
     const Var weights = softmax(ctx, scores);
     ctx.observe("probs", weights.value());
+    tell_weights(ctx, weights);
     const Var rows = reshape(ctx, weights, {x.size(0), asking.size(1), memory.size(1)});
     return proj_.forward(ctx, matmul(ctx, rows, memory), input.residual);
   }

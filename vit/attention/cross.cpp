@@ -37,7 +37,7 @@ Var CrossAttention::forward(Context& ctx, const Var& x, const AttentionInput& in
                                  .head_dim = head_dim_,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
                                  .bias = memory_bias(ctx, input, memory)};
-  return proj_.forward(ctx, observed_attention(ctx, {q, 0}, {k, 0}, v, options), input.residual);
+  return proj_.forward(ctx, told_attention(ctx, {q, 0}, {k, 0}, v, options), input.residual);
 }
 
 VITKIT_REGISTER_ATTENTION("cross", CrossAttention, .family = AttentionFamily::region,

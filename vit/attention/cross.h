@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "vit/attention/attention_weights.h"
 #include "vit/nn/attention.h"
 #include "vit/nn/linear.h"
 #include "vit/nn/norm.h"
@@ -26,7 +27,7 @@ struct CrossAttentionOptions {
   }
 };
 
-class CrossAttention : public Attention {
+class CrossAttention : public Attention, public WeightsSource {
  public:
   using Options = CrossAttentionOptions;
   /// A shape without a memory makes x its own. Errors: dim is not divisible by num_heads.

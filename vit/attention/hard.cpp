@@ -97,6 +97,7 @@ Var HardAttention::forward(Context& ctx, const Var& x, const AttentionInput& inp
 Var HardAttention::look(Context& ctx, const Var& scores, const Var& memory) const {
   const Var weights = softmax(ctx, scores);
   ctx.observe("probs", weights.value());
+  tell_weights(ctx, weights);
   if (ctx.training)
     return options_.estimator == HardEstimator::reinforce ? draw(ctx, weights, memory)
                                                           : draw_gumbel(ctx, scores, memory);

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "vit/attention/additive.h"
+#include "vit/attention/attention_weights.h"
 #include "vit/core/config.h"
 
 namespace vit {
@@ -48,7 +49,7 @@ struct HardSample {
   Var entropy;   ///< [B, T], of the probabilities, in nats
 };
 
-class HardAttention : public Attention {
+class HardAttention : public Attention, public WeightsSource {
  public:
   using Options = HardAttentionOptions;
   HardAttention(const AttentionShape& shape, const HardAttentionOptions& options);
@@ -58,6 +59,7 @@ class HardAttention : public Attention {
   /// for reinforce_loss(). forward() refuses (usage) to draw while a tape records and nobody listens, because the
   /// scores would get no gradient, and to draw for a listener without a tape, as gradient checkpointing does first.
   void listen(std::function<void(const HardSample&)> listener) { listener_ = std::move(listener); }
+  HardEstimator estimator() const { return options_.estimator; }
 
  private:
   Var look(Context& ctx, const Var& scores, const Var& memory) const;

@@ -2,6 +2,7 @@
 // translation", section 3.1): a product scores each pair.
 #include <optional>
 
+#include "vit/attention/attention_weights.h"
 #include "vit/attention/memory.h"
 #include "vit/nn/linear.h"
 
@@ -29,7 +30,7 @@ struct MultiplicativeOptions {
   }
 };
 
-class MultiplicativeAttention : public Attention {
+class MultiplicativeAttention : public Attention, public WeightsSource {
  public:
   using Options = MultiplicativeOptions;
   /// Errors (usage): `dot` where queries and memory differ in width.
@@ -49,7 +50,7 @@ class MultiplicativeAttention : public Attention {
     const Var q = score_ ? score_->forward(ctx, asking) : asking;
     const AttentionOptions options{
         .heads = 1, .head_dim = source_, .scale = 1.0f, .bias = memory_bias(ctx, input, memory)};
-    return proj_.forward(ctx, observed_attention(ctx, {q, 0}, {memory, 0}, {memory, 0}, options), input.residual);
+    return proj_.forward(ctx, told_attention(ctx, {q, 0}, {memory, 0}, {memory, 0}, options), input.residual);
   }
 
  private:

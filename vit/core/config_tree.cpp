@@ -14,6 +14,7 @@
 
 #include "vit/core/check.h"
 #include "vit/core/file.h"
+#include "vit/core/utf8.h"
 
 namespace vit {
 
@@ -26,24 +27,6 @@ using Impl = ConfigNode::Impl;
 using ImplPtr = std::shared_ptr<const Impl>;
 
 constexpr const char* kInclude = "__include__";
-
-/// Well-formed UTF-8 (RFC 3629): no stray or missing continuation, no overlong form, no surrogate, nothing above
-/// U+10FFFF.
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte_at = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-    const unsigned lead = byte_at(i);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : 4;
-    if (length == 4 && (lead < 0xf0 || lead > 0xf4)) return false;
-    for (size_t k = 1; k < length; ++k)
-      if ((byte_at(i + k) & 0xc0) != 0x80) return false;
-    const unsigned second = byte_at(i + 1);
-    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f)) return false;
-    if ((lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) return false;
-    i += length;
-  }
-  return true;
-}
 
 /// What all files of one load share.
 struct LoadState {

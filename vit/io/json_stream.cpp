@@ -1,12 +1,16 @@
 #include "vit/io/json_stream.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <fstream>
+#include <istream>
 #include <nlohmann/json.hpp>
+#include <streambuf>
 #include <system_error>
 #include <utility>
 
 #include "vit/core/check.h"
+#include "vit/core/utf8.h"
 #include "vit/io/json_errors.h"
 
 namespace vit {
@@ -15,12 +19,43 @@ using nlohmann::json;
 
 namespace {
 
-using Visit = std::function<void(const std::string&, int64_t, const json&)>;
+/// Bytes that are repaired at a time.
+constexpr size_t kRepairedBytes = size_t{64} << 10;
+
+/// Another stream's bytes, with U+FFFD for those that are no UTF-8.
+class Utf8Repair : public std::streambuf {
+ public:
+  explicit Utf8Repair(std::istream& source) : source_(source) {}
+
+ protected:
+  int_type underflow() override {
+    constexpr size_t kLongest = 4;
+    raw_.erase(0, used_);
+    const size_t kept = raw_.size();
+    raw_.resize(kRepairedBytes);
+    source_.read(raw_.data() + kept, static_cast<std::streamsize>(kRepairedBytes - kept));
+    raw_.resize(kept + static_cast<size_t>(source_.gcount()));
+    // A character that the end cuts waits for the rest.
+    used_ = raw_.size();
+    if (source_)
+      for (size_t back = 1; back < kLongest && back <= raw_.size(); ++back)
+        if (static_cast<unsigned char>(raw_[raw_.size() - back]) >= 0xc0) used_ = raw_.size() - back;
+    repaired_ = repaired_utf8(std::string_view(raw_).substr(0, used_));
+    if (repaired_.empty()) return traits_type::eof();
+    setg(repaired_.data(), repaired_.data(), repaired_.data() + repaired_.size());
+    return traits_type::to_int_type(repaired_.front());
+  }
+
+ private:
+  std::istream& source_;
+  std::string raw_, repaired_;
+  size_t used_ = 0;  // of raw_
+};
 
 /// Builds what the parser tells, and hands out and forgets every object of a list as soon as it is complete.
 class ObjectStream final : public nlohmann::json_sax<json> {
  public:
-  ObjectStream(const std::string& name, const JsonStreamLimits& limits, const Visit& visit)
+  ObjectStream(const std::string& name, const JsonStreamLimits& limits, const JsonVisit& visit)
       : name_(name), limits_(limits), visit_(visit) {}
 
   json take_rest() { return std::move(root_); }
@@ -96,7 +131,7 @@ class ObjectStream final : public nlohmann::json_sax<json> {
 
   const std::string& name_;
   const JsonStreamLimits& limits_;
-  const Visit& visit_;
+  const JsonVisit& visit_;
   json root_;
   std::vector<json*> open_;  // containers around what is read; the parent of an open one does not grow, so they stay
   std::string key_, list_;
@@ -107,7 +142,17 @@ class ObjectStream final : public nlohmann::json_sax<json> {
 
 }  // namespace
 
-json stream_json(const std::filesystem::path& path, const JsonStreamLimits& limits, const Visit& visit) {
+json stream_json(std::istream& text, const std::string& name, const JsonStreamLimits& limits, const JsonVisit& visit) {
+  ObjectStream stream(name, limits, visit);
+  Utf8Repair repair(text);
+  std::istream repaired(&repair);
+  json::sax_parse(limits.repair_utf8 ? repaired : text, &stream);
+  json rest = stream.take_rest();
+  if (!rest.is_structured()) fail_usage(name, ": expected a list or an object");
+  return rest;
+}
+
+json stream_json(const std::filesystem::path& path, const JsonStreamLimits& limits, const JsonVisit& visit) {
   const std::string name = path.string();
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) fail_usage(name, ": a folder, expected a JSON file");
@@ -116,11 +161,7 @@ json stream_json(const std::filesystem::path& path, const JsonStreamLimits& limi
   const auto bytes = std::filesystem::file_size(path, error);
   if (!error && bytes > static_cast<uintmax_t>(limits.max_bytes))
     fail_usage(name, ": ", bytes, " bytes, more than the limit of ", limits.max_bytes);
-  ObjectStream stream(name, limits, visit);
-  json::sax_parse(file, &stream);
-  json rest = stream.take_rest();
-  if (!rest.is_structured()) fail_usage(name, ": expected a list or an object");
-  return rest;
+  return stream_json(file, name, limits, visit);
 }
 
 }  // namespace vit

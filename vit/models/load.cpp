@@ -9,6 +9,7 @@
 
 #include "vit/core/parallel.h"
 #include "vit/core/rng.h"
+#include "vit/kernels/kernels.h"
 
 namespace vit {
 
@@ -34,11 +35,10 @@ std::pair<std::string, std::string> generalised(const std::string& name) {
 /// A key map made ready for questions.
 class Translator {
  public:
-  explicit Translator(const KeyMap& keys) : identity_(keys.rules.empty()) {
+  explicit Translator(const KeyMap& keys) {
     for (const KeyRule& rule : keys.rules) {
-      std::vector<std::string> theirs = rule.theirs;
-      for (std::string& name : theirs) replace_all(name, "{p}", keys.prefix);
-      rules_[rule.ours] = std::move(theirs);
+      KeyRule& ready = rules_[rule.ours] = rule;
+      for (std::string& name : ready.theirs) replace_all(name, "{p}", keys.prefix);
     }
     for (std::string name : keys.ignored) {
       replace_all(name, "{p}", keys.prefix);
@@ -47,14 +47,17 @@ class Translator {
   }
 
   std::vector<std::string> theirs(const std::string& ours) const {
-    if (identity_) return {ours};
-    if (const auto exact = rules_.find(ours); exact != rules_.end()) return exact->second;
-    const auto [pattern, number] = generalised(ours);
-    const auto rule = rules_.find(pattern);
-    if (rule == rules_.end()) return {ours};
-    std::vector<std::string> names = rule->second;
-    for (std::string& name : names) replace_all(name, "{i}", number);
+    const KeyRule* rule = find(ours);
+    if (!rule) return {ours};
+    std::vector<std::string> names = rule->theirs;
+    if (rule->ours != ours)
+      for (std::string& name : names) replace_all(name, "{i}", generalised(ours).second);
     return names;
+  }
+
+  bool transposed(const std::string& ours) const {
+    const KeyRule* rule = find(ours);
+    return rule && rule->transposed;
   }
 
   /// torch's batch norms count their updates, for a momentum that nobody uses.
@@ -63,16 +66,28 @@ class Translator {
   }
 
  private:
-  bool identity_;
-  std::map<std::string, std::vector<std::string>> rules_;
+  const KeyRule* find(const std::string& ours) const {
+    auto rule = rules_.find(ours);
+    if (rule == rules_.end()) rule = rules_.find(generalised(ours).first);
+    return rule == rules_.end() ? nullptr : &rule->second;
+  }
+
+  std::map<std::string, KeyRule> rules_;
   std::set<std::string> ignored_;
 };
 
+/// A tensor's extents as ours has them: a matrix's the other way round, where that is said.
+std::vector<int64_t> extents_of(const TensorInfo& info, bool transposed) {
+  std::vector<int64_t> extents(info.shape.begin(), info.shape.end());
+  if (transposed && extents.size() == 2) std::swap(extents[0], extents[1]);
+  return extents;
+}
+
 /// Shape of tensors stacked along their first axis; nothing when they do not stack.
-std::optional<Shape> stacked_shape(const std::vector<const TensorInfo*>& parts) {
-  std::vector<int64_t> extents(parts[0]->shape.begin(), parts[0]->shape.end());
+std::optional<Shape> stacked_shape(const std::vector<const TensorInfo*>& parts, bool transposed) {
+  std::vector<int64_t> extents = extents_of(*parts[0], transposed);
   for (size_t i = 1; i < parts.size(); ++i) {
-    std::vector<int64_t> next(parts[i]->shape.begin(), parts[i]->shape.end());
+    const std::vector<int64_t> next = extents_of(*parts[i], transposed);
     if (next.empty() || next.size() != extents.size() || !std::equal(next.begin() + 1, next.end(), extents.begin() + 1))
       return std::nullopt;
     extents[0] += next[0];
@@ -80,11 +95,19 @@ std::optional<Shape> stacked_shape(const std::vector<const TensorInfo*>& parts) 
   return Shape(extents);
 }
 
+Tensor transposed_matrix(const Tensor& matrix) {
+  const int64_t rows = matrix.size(0), cols = matrix.size(1);
+  Tensor turned = Tensor::empty({cols, rows});
+  kernels::kernels().transpose(turned.f32(), rows, matrix.f32(), cols, rows, cols);
+  return turned;
+}
+
 /// Where one parameter's value comes from.
 struct Source {
   Parameter* parameter;
   std::vector<std::string> tensors;
-  Tensor ready;  // a value that had to be adapted, already in memory
+  bool transposed = false;
+  Tensor ready{};  // a value that had to be adapted, already in memory
 };
 
 /// All of a module's parameters; loaded and packed together.
@@ -126,7 +149,7 @@ class Loader {
 
  private:
   void plan_parameter(const std::string& name, Parameter& parameter, ModuleSources& entry) {
-    Source source{&parameter, translator_.theirs(name), {}};
+    Source source{&parameter, translator_.theirs(name), translator_.transposed(name)};
     std::vector<const TensorInfo*> parts;
     for (const std::string& theirs : source.tensors) {
       used_.insert(theirs);
@@ -135,8 +158,8 @@ class Loader {
       if (!info) report_.missing.push_back(theirs);
     }
     if (parts.size() == source.tensors.size()) {
-      const std::optional<Shape> found = stacked_shape(parts);
-      if (parts.size() == 1 && !(parts[0]->shape == parameter.shape))
+      const std::optional<Shape> found = stacked_shape(parts, source.transposed);
+      if (parts.size() == 1 && !source.transposed && !(parts[0]->shape == parameter.shape))
         source.ready = model_.adapt_parameter(name, parameter.shape, weights_.get(source.tensors[0]));
       const bool adapted = source.ready.defined() && source.ready.shape() == parameter.shape;
       if (!adapted && (!found || !(*found == parameter.shape)))
@@ -151,6 +174,7 @@ class Loader {
     for (const std::string& name : source.tensors) {
       mapped.emplace_back(name, weights_.get(name));
       parts.push_back(to_f32(mapped.back().second));
+      if (source.transposed && parts.back().rank() == 2) parts.back() = transposed_matrix(parts.back());
     }
     if (parts.size() == 1) return parts[0];
     Tensor stacked = Tensor::empty(source.parameter->shape);
@@ -209,6 +233,10 @@ void initialise_parameter(const std::string& name, Parameter& parameter, uint64_
 
 std::vector<std::string> checkpoint_names(const KeyMap& keys, const std::string& parameter) {
   return Translator(keys).theirs(parameter);
+}
+
+bool checkpoint_transposed(const KeyMap& keys, const std::string& parameter) {
+  return Translator(keys).transposed(parameter);
 }
 
 KeyMap prefixed_keys(Module& model, const std::string& prefix) {

@@ -17,6 +17,7 @@ namespace vit {
 struct KeyRule {
   std::string ours;
   std::vector<std::string> theirs;
+  bool transposed = false;  ///< the checkpoint's matrices are [in, out]: GPT-2's Conv1D
 };
 
 /// How a foreign checkpoint names its tensors. Without rules the names are ours (timm's).
@@ -29,6 +30,9 @@ struct KeyMap {
 
 /// The checkpoint's tensors that make our parameter of this name, in the order in which they are stacked.
 std::vector<std::string> checkpoint_names(const KeyMap& keys, const std::string& parameter);
+
+/// Whether the checkpoint has the transpose of our parameter of this name.
+bool checkpoint_transposed(const KeyMap& keys, const std::string& parameter);
 
 /// The model's own names behind a prefix: a part of another model's checkpoint, such as a detector's backbone.
 KeyMap prefixed_keys(Module& model, const std::string& prefix);

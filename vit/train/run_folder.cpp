@@ -20,8 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 7> kRunFiles = {
-    "config.yaml", "metrics.csv", "metrics.jsonl", "quarantine.jsonl", "bad_boxes.jsonl", "plots", "checkpoints"};
+constexpr std::array<std::string_view, 8> kRunFiles = {
+    "config.yaml",     "metrics.csv",        "metrics.jsonl", "quarantine.jsonl",
+    "bad_boxes.jsonl", "bad_captions.jsonl", "plots",         "checkpoints"};
 constexpr std::string_view kEventPrefix = "events.out.tfevents.";
 constexpr const char* kLockFile = ".lock";
 

@@ -4,6 +4,7 @@
 //   metrics.csv, metrics.jsonl   vit/train/metrics_log.h
 //   events.out.tfevents.*        vit/train/event_file.h
 //   quarantine.jsonl             data that could not be used, and why
+//   bad_captions.jsonl           captions and pictures that were left out, and why
 //   bad_boxes.jsonl              annotations that were repaired or left out, and why
 //   plots/                       pictures of the metrics
 //   checkpoints/                 vit/train/checkpoint_store.h
@@ -37,6 +38,7 @@ class RunFolder {
   std::filesystem::path config_file() const { return path_ / "config.yaml"; }
   std::filesystem::path quarantine_file() const { return path_ / "quarantine.jsonl"; }
   std::filesystem::path bad_boxes_file() const { return path_ / "bad_boxes.jsonl"; }
+  std::filesystem::path bad_captions_file() const { return path_ / "bad_captions.jsonl"; }
   std::filesystem::path plots() const { return path_ / "plots"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 

@@ -28,6 +28,10 @@ class Task {
   /// What is trained. The trainer makes leaves of its parameters and writes to them.
   virtual Module& module() = 0;
 
+  /// An epoch begins, or a run goes on within it; `share`: the part of the run that is behind when it begins, 0 in the
+  /// first epoch and 1 in the last. For what changes with time.
+  virtual void start_epoch(double /*share*/) {}
+
   /// The mean loss of a batch, [1]. Errors: a batch that does not go with the model.
   virtual Var loss(Context& ctx, const Batch& batch) = 0;
 

@@ -170,6 +170,7 @@ class Run {
   /// False when the run was stopped in the middle, with a checkpoint.
   bool train_epoch() {
     source_.start(epoch_, batch_);
+    task_.start_epoch(static_cast<double>(epoch_) / static_cast<double>(std::max<int64_t>(1, schedule_.epochs() - 1)));
     epoch_timer_ = Timer();
     waited_before_ = source_.seconds_waited();
     images_before_ = images_;
