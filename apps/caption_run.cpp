@@ -95,9 +95,6 @@ class CaptionRun {
   /// What is no picture and no frame.
   void tell(const vit::FeedItem& item) {
     switch (item.event.kind) {
-      case Kind::lost:
-        return note(common_, "{}: lost at {:.3f} s: {}; it is tried again", item.source, item.event.from_s,
-                    item.event.reason);
       case Kind::gap:
         return write_gap(output_, item.source, item.event);
       case Kind::error:
@@ -106,6 +103,7 @@ class CaptionRun {
         return files_.end(item);
       case Kind::end:
         return files_.end(item);
+      case Kind::lost:  // has been told when it happened
       case Kind::frame:
         return;
     }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "apps/saved_names.h"
 #include "detection/attention_map.h"
@@ -21,6 +22,9 @@ class VideoWriter;
 }  // namespace vit
 
 namespace apps {
+
+/// Errors (usage): one of the sources lies in the folder, or is it: its annotated picture would have its name.
+void require_other_folder(const std::string& folder, const std::vector<std::string>& sources);
 
 struct DetectionFileOptions {
   std::string folder{};  ///< --save; empty: none of the first four
@@ -50,6 +54,7 @@ class DetectionFiles {
   bool draws() const { return !options_.folder.empty(); }
   /// Whether anything is written.
   bool enabled() const { return draws() || !options_.attention.empty(); }
+  const detection::AttentionMapOptions& looks() const { return options_.looks; }
   /// Encodes what belongs to an annotated picture; on any thread.
   void encode(detection::FrameResult& frame) const;
   /// Asks the model where the queries looked; on any thread. Errors: as attention_maps.
@@ -61,6 +66,8 @@ class DetectionFiles {
 
  private:
   class Film;
+  /// Whether it would be written over its source, or another; says so.
+  bool is_own_folder(const detection::FrameResult& frame);
   void write_picture(const detection::FrameResult& frame);
   void write_frame(const detection::FrameResult& frame);
   void write_objects(const detection::FrameResult& frame, const std::string& name);

@@ -21,22 +21,23 @@ std::string stem_of(const std::string& source) {
   std::string address = source.substr(scheme + 3);
   address = address.substr(0, address.find_first_of("?#"));
   const size_t user = address.substr(0, address.find('/')).rfind('@');  // names and passwords stay out of file names
-  return as_file_name(user == address.npos ? address : address.substr(user + 1));
+  return as_file_name(user == address.npos ? address : address.substr(user + 1), "stream");
 }
 
 }  // namespace
 
-std::string as_file_name(const std::string& text) {
+std::string as_file_name(const std::string& text, const std::string& otherwise) {
   std::string name;
   for (const char letter : text) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(letter)) || letter == '-' || letter == '.';
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool plain = byte >= 0x80 || std::isalnum(byte) || letter == '-' || letter == '.';
     if (plain)
       name += letter;
     else if (!name.empty() && name.back() != '_')
       name += '_';
   }
   while (!name.empty() && name.back() == '_') name.pop_back();
-  return name.empty() ? "stream" : name;
+  return name.find_first_not_of('.') == name.npos ? otherwise : name;
 }
 
 void make_folder(const fs::path& folder) {

@@ -17,8 +17,8 @@ class SavedNames {
   std::set<std::string> taken_;
 };
 
-/// Letters that every file system takes; "stream" where none is left.
-std::string as_file_name(const std::string& text);
+/// Letters that every file system takes; `otherwise` where none are left.
+std::string as_file_name(const std::string& text, const std::string& otherwise);
 
 /// With those above it. Errors (usage): it cannot be made.
 void make_folder(const std::filesystem::path& folder);

@@ -1,5 +1,6 @@
 #include "captioning/captioner.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -73,16 +74,21 @@ vit::PixelBatch Captioner::prepare(const std::vector<vit::Image>& images) const 
   return state_->preprocessor.batch(images);
 }
 
+bool Captioner::is_said(int64_t id) const {
+  if (id >= state_->tokenizer->size() || state_->tokenizer->is_special(id)) return false;
+  const StartAndEnd own = state_->model->start_and_end();
+  return id != own.start && id != own.pad && std::find(own.ends.begin(), own.ends.end(), id) == own.ends.end();
+}
+
 std::vector<int64_t> Captioner::prompt_ids(const std::string& prompt) const {
   return prompt.empty() ? std::vector<int64_t>() : state_->model->prompt_ids(state_->tokenizer->encode(prompt));
 }
 
 std::string Captioner::text_of(const std::vector<int64_t>& ids) const {
-  // A vocabulary may be padded to a round number: those ids have no text.
-  std::vector<int64_t> known;
+  std::vector<int64_t> said;
   for (const int64_t id : ids)
-    if (id < state_->tokenizer->size()) known.push_back(id);
-  return without_blanks_around(state_->tokenizer->decode(known));
+    if (is_said(id)) said.push_back(id);
+  return without_blanks_around(state_->tokenizer->decode(said));
 }
 
 std::vector<std::vector<Caption>> Captioner::run(vit::Context& ctx, const vit::PixelBatch& batch,

@@ -52,6 +52,9 @@ class Captioner {
   std::vector<int64_t> prompt_ids(const std::string& prompt) const;
   /// The text of ids as Caption has it.
   std::string text_of(const std::vector<int64_t>& ids) const;
+  /// Whether an id is part of what is said: no start, end or padding of the model, no special token, no id that the
+  /// tokenizer does not know (vocabularies may be padded to a round number).
+  bool is_said(int64_t id) const;
 
   /// Of generation_config.json and config.json, else the defaults.
   const GenerationConfig& generation() const;

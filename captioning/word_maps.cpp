@@ -96,13 +96,14 @@ std::array<int64_t, 2> wanted_heads(const WordMapOptions& options, int64_t heads
 
 }  // namespace
 
-std::vector<std::vector<size_t>> words_of(const Tokenizer& tokenizer, const std::vector<int64_t>& ids) {
+std::vector<std::vector<size_t>> words_of(const Captioner& captioner, const std::vector<int64_t>& ids) {
+  const Tokenizer& tokenizer = captioner.tokenizer();
   // WordPiece marks what goes on, byte pairs have a blank in front of what begins.
   const bool word_piece = tokenizer.special().cls.has_value();
   std::vector<std::vector<size_t>> words;
   bool after_mark = false;
   for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= tokenizer.size() || tokenizer.is_special(ids[i])) continue;
+    if (!captioner.is_said(ids[i])) continue;
     const std::string piece = tokenizer.decode({ids[i]});
     const bool goes_on = word_piece ? tokenizer.token(ids[i]).starts_with("##") : !piece.starts_with(' ');
     const bool mark = is_punctuation(piece);
@@ -134,7 +135,7 @@ std::vector<WordMap> word_maps(const Captioner& captioner, const vit::Image& pic
   const Tensor& probs = keeper.get();
   const std::array<int64_t, 2> heads = wanted_heads(options, probs.size(1));
   std::vector<WordMap> maps;
-  for (const std::vector<size_t>& pieces : words_of(captioner.tokenizer(), caption.ids)) {
+  for (const std::vector<size_t>& pieces : words_of(captioner, caption.ids)) {
     if (pieces.front() == 0) continue;
     WordMap& map = maps.emplace_back();
     for (const size_t at : pieces) {

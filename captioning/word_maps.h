@@ -34,7 +34,7 @@ struct WordMap {
 std::vector<WordMap> word_maps(const Captioner& captioner, const vit::Image& picture, const Caption& caption,
                                const WordMapOptions& options = {});
 
-/// Positions in `ids` that belong to one word each, in order; special tokens, and ids without a text, belong to none.
-std::vector<std::vector<size_t>> words_of(const Tokenizer& tokenizer, const std::vector<int64_t>& ids);
+/// Positions in `ids` that belong to one word each, in order; what is not said (Captioner::is_said) belongs to none.
+std::vector<std::vector<size_t>> words_of(const Captioner& captioner, const std::vector<int64_t>& ids);
 
 }  // namespace captioning
