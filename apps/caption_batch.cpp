@@ -50,6 +50,11 @@ void caption_together(const captioning::Captioner& captioner, const CaptionBatch
 void caption_batch(const captioning::Captioner& captioner, const CaptionBatchOptions& options,
                    std::vector<CaptionedItem>& items) {
   read_pictures(items, options.max_pixels);
+  caption_pictures(captioner, options, items);
+}
+
+void caption_pictures(const captioning::Captioner& captioner, const CaptionBatchOptions& options,
+                      std::vector<CaptionedItem>& items) {
   std::vector<CaptionedItem*> readable;
   for (CaptionedItem& one : items)
     if (one.error.empty()) readable.push_back(&one);

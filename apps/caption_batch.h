@@ -24,10 +24,14 @@ struct CaptionBatchOptions {
   int64_t max_pixels = 100'000'000;
 };
 
-/// Reads what are pictures, in parallel, and captions all. Where words are drawn each picture is on its own, so that a
-/// caption is a function of the seed and its picture. Errors: out of memory and the like; what fails for one picture is
-/// in its item.
+/// Reads what are pictures, in parallel, and captions all. Errors: out of memory and the like; what fails for one
+/// picture is in its item.
 void caption_batch(const captioning::Captioner& captioner, const CaptionBatchOptions& options,
                    std::vector<CaptionedItem>& items);
+/// The same where the pixels are there, or an error. Where words are drawn each picture is on its own, so that a
+/// caption is a function of the seed and its picture. Errors: out of memory and the like; what fails for one picture is
+/// in its item.
+void caption_pictures(const captioning::Captioner& captioner, const CaptionBatchOptions& options,
+                      std::vector<CaptionedItem>& items);
 
 }  // namespace apps

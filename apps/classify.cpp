@@ -13,6 +13,7 @@
 #include "apps/stop.h"
 #include "apps/verbs.h"
 #include "apps/video_options.h"
+#include "captioning/zero_shot.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
 #include "vit/core/timer.h"
@@ -72,6 +73,17 @@ PictureOptions picture_options(const ClassifyOptions& options, FramePictures& pi
   return result;
 }
 
+/// With --labels a model that compares pictures with texts. Errors (usage): one of the two without the other.
+vit::Classifier load_classifier(const ClassifyOptions& options, const std::string& model, const CommonOptions& common) {
+  const vit::ClassifierOptions load{.img_size = options.img_size, .seed = common.seed, .topk = options.topk};
+  if (!options.labels.empty())
+    return captioning::zero_shot_classifier(model, captioning::read_texts(options.labels), load);
+  if (captioning::needs_texts(model))
+    vit::fail_usage(model, ": CLIP compares pictures with texts; name the classes with --labels \"a cat,a dog\", or ",
+                    "--labels @FILE with one per line");
+  return vit::Classifier::load(model, load);
+}
+
 /// What was answered, and how it is told.
 class Answers {
  public:
@@ -102,16 +114,13 @@ class Answers {
 int classify(const ClassifyOptions& options, const CommonOptions& common) {
   const std::string model = model_or_bundled("classify", options.model, "cifar10", common);
   require_precision(options.precision);
-  if (!options.labels.empty())
-    vit::fail_usage("--labels needs a model that reads text (CLIP); there is none in this version");
   if (!options.sheet.empty()) vit::check_image_extension(options.sheet);
   Output output(common);
   AnswerSheet sheet(options.sheet, options.max_pixels);
   vit::TaskGroup background;
   if (needs_codecs(options.sources)) background.run([] { vit::preload_codecs(); });
   const vit::Timer loading;
-  const auto classifier =
-      vit::Classifier::load(model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
+  const vit::Classifier classifier = load_classifier(options, model, common);
   note_model(common, model, classifier, loading.milliseconds());
 
   vit::FeedOptions feed = feed_options("classify", options.video, options.max_pixels, common);
@@ -162,7 +171,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
   add_precision_option(command, options->precision);
   command
       .add_option("--labels", options->labels,
-                  with_example("Classes as text, for CLIP models (not in this version)", "--labels \"a cat,a dog\""))
+                  with_example("Classes as texts, for CLIP; @FILE: one per line", "--labels \"a cat,a dog\""))
       ->type_name("A,B")
       ->default_str("the model's");
   command
@@ -182,6 +191,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
       "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
       "  vitkit classify --format json --vid-stride 25 film.mp4   (adds \"frame\" and \"time_s\")\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
+      "  vitkit classify --model path/to/clip --labels \"a photo of a cat,a photo of a dog\" photo.jpg\n"
       "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
   return [options, &common] { return classify(*options, common); };
 }

@@ -4,12 +4,14 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 #include "vit/core/context_pool.h"
 #include "vit/image/preprocess.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
 #include "vit/models/labels.h"
+#include "vit/predictor_parts.h"
 
 namespace vit {
 
@@ -63,19 +65,14 @@ ClassLabels load_labels(const Checkpoint& checkpoint, const ImageModel& model) {
   return ClassLabels::from_checkpoint(checkpoint.config(), classes, (checkpoint.dir() / "config.json").string());
 }
 
-struct Classifier::State {
-  std::unique_ptr<ImageModel> model;
-  Preprocessor preprocessor;
-  ClassLabels labels;
-  bool trained = false;
+struct Classifier::State : ClassifierParts {
   int64_t topk = 5;
   ContextPool contexts;
 };
 
 Classifier Classifier::load(const std::string& name, const ClassifierOptions& options) {
   const Checkpoint checkpoint = Checkpoint::open(name);
-  Classifier classifier;
-  classifier.state_ = std::make_shared<State>();
+  Classifier classifier(std::make_shared<State>());
   State& state = *classifier.state_;
   state.model = load_model(checkpoint, {.input_size = {}, .seed = options.seed});
   const ModelInfo& info = state.model->info();
@@ -92,6 +89,16 @@ Classifier Classifier::load(const std::string& name, const ClassifierOptions& op
   state.trained = checkpoint.has_weights();
   state.topk = options.topk;
   return classifier;
+}
+
+Classifier::Classifier(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Classifier::Classifier(ClassifierParts parts, int64_t topk) : state_(std::make_shared<State>()) {
+  check(parts.model != nullptr, "classifier: there is no model");
+  check(parts.labels.size() == parts.model->info().num_classes, "classifier: ", parts.labels.size(), " names for ",
+        parts.model->info().num_classes, " classes");
+  static_cast<ClassifierParts&>(*state_) = std::move(parts);
+  state_->topk = topk;
 }
 
 Tensor Classifier::logits(const Tensor& pixels) const {

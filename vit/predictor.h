@@ -45,12 +45,16 @@ struct ClassifierOptions {
   int64_t topk = 5;                   ///< predictions per picture (fewer where there are fewer classes)
 };
 
+struct ClassifierParts;
+
 /// An image classifier. Copies share the model; all members may be called from several threads at once.
 class Classifier {
  public:
   /// `model` as the command line takes it: a checkpoint directory (timm or Hugging Face), a hub id in the local cache,
   /// a bundled model's or a model configuration's name. Errors: vit::Error, naming the file and what is wrong with it.
   static Classifier load(const std::string& model, const ClassifierOptions& options = {});
+  /// Of what the caller has loaded. Errors: no model, another number of names than of classes.
+  Classifier(ClassifierParts parts, int64_t topk);
 
   /// The topk classes of a picture, by descending score.
   std::vector<Prediction> operator()(const Image& image) const;
@@ -71,6 +75,7 @@ class Classifier {
 
  private:
   struct State;
+  explicit Classifier(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
 
