@@ -1,9 +1,9 @@
 // generation_config.json, and what config.json says of generation, as transformers reads them.
+#include "captioning/generation_config.h"
+
 #include <nlohmann/json.hpp>
 
-#include "captioning/generate.h"
 #include "vit/io/checkpoint.h"
-#include "vit/io/json.h"
 
 namespace captioning {
 
@@ -28,8 +28,9 @@ void read_id(const JsonObject& json, const char* key, std::optional<int64_t>& id
   if (json.has(key)) id = json.require_int(key, {0, kMostTokens});
 }
 
-/// Options that the object has; the others stay.
-void read_options(const JsonObject& json, GenerationConfig& config) {
+}  // namespace
+
+void read_generation_options(const JsonObject& json, GenerationConfig& config) {
   config.num_beams = json.get_int("num_beams", config.num_beams, {1, 1 << 12});
   config.length_penalty = json.get_double("length_penalty", config.length_penalty, {-1e6, 1e6});
   read_early_stopping(json, config);
@@ -46,15 +47,12 @@ void read_options(const JsonObject& json, GenerationConfig& config) {
   config.top_p = json.get_double("top_p", config.top_p, {1e-9, 1.0});
 }
 
-/// Ids that go before the model's own.
-void read_ids(const JsonObject& json, GenerationConfig& config) {
+void read_generation_ids(const JsonObject& json, GenerationConfig& config) {
   read_id(json, "pad_token_id", config.pad);
   read_id(json, "bos_token_id", config.start);
   read_id(json, "decoder_start_token_id", config.start);
   if (json.has("eos_token_id")) config.ends = json.get_ints("eos_token_id", {}, {0, kMostTokens});
 }
-
-}  // namespace
 
 GenerationConfig read_generation_config(const vit::Checkpoint& checkpoint) {
   GenerationConfig config;
@@ -65,15 +63,15 @@ GenerationConfig read_generation_config(const vit::Checkpoint& checkpoint) {
   // Before there was that file, options stood in config.json, or in its decoder's part; BLIP's generate() still reads
   // them there.
   if (file.empty() || blip) {
-    for (const char* part : {"text_config", "decoder"}) read_options(model.get_object(part), config);
-    read_options(model, config);
+    for (const char* part : {"text_config", "decoder"}) read_generation_options(model.get_object(part), config);
+    read_generation_options(model, config);
   }
   if (file.empty()) return config;
   const nlohmann::json parsed = vit::load_json(file);
   const JsonObject json(parsed, file.string());
-  read_options(json, config);
+  read_generation_options(json, config);
   // BLIP's generate() goes by the ids of its text decoder, whatever the file says.
-  if (!blip) read_ids(json, config);
+  if (!blip) read_generation_ids(json, config);
   return config;
 }
 

@@ -72,6 +72,12 @@ class CaptionModel : public vit::ImageModel {
   virtual WordAttention word_attention(int64_t layer) const = 0;
 
   std::string verb() const override { return "caption"; }
+
+  /// Observes what the family does on `forced_ids`, and "logits" of them, "logits_masked" (with
+  /// `forced_attention_mask`), "image_embeds" (what encode() gives), and captions, "gen.{t}.sequences" and
+  /// "gen.{t}.scores" by the settings `gen_kwargs.{t}` of case.json, "gen_prompt.{t}..." behind `prompt_ids`.
+  void run_reference(vit::Context& ctx, const vit::ReferenceRun& run) const override;
+  std::vector<std::string> reference_inputs() const override;
 };
 
 }  // namespace captioning

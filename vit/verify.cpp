@@ -10,6 +10,7 @@
 #include <set>
 
 #include "vit/core/context.h"
+#include "vit/core/file.h"
 #include "vit/io/json.h"
 #include "vit/io/safetensors.h"
 #include "vit/kernels/kernels.h"
@@ -117,11 +118,27 @@ Tensor channels_first(const Tensor& map) {
   return result;
 }
 
-/// What the model is given: the images as f32, and all else that the file has as it is stored.
-ReferenceRun reference_run(const SafetensorsFile& golden, const std::string& input, const Wanted& wanted) {
+/// Whether a tensor holds images: `input` or `input_X`, and no input of the family's own.
+bool holds_images(const std::string& name, const std::vector<std::string>& own_inputs) {
+  return (name == "input" || name.starts_with("input_")) &&
+         std::find(own_inputs.begin(), own_inputs.end(), name) == own_inputs.end();
+}
+
+/// A file's bytes, u8.
+Tensor file_bytes(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  return Tensor::from(std::vector<uint8_t>(text.begin(), text.end()), {static_cast<int64_t>(text.size())});
+}
+
+/// What the model is given: the images as f32, all else that the file has as it is stored, and the case.json beside it.
+ReferenceRun reference_run(const SafetensorsFile& golden, const std::string& input, const Wanted& wanted,
+                           const std::vector<std::string>& own_inputs) {
   ReferenceRun run;
   for (const TensorInfo& tensor : golden.tensors())
-    if (!tensor.name.starts_with("input")) run.inputs.emplace(tensor.name, golden.view(tensor.name));
+    if (!holds_images(tensor.name, own_inputs)) run.inputs.emplace(tensor.name, golden.view(tensor.name));
+  const std::filesystem::path described = golden.path().parent_path() / "case.json";
+  std::error_code error;
+  if (std::filesystem::exists(described, error)) run.inputs.emplace("case.json", file_bytes(described));
   const Tensor images = to_f32(golden.view(input));
   if (images.rank() != 4 || images.numel() == 0)
     fail("expected images [B, channels, height, width], got ", images.shape());
@@ -138,7 +155,7 @@ void run_and_compare(const ImageModel& model, const SafetensorsFile& golden, con
   Context ctx;
   ctx.observer = &collector;
   try {
-    model.run_reference(ctx, reference_run(golden, input, wanted));
+    model.run_reference(ctx, reference_run(golden, input, wanted, model.reference_inputs()));
   } catch (const Error& error) {
     fail_usage(golden.path().string(), ": ", input, ": ", error.what());
   }
@@ -227,18 +244,18 @@ VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options)
   const SafetensorsFile golden = SafetensorsFile::open(options.golden);
   const Tolerances tolerances(options.golden.parent_path() / "case.json", options.rtol);
   // Longest suffix first, so that "output_a_b" belongs to "input_a_b" and not to "input_b".
+  const std::vector<std::string> inputs = model.reference_inputs();
   std::vector<std::string> suffixes;
   for (const TensorInfo& tensor : golden.tensors())
-    if (tensor.name == "input" || tensor.name.starts_with("input_")) suffixes.push_back(tensor.name.substr(5));
+    if (holds_images(tensor.name, inputs)) suffixes.push_back(tensor.name.substr(5));
   if (suffixes.empty()) fail_usage(options.golden.string(), ": there is no tensor 'input'");
   std::sort(suffixes.begin(), suffixes.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
 
   VerifyReport report;
   std::map<std::string, Wanted> by_input;
   const NameTable names(model.reference_names());
-  const std::vector<std::string> inputs = model.reference_inputs();
   for (const TensorInfo& tensor : golden.tensors()) {
-    if (tensor.name.starts_with("input")) continue;
+    if (holds_images(tensor.name, inputs)) continue;
     if (std::find(inputs.begin(), inputs.end(), tensor.name) != inputs.end()) continue;
     const auto suffix = std::find_if(suffixes.begin(), suffixes.end(), [&](const std::string& candidate) {
       return tensor.name.size() > candidate.size() && tensor.name.ends_with(candidate);

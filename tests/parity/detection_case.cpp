@@ -1,12 +1,10 @@
 #include "tests/parity/detection_case.h"
 
-#include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 
 #include "detection/set_criterion.h"
+#include "tests/parity/named_model.h"
 #include "vit/autograd/tape.h"
 #include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
@@ -17,44 +15,6 @@
 namespace vit {
 
 namespace {
-
-/// Compares what a case names with the tolerances of its case.json.
-class Comparison {
- public:
-  explicit Comparison(const std::filesystem::path& dir)
-      : golden_(SafetensorsFile::open(dir / "golden.safetensors")), case_(load_json(dir / "case.json")) {}
-
-  const SafetensorsFile& golden() const { return golden_; }
-  const nlohmann::json& description() const { return case_; }
-
-  void compare(const std::string& name, const Tensor& ours) {
-    const Tensor reference = golden_.view(name);
-    GradientResult result{name, 0.0, case_.at("atol").at(name).get<double>()};
-    if (!ours.defined() || ours.numel() != reference.numel())
-      result.max_abs = std::nan("");
-    else
-      for (int64_t i = 0; i < ours.numel(); ++i) {
-        const double d = std::abs(static_cast<double>(ours.f32()[i]) - reference.f32()[i]);
-        if (!(d <= result.max_abs)) result.max_abs = d;
-      }
-    results_.push_back(std::move(result));
-  }
-  void compare(const std::string& name, double ours) { compare(name, Tensor::full({}, static_cast<float>(ours))); }
-
-  /// Integers are equal or they are not.
-  void compare_exactly(const std::string& name, const std::vector<int64_t>& ours) {
-    const std::span<int64_t> reference = golden_.view(name).span<int64_t>();
-    const bool same = std::equal(ours.begin(), ours.end(), reference.begin(), reference.end());
-    results_.push_back({name, same ? 0.0 : 1.0, 0.5});
-  }
-
-  std::vector<GradientResult> take_results() { return std::move(results_); }
-
- private:
-  SafetensorsFile golden_;
-  nlohmann::json case_;
-  std::vector<GradientResult> results_;
-};
 
 std::vector<BoxTargets> read_targets(const SafetensorsFile& golden, int64_t pictures) {
   std::vector<BoxTargets> targets;
@@ -106,51 +66,7 @@ detection::CriterionConfig read_criterion(const nlohmann::json& file, const dete
   return config;
 }
 
-/// A model for training under the checkpoint's names.
-class NamedModel {
- public:
-  /// `config` stands for the checkpoint's.
-  NamedModel(const Checkpoint& checkpoint, const nlohmann::json& config)
-      : plan_(plan_model({config, checkpoint.dir() / "config.json", &checkpoint.weights()})) {
-    load_parameters(*plan_.model, checkpoint.weights(), plan_.keys, Purpose::training);
-    plan_.model->visit_parameters([&](const std::string& name, Parameter& parameter) {
-      if (parameter.buffer) return;
-      parameter.value = Var::leaf(parameter.value.value());
-      leaves_.emplace_back(name, parameter.value);
-    });
-  }
-
-  detection::DetectionModel& detector() { return dynamic_cast<detection::DetectionModel&>(*plan_.model); }
-
-  /// Every gradient of the case; ours may hold several of theirs, one after the other.
-  void compare_gradients(Comparison& comparison) const {
-    std::set<std::string> compared;
-    for (const auto& [name, leaf] : leaves_) {
-      int64_t begin = 0;
-      for (const std::string& theirs : checkpoint_names(plan_.keys, name)) {
-        const std::string golden = "grad." + theirs;
-        if (!comparison.golden().find(golden)) continue;
-        const int64_t count = comparison.golden().view(golden).numel();
-        const Tensor& grad = leaf.grad();
-        if (grad.defined() && begin + count <= grad.numel())
-          comparison.compare(golden, grad.view({grad.numel()}).slice(begin, begin + count));
-        else
-          comparison.compare(golden, Tensor());
-        begin += count;
-        compared.insert(golden);
-      }
-    }
-    for (const TensorInfo& tensor : comparison.golden().tensors())
-      if (tensor.name.starts_with("grad.") && !compared.contains(tensor.name))
-        comparison.compare(tensor.name, Tensor());
-  }
-
- private:
-  ModelPlan plan_;
-  std::vector<std::pair<std::string, Var>> leaves_;
-};
-
-void compare_matches(Comparison& comparison, const std::vector<std::vector<detection::Matches>>& levels) {
+void compare_matches(GoldenComparison& comparison, const std::vector<std::vector<detection::Matches>>& levels) {
   for (size_t l = 0; l < levels.size(); ++l)
     for (size_t b = 0; b < levels[l].size(); ++b) {
       std::vector<int64_t> queries, targets;
@@ -166,7 +82,7 @@ void compare_matches(Comparison& comparison, const std::vector<std::vector<detec
 }  // namespace
 
 std::vector<GradientResult> run_detection_loss_golden(const std::filesystem::path& dir) {
-  Comparison comparison(dir);
+  GoldenComparison comparison(dir);
   const SafetensorsFile& golden = comparison.golden();
   const Tensor logits = golden.view("pred_logits"), boxes = golden.view("pred_boxes");
   detection::DetectionOutput output;
@@ -211,7 +127,7 @@ Tensor read_mask(const SafetensorsFile& golden) {
 }  // namespace
 
 std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem::path& dir) {
-  Comparison comparison(dir);
+  GoldenComparison comparison(dir);
   const SafetensorsFile& golden = comparison.golden();
   const std::string weights = JsonObject(comparison.description(), "case.json").require_string("weights");
   const Checkpoint checkpoint = Checkpoint::open((dir / weights).lexically_normal().string());
@@ -219,13 +135,14 @@ std::vector<GradientResult> run_detector_gradients_golden(const std::filesystem:
   nlohmann::json config = checkpoint.config();
   if (all_levels) config["auxiliary_loss"] = true;  // the reference ran with it
   NamedModel model(checkpoint, config);
-  const detection::SetCriterion criterion(read_criterion(checkpoint.config(), model.detector()),
-                                          model.detector().scoring(), model.detector().info().num_classes);
+  auto& detector = dynamic_cast<detection::DetectionModel&>(model.model());
+  const detection::SetCriterion criterion(read_criterion(checkpoint.config(), detector), detector.scoring(),
+                                          detector.info().num_classes);
   Context ctx;
   Tape tape(ctx);
   ctx.tape = &tape;
   const Tensor images = golden.view("input");
-  const detection::DetectionOutput output = model.detector().detect(
+  const detection::DetectionOutput output = detector.detect(
       ctx,
       {.images = images, .pixel_mask = read_mask(golden), .all_levels = golden.find("loss_dict.loss_ce_0") != nullptr});
   const detection::CriterionResult result = criterion(ctx, output, read_targets(golden, images.size(0)));

@@ -13,11 +13,15 @@
 #include <string>
 #include <vector>
 
+#include "captioning/tokenizer.h"
+#include "tests/parity/caption_case.h"
+#include "tests/parity/caption_metrics_case.h"
 #include "tests/parity/coco_case.h"
 #include "tests/parity/detection_case.h"
 #include "tests/parity/gradient_case.h"
 #include "tests/parity/preprocess_case.h"
 #include "tests/support/schedule_golden.h"
+#include "tests/support/tokenizer_golden.h"
 #include "vit/core/check.h"
 #include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
@@ -85,11 +89,12 @@ Outcome run_gradient_case(const fs::path& dir, std::vector<vit::GradientResult> 
   return outcome;
 }
 
-Outcome run_coco_case(const fs::path& dir) {
-  Outcome outcome{true, {}};
+/// Figures that are equal to within rounding.
+template <class Figure>
+Outcome run_figures_case(const std::vector<Figure>& figures) {
+  Outcome outcome{!figures.empty(), {}};
   double worst = 0.0;
-  const std::vector<vit::CocoFigure> figures = vit::run_coco_golden(dir);
-  for (const vit::CocoFigure& figure : figures) {
+  for (const Figure& figure : figures) {
     worst = std::max(worst, std::abs(figure.ours - figure.reference));
     outcome.passed = outcome.passed && figure.ok();
     if (!figure.ok()) outcome.detail += vit::str("; ", figure.name, ": ", figure.ours, ", not ", figure.reference);
@@ -114,6 +119,14 @@ Outcome run_schedule_case(const fs::path& dir) {
   return outcome;
 }
 
+/// What the case's tokenizer makes of its texts, beside what its model does.
+void add_tokenizer(const fs::path& dir, Outcome& outcome) {
+  const auto result = vit::test::run_tokenizer_golden(captioning::Tokenizer::load(dir), dir / "tokenizer_golden.json");
+  outcome.passed = outcome.passed && result.texts > 0 && result.wrong.empty();
+  outcome.detail += vit::str(", ", result.texts, " texts");
+  for (const std::string& wrong : result.wrong) outcome.detail += "; " + wrong;
+}
+
 /// The families, by the prefix of their cases' names; the longest that fits is taken.
 const std::map<std::string, std::function<Outcome(const fs::path&)>>& families() {
   static const std::map<std::string, std::function<Outcome(const fs::path&)>> known = {
@@ -130,7 +143,10 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"B1", run_model_case},
       {"B2", run_model_case},
       {"B3", run_model_case},
+      {"B4", run_model_case},
+      {"B5", run_model_case},
       {"B6", run_model_case},
+      {"B7", run_model_case},
       {"B8", run_model_case},
       {"B8b", run_model_case},
       {"B8c", run_model_case},
@@ -140,9 +156,11 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
       {"C1b", run_schedule_case},
       {"C2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detection_loss_golden); }},
-      {"C3", run_coco_case},
+      {"C3", [](const fs::path& dir) { return run_figures_case(vit::run_coco_golden(dir)); }},
+      {"C4", [](const fs::path& dir) { return run_figures_case(vit::run_caption_metrics_golden(dir)); }},
       {"G1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
       {"G2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
+      {"G3", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_captioner_gradients_golden); }},
       {"A8", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_attention_golden); }},
       {"A8b", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_multihead_golden); }}};
   return known;
@@ -165,7 +183,9 @@ Outcome run_case(const fs::path& dir) {
   if (family == families().end()) family = families().find(family_of(label));
   if (family == families().end()) return {false, "family " + family_of(label) + " is not in this version"};
   try {
-    return family->second(dir);
+    Outcome outcome = family->second(dir);
+    if (fs::exists(dir / "tokenizer_golden.json")) add_tokenizer(dir, outcome);
+    return outcome;
   } catch (const std::exception& error) {
     return {false, error.what()};
   }

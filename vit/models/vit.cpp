@@ -231,6 +231,7 @@ Var Vit::run(Context& ctx, const Var& images, int64_t wanted_tokens, MergedToken
     input.grid = {};
   }
   x = norm_pre_.forward(ctx, x);
+  ctx.observe("norm_pre", x.value());
   const auto state = std::make_shared<MergedTokens>();
   for (size_t i = 0; i < blocks_.size(); ++i) {
     Scope scope(ctx, "blocks", static_cast<int64_t>(i));
