@@ -103,9 +103,11 @@ void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
 
 datasets::TrainingData open_data(const TrainConfig& config, TrainKind kind) {
   datasets::DataConfig data = config.data;
-  if (kind == TrainKind::captioner)
+  if (kind == TrainKind::captioner) {
+    data.allow_empty_classes = true;  // of a set that has classes, too, only the captions count
     for (std::string* spec : {&data.data_dir, &data.val_data_dir})
       if (data.dataset.empty() && !spec->empty()) *spec = datasets::caption_spec(*spec);
+  }
   try {
     return datasets::open_training_data(data, static_cast<uint64_t>(config.trainer.seed));
   } catch (const vit::Error& error) {

@@ -13,10 +13,14 @@ Tokenizer learnt_tokenizer(const datasets::CaptionDataset& data, const Tokenizer
   std::vector<std::string> texts;
   for (int64_t i = 0; i < data.size(); ++i)
     for (std::string& caption : data.captions(i)) texts.push_back(std::move(caption));
-  return train_bpe(texts, {.vocab_size = config.vocab_size,
-                           .min_frequency = config.min_frequency,
-                           .lower_case = config.lower_case,
-                           .all_bytes = config.all_bytes});
+  try {
+    return train_bpe(texts, {.vocab_size = config.vocab_size,
+                             .min_frequency = config.min_frequency,
+                             .lower_case = config.lower_case,
+                             .all_bytes = config.all_bytes});
+  } catch (const vit::Error& error) {
+    throw vit::Error(std::string("tokenizer: ") + error.what(), error.kind());
+  }
 }
 
 void require_matching(const Tokenizer& tokenizer, const CaptionModel& model, const std::string& name) {

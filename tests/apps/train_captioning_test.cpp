@@ -122,7 +122,7 @@ TEST_F(TrainCaptioning, KeysOfOtherKindsAreRefused) {
   expect_error(train("run", {"eval_metric=top5"}), 2, {"eval_metric", "'top5'", "cider"});
   expect_error(train("run", {"caption.doubly_stocastic=1"}), 2, {"doubly_stocastic", "did you mean"});
   expect_error(train("run", {"generation.num_beams=0"}), 2, {"num_beams", "0"});
-  expect_error(train("run", {"tokenizer.vocab_size=3"}), 2, {"vocab_size"});
+  expect_error(train("run", {"tokenizer.vocab_size=3"}), 2, {"tokenizer", "a vocabulary of 3"});
   config_ = dir_.write("classifier.yaml", kTinyTraining).string();
   expect_error(train("run", {"caption.label_smoothing=0.5"}), 2, {"caption.label_smoothing", "is a classifier"});
 }
@@ -135,11 +135,11 @@ TEST_F(TrainCaptioning, DataWithoutCaptionsAreRefusedAndBadOnesListed) {
   fs::create_directories(dir_ / "classes/train/x");
   fs::create_directories(dir_ / "photos");
   pictures("classes/train/x");
-  expect_error(train("run", {"data_dir=" + path("classes"), "val_data_dir=", "val_ratio=0.5"}), 2, {"caption"});
+  expect_error(train("run", {"data_dir=" + path("classes"), "val_data_dir=\"\"", "val_ratio=0.5"}), 2, {"caption"});
   pictures("photos");
   dir_.write("photos/captions.tsv",
              "a.ppm\ta red star\nb.ppm\ta blue ring\nc.ppm\t \nmissing.ppm\tnobody\nd.ppm\ta green leaf\n");
-  const CommandResult result = train("run", {"data_dir=" + path("photos"), "val_data_dir=", "val_ratio=0.34",
+  const CommandResult result = train("run", {"data_dir=" + path("photos"), "val_data_dir=\"\"", "val_ratio=0.34",
                                              "batch_size=2", "tokenizer.min_frequency=1"});
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("bad_captions.jsonl lists them"));
