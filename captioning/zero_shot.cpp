@@ -52,8 +52,10 @@ std::vector<std::string> read_texts(const std::string& texts) {
 bool needs_texts(const std::string& model) {
   const vit::Checkpoint checkpoint = vit::Checkpoint::open(model);
   if (!checkpoint.has_weights()) return false;
-  const auto type = checkpoint.config().find("model_type");
-  return type != checkpoint.config().end() && *type == "clip";
+  const nlohmann::json& config = checkpoint.config();
+  // Hugging Face's, and one that was described by the toolkit.
+  return config.value(nlohmann::json::json_pointer("/model_type"), nlohmann::json()) == "clip" ||
+         config.value(nlohmann::json::json_pointer("/vitkit/model/type"), nlohmann::json()) == "clip";
 }
 
 vit::Classifier zero_shot_classifier(const std::string& name, const std::vector<std::string>& texts,
