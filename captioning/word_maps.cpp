@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <string_view>
 #include <utility>
 
 #include "vit/core/check.h"
@@ -33,8 +34,7 @@ class Keeper : public vit::Observer {
 };
 
 bool is_punctuation(const std::string& text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::ispunct(c) || c == ' '; });
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::ispunct(c) != 0; });
 }
 
 /// What the attention [1, H, T, M] of row `t` gives each of M, over the heads [first, last).
@@ -98,15 +98,16 @@ std::array<int64_t, 2> wanted_heads(const WordMapOptions& options, int64_t heads
 
 std::vector<std::vector<size_t>> words_of(const Captioner& captioner, const std::vector<int64_t>& ids) {
   const Tokenizer& tokenizer = captioner.tokenizer();
-  // WordPiece marks what goes on, byte pairs have a blank in front of what begins.
+  // WordPiece marks what goes on, byte pairs spell the blank in front of what begins.
+  constexpr std::string_view kBlank = "\xC4\xA0", kGoesOn = "##";
   const bool word_piece = tokenizer.special().cls.has_value();
   std::vector<std::vector<size_t>> words;
   bool after_mark = false;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!captioner.is_said(ids[i])) continue;
-    const std::string piece = tokenizer.decode({ids[i]});
-    const bool goes_on = word_piece ? tokenizer.token(ids[i]).starts_with("##") : !piece.starts_with(' ');
-    const bool mark = is_punctuation(piece);
+    const std::string& piece = tokenizer.token(ids[i]);
+    const bool goes_on = word_piece ? piece.starts_with(kGoesOn) : !piece.starts_with(kBlank);
+    const bool mark = is_punctuation(!word_piece && !goes_on ? piece.substr(kBlank.size()) : piece);
     if (words.empty() || !goes_on || mark || after_mark) words.emplace_back();
     words.back().push_back(i);
     after_mark = mark;

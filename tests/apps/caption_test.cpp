@@ -171,7 +171,7 @@ TEST_F(CaptionVerb, FailuresDoNotStopTheOthers) {
   EXPECT_THAT(csv.out, StartsWith("source,frame,time_s,rank,caption,score,ids,error\n"));
   const CommandResult nothing = caption({dir_.path().string() + "/captioner"});
   EXPECT_EQ(nothing.status, 1);
-  EXPECT_THAT(nothing.err, HasSubstr("there was no picture"));
+  EXPECT_THAT(nothing.err, HasSubstr("no pictures and no videos in folder"));
 }
 
 TEST_F(CaptionVerb, DrawsASheetOfWordsWithItsNumbers) {
