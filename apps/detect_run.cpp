@@ -6,7 +6,6 @@
 #include <chrono>
 #include <map>
 #include <memory>
-#include <set>
 #include <sstream>
 #include <thread>
 
@@ -48,6 +47,10 @@ class Windows {
     if (frame.item.picture()) last_ = frame.rendering.picture;
     if (!window->show(frame.rendering.picture)) closed_ = true;
   }
+  /// A video has ended.
+  void close(int64_t stream) {
+    if (stream >= 0) windows_.erase(stream);
+  }
   /// The user closed one: the work is to end. From any thread.
   bool closed() const { return closed_; }
   /// The last picture stays until the user has seen it.
@@ -82,19 +85,17 @@ class DetectRun {
                 .stride = options.video.vid_stride,
                 .attention = options.attention,
                 .looks = {options.attention_layer, options.attention_head}},
-               detector.labels(),
-               [this](const std::string& message) {
-                 ++failed_;
-                 print_error("vitkit detect: " + message);
-               }),
+               detector.labels(), [this](const std::string& message) { fail(message); }),
         progress_(common, "frames", /*prints_results=*/true) {
     if (options.show) windows_.open();
-    if (!options.save_json.empty()) json_ = std::make_unique<vit::AtomicFile>(options.save_json);
+    if (!options.attention.empty()) detection::require_attention(detector.model(), files_.looks());
+    if (!options.save_json.empty()) open_json(options.save_json);
   }
 
   bool draws() const { return files_.draws() || options_.show; }
   bool needs_images() const { return draws() || files_.enabled(); }
-  bool window_closed() const { return windows_.closed(); }
+  /// Whether reading on is of no use: the user closed a window, or what is written can be written no more.
+  bool is_over() const { return windows_.closed() || broken_; }
 
   std::vector<vit::PipelineStage<FrameResult>> stages() {
     std::vector<vit::PipelineStage<FrameResult>> all;
@@ -102,14 +103,25 @@ class DetectRun {
     if (!options_.attention.empty())
       all.push_back({"attention", vit::StageOrder::any, [this](FrameResult& frame) { look(frame); }});
     if (files_.draws()) all.push_back({"write", vit::StageOrder::any, [this](FrameResult& frame) { encode(frame); }});
-    all.push_back({"write", vit::StageOrder::items, [this](FrameResult& frame) { write(frame); }});
+    all.push_back({"write", vit::StageOrder::items, [this](FrameResult& frame) {
+                     try {
+                       write(frame);
+                     } catch (...) {
+                       broken_ = true;
+                       throw;
+                     }
+                   }});
     return all;
   }
 
   /// What is kept however the work ended.
   void finish() {
     files_.finish();
-    if (json_) json_->commit();
+    try {
+      if (json_) json_->commit();
+    } catch (const std::exception& error) {
+      fail(error.what());
+    }
     json_.reset();
     output_.finish();
   }
@@ -129,31 +141,67 @@ class DetectRun {
  private:
   static bool has_answer(const FrameResult& frame) { return frame.is_frame() && frame.error.empty(); }
 
-  void draw(FrameResult& frame) const {
+  /// What is made of an answer; when that fails, the answer is still one.
+  template <class Work>
+  static void render(FrameResult& frame, const Work& work) {
     if (!has_answer(frame)) return;
-    frame.rendering.picture = annotate(frame.item.event.image, frame.detections, labels_, frame.tails);
+    try {
+      work();
+    } catch (const std::exception& error) {
+      frame.rendering.failures.push_back(error.what());
+    }
+  }
+
+  void draw(FrameResult& frame) const {
+    render(frame,
+           [&] { frame.rendering.picture = annotate(frame.item.event.image, frame.detections, labels_, frame.tails); });
   }
 
   void look(FrameResult& frame) const {
-    if (has_answer(frame)) files_.encode_attention(frame, detector_);
+    render(frame, [&] { files_.encode_attention(frame, detector_); });
   }
 
   void encode(FrameResult& frame) const {
-    if (has_answer(frame)) files_.encode(frame);
+    render(frame, [&] { files_.encode(frame); });
+  }
+
+  /// Errors (usage): it cannot be written.
+  void open_json(const std::string& path) {
+    try {
+      json_ = std::make_unique<vit::AtomicFile>(path);
+    } catch (const vit::Error& error) {
+      vit::fail_usage("--save-json: ", error.what());
+    }
   }
 
   void write(FrameResult& frame) {
-    const vit::VideoEvent& event = frame.item.event;
-    if (event.kind == Kind::lost)
-      note(common_, "{}: lost at {:.3f} s: {}; it is tried again", frame.item.source, event.from_s, event.reason);
     count(frame);
     write_detections(output_, frame, labels_);
-    if (json_) {
-      const Record record = detection_record(frame, labels_);
-      if (!record.is_null()) json_->write(json_line(record) + "\n");
-    }
+    write_json(frame);
+    for (const std::string& failure : frame.rendering.failures) fail(frame.item.source + ": " + failure);
     files_.write(frame);
-    if (options_.show && has_answer(frame)) windows_.show(frame);
+    if (!options_.show) return;
+    if (has_answer(frame)) windows_.show(frame);
+    const Kind kind = frame.item.event.kind;
+    if (kind == Kind::end || kind == Kind::error) windows_.close(frame.item.stream);
+  }
+
+  /// A file that fails once is given up; the rest of the run is not.
+  void write_json(const FrameResult& frame) {
+    if (!json_) return;
+    const Record record = detection_record(frame, labels_);
+    if (record.is_null()) return;
+    try {
+      json_->write(json_line(record) + "\n");
+    } catch (const std::exception& error) {
+      fail(error.what());
+      json_.reset();
+    }
+  }
+
+  void fail(const std::string& message) {
+    ++failed_;
+    print_error("vitkit detect: " + message);
   }
 
   void count(const FrameResult& frame) {
@@ -175,6 +223,7 @@ class DetectRun {
   Windows windows_;
   Progress progress_;
   int64_t answered_ = 0, failed_ = 0;
+  std::atomic<bool> broken_ = false;
 };
 
 detection::VideoPipelineOptions pipeline_options(const DetectOptions& options, const vit::ClassLabels& labels) {
@@ -197,6 +246,7 @@ void check_options(const DetectOptions& options) {
        {std::pair(options.save_txt, "--save-txt"), std::pair(options.save_crop, "--save-crop"),
         std::pair(options.save_frames, "--save-frames")})
     if (given && options.save.empty()) vit::fail_usage(name, " needs --save DIR, the folder that it writes to");
+  if (!options.save.empty()) require_other_folder(options.save, options.sources);
   if ((options.attention_layer || options.attention_head) && options.attention.empty())
     vit::fail_usage("--attention-layer and --attention-head need --attention DIR, the folder that it writes to");
 }
@@ -240,7 +290,7 @@ int detect(const DetectOptions& options, const CommonOptions& common) {
   pipeline.keep_images = run.needs_images();
   stop_on_signals();
   vit::FeedOptions feeding = feed_options("detect", options.video, options.max_pixels, common);
-  feeding.stop_requested = [&run] { return stop_requested() || run.window_closed(); };
+  feeding.stop_requested = [&run] { return stop_requested() || run.is_over(); };
   vit::FrameFeed feed(options.sources, feeding);
   vit::PipelineReport report;
   try {

@@ -43,18 +43,19 @@ std::string film_ending(const std::string& source) {
   return ending == ".avi" || ending == ".mkv" || ending == ".mov" ? ending : ".mp4";
 }
 
-/// Letters that every file system takes.
-std::string as_file_name(const std::string& text) {
+/// Letters that every file system takes; `otherwise` where none are left.
+std::string as_file_name(const std::string& text, const std::string& otherwise) {
   std::string name;
   for (const char letter : text) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(letter)) || letter == '-' || letter == '.';
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool plain = byte >= 0x80 || std::isalnum(byte) || letter == '-' || letter == '.';
     if (plain)
       name += letter;
     else if (!name.empty() && name.back() != '_')
       name += '_';
   }
   while (!name.empty() && name.back() == '_') name.pop_back();
-  return name.empty() ? "stream" : name;
+  return name.find_first_not_of('.') == name.npos ? otherwise : name;
 }
 
 std::string stem_of(const std::string& source) {
@@ -64,13 +65,22 @@ std::string stem_of(const std::string& source) {
   std::string address = source.substr(scheme + 3);
   address = address.substr(0, address.find_first_of("?#"));
   const size_t user = address.substr(0, address.find('/')).rfind('@');  // names and passwords stay out of file names
-  return as_file_name(user == address.npos ? address : address.substr(user + 1));
+  return as_file_name(user == address.npos ? address : address.substr(user + 1), "stream");
 }
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) vit::fail_usage(folder.string(), ": cannot be made: ", error.message());
+}
+
+/// Whether what is made from `source`, under its name, would lie where it lies itself.
+bool lies_in(const fs::path& folder, const std::string& source) {
+  if (vit::is_live_source(source)) return false;
+  std::error_code error;
+  const fs::path path(source), parent = path.parent_path();
+  const fs::path home = fs::is_directory(path, error) ? path : parent.empty() ? fs::path(".") : parent;
+  return fs::equivalent(home, folder, error);
 }
 
 /// The part of a picture that a box covers, rounded outwards; undefined where there is none.
@@ -121,9 +131,13 @@ class DetectionFiles::Film {
   /// Errors: as VideoWriter.
   void add(const FrameResult& frame, const DetectionFileOptions& options) {
     if (!writer_) open(frame, options);
-    const int64_t copies = frame.item.live ? due(frame.item.event.time_s) : 1;
-    for (int64_t i = 0; i < copies; ++i) writer_->write(frame.rendering.picture);
-    written_ += copies;
+    const double time_s = frame.item.event.time_s;
+    if (frame.item.live) keep_pace(time_s);
+    const bool early = frame.item.live && is_early(time_s);
+    if (frame.item.live) last_ = frame.rendering.picture;
+    if (early) return;
+    writer_->write(frame.rendering.picture);
+    ++written_;
   }
 
   /// The source was away: the film goes on from here.
@@ -143,17 +157,21 @@ class DetectionFiles::Film {
     writer_ = std::make_unique<vit::VideoWriter>(path.string(), frame.size, vit::VideoWriterOptions{rate_, {}});
   }
 
-  /// How often a frame of this time is to be written so that the film keeps pace.
-  int64_t due(double time_s) {
+  /// Seconds by which the film is shorter than what was seen up to a time.
+  double behind(double time_s) const { return (time_s - begin_s_ - away_s_) - static_cast<double>(written_) / rate_; }
+  /// Shows the last picture until the next one's time.
+  void keep_pace(double time_s) {
     constexpr double kLongestStill = 10.0;  // a clock that jumps fills no disk
-    const double behind = (time_s - begin_s_ - away_s_) - static_cast<double>(written_) / rate_;
-    if (behind > kLongestStill) away_s_ += behind - kLongestStill;
-    return std::max<int64_t>(written_ == 0 ? 1 : 0, std::llround(std::min(behind, kLongestStill) * rate_));
+    away_s_ += std::max(0.0, behind(time_s) - kLongestStill);
+    for (; last_.defined() && behind(time_s) * rate_ >= 0.5; ++written_) writer_->write(last_);
   }
+  /// Whether a picture came sooner than half a film frame before its turn, and is left out.
+  bool is_early(double time_s) const { return last_.defined() && behind(time_s) * rate_ < -0.5; }
 
   std::string name_;
   std::unique_ptr<vit::VideoWriter> writer_;
   double rate_ = 0.0, begin_s_ = 0.0, away_s_ = 0.0;
+  vit::Image last_;  // of a live source
   int64_t written_ = 0;
   bool broken_ = false;
 };
@@ -211,23 +229,40 @@ void DetectionFiles::write(const FrameResult& frame) {
   const auto film = films_.find(frame.item.stream);
   if (event.kind == Kind::gap && film != films_.end()) film->second->skip(event.from_s, event.to_s);
   if (event.kind == Kind::end || event.kind == Kind::error) end_film(frame.item.stream);
-  if (!frame.is_frame() || !frame.error.empty()) return;
+  if (!frame.is_frame() || !frame.error.empty() || is_own_folder(frame)) return;
   frame.item.picture() ? write_picture(frame) : write_frame(frame);
+}
+
+bool DetectionFiles::is_own_folder(const FrameResult& frame) {
+  if (!draws() || !lies_in(options_.folder, frame.item.source)) return false;
+  if (frame.item.event.number == 0)
+    failed_(vit::str(frame.item.source, ": nothing of it is saved, for it lies in --save's folder ", options_.folder,
+                     " itself and would be overwritten; give another folder"));
+  return true;
+}
+
+void require_other_folder(const std::string& folder, const std::vector<std::string>& sources) {
+  for (const std::string& source : sources)
+    if (lies_in(folder, source))
+      vit::fail_usage("--save ", folder, ": ", source,
+                      " lies in that folder itself and would be overwritten; give another folder");
 }
 
 void DetectionFiles::write_picture(const FrameResult& frame) {
   const std::string name = names_.take(frame.item.source);
   const std::string ending = is_jpeg(frame.item.source) ? fs::path(frame.item.source).extension().string() : ".png";
-  attempt([&] { vit::write_file_atomically(fs::path(options_.folder) / (name + ending), frame.rendering.encoded); });
+  if (!frame.rendering.encoded.empty())
+    attempt([&] { vit::write_file_atomically(fs::path(options_.folder) / (name + ending), frame.rendering.encoded); });
   write_objects(frame, name);
 }
 
 void DetectionFiles::write_frame(const FrameResult& frame) {
   std::unique_ptr<Film>& film = films_[frame.item.stream];
   if (!film) film = std::make_unique<Film>(names_.take(frame.item.source));
-  if (draws() && !film->broken() && !attempt([&] { film->add(frame, options_); })) film->set_broken();
+  if (frame.rendering.picture.defined() && !film->broken() && !attempt([&] { film->add(frame, options_); }))
+    film->set_broken();
   const std::string number = fmt::format("{:06}", frame.item.event.number);
-  if (options_.frames)
+  if (options_.frames && !frame.rendering.encoded.empty())
     attempt([&] {
       const fs::path folder = fs::path(options_.folder) / film->name();
       make_folder(folder);
@@ -252,8 +287,9 @@ void DetectionFiles::write_crops(const FrameResult& frame, const std::string& na
   for (size_t i = 0; i < frame.rendering.crops.size(); ++i) {
     if (frame.rendering.crops[i].empty()) continue;
     attempt([&] {
+      const int64_t index = frame.detections[i].detection.index;
       const fs::path of_class =
-          fs::path(options_.folder) / "crops" / as_file_name(labels_.name(frame.detections[i].detection.index));
+          fs::path(options_.folder) / "crops" / as_file_name(labels_.name(index), fmt::format("class_{}", index));
       make_folder(of_class);
       vit::write_file_atomically(of_class / fmt::format("{}_{}.jpg", name, i + 1), frame.rendering.crops[i]);
     });

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "detection/attention_map.h"
 #include "detection/video_pipeline.h"
@@ -31,6 +32,9 @@ class SavedNames {
  private:
   std::set<std::string> taken_;
 };
+
+/// Errors (usage): one of the sources lies in the folder, or is it: its annotated picture would have its name.
+void require_other_folder(const std::string& folder, const std::vector<std::string>& sources);
 
 struct DetectionFileOptions {
   std::string folder{};  ///< --save; empty: none of the first four
@@ -60,6 +64,7 @@ class DetectionFiles {
   bool draws() const { return !options_.folder.empty(); }
   /// Whether anything is written.
   bool enabled() const { return draws() || !options_.attention.empty(); }
+  const detection::AttentionMapOptions& looks() const { return options_.looks; }
   /// Encodes what belongs to an annotated picture; on any thread.
   void encode(detection::FrameResult& frame) const;
   /// Asks the model where the queries looked; on any thread. Errors: as attention_maps.
@@ -71,6 +76,8 @@ class DetectionFiles {
 
  private:
   class Film;
+  /// Whether it would be written over its source, or another; says so.
+  bool is_own_folder(const detection::FrameResult& frame);
   void write_picture(const detection::FrameResult& frame);
   void write_frame(const detection::FrameResult& frame);
   void write_objects(const detection::FrameResult& frame, const std::string& name);

@@ -21,7 +21,6 @@ struct DetectionEvaluation {
   detection::CocoTruth truth{};
   std::vector<detection::CocoDetection> detections{};
   std::vector<std::string> unknown_classes{};  ///< of the data, which the model does not know: in no figure
-  int64_t strangers = 0;                       ///< detections of categories that the data does not have
   std::vector<Unreadable> unreadable{};
   double seconds = 0.0;  ///< of the model's work; 0: there was none
   std::optional<detection::CocoResult> result{};

@@ -91,9 +91,7 @@ void leave_out_unknown(DetectionEvaluation& evaluation, const detection::ClassPa
   for (size_t i = 0; i < data.class_names().size(); ++i)
     if (names.count(data.class_names()[i]) > 0) ids.insert(data.category_ids()[i]);
   leave_out_categories(evaluation.truth, ids);
-  if (!pairs.unknown.empty())
-    note(common, "warning: the model does not know {} of the data's {} classes, which are left out of all figures: {}",
-         pairs.unknown.size(), data.class_names().size(), vit::joined(pairs.unknown, 10));
+  note_unknown_classes(common, pairs, data);
 }
 
 void detect_all(DetectionEvaluation& evaluation, const detection::Detector& detector, const datasets::BoxDataset& data,
@@ -160,17 +158,18 @@ int evaluate_detections(const EvaluateOptions& options, const CommonOptions& com
   if (!options.save.empty()) prepare_save_folder(options.save);
   const std::unordered_set<int64_t> categories(evaluation.truth.categories.begin(), evaluation.truth.categories.end());
   std::set<int64_t> unknown;
+  int64_t strangers = 0;  // detections of these
   for (const detection::CocoDetection& found : evaluation.detections) {
     if (categories.count(found.category) > 0) continue;
-    ++evaluation.strangers;
+    ++strangers;
     unknown.insert(found.category);
   }
-  if (evaluation.strangers > 0)
+  if (strangers > 0)
     note(
         common,
         "warning: {}: {} of its detections are of categories that the data does not have, and left out, as pycocotools "
         "leaves them out: {}",
-        options.detections, evaluation.strangers, fmt::join(unknown, ", "));
+        options.detections, strangers, fmt::join(unknown, ", "));
   return finish(evaluation, options, common, output);
 }
 

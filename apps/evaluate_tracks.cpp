@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "apps/detect_pictures.h"
 #include "apps/evaluate_options.h"
@@ -28,7 +29,8 @@ constexpr double kFrameRate = 30.0;
 
 /// The tracks of a data set, a sequence per clip. Frames count from 1 in each. Errors (usage): pictures that are no
 /// frames, objects without tracks.
-std::vector<TrackSequence> sequences_of(const datasets::BoxDataset& data, const std::string& where) {
+std::vector<TrackSequence> sequences_of(const datasets::BoxDataset& data, const std::string& where,
+                                        const std::set<int64_t>& known) {
   std::vector<TrackSequence> sequences;
   int64_t clip = -1, first = 0;
   for (int64_t i = 0; i < data.size(); ++i) {
@@ -42,6 +44,7 @@ std::vector<TrackSequence> sequences_of(const datasets::BoxDataset& data, const 
       sequences.push_back({.name = fmt::format("clip_{}", clip)});
     }
     for (const datasets::BoxAnnotation& object : data.boxes(i)) {
+      if (known.count(object.label) == 0) continue;
       if (object.track < 0) vit::fail_usage("data ", where, ": ", data.source(i), ": an object has no track");
       sequences.back().truth.push_back({.frame = i - first + 1,
                                         .track = object.track,
@@ -58,6 +61,13 @@ fs::path truth_file(const fs::path& folder, const std::string& name) {
   for (const fs::path& path : {folder / name / "gt" / "gt.txt", folder / (name + ".txt")})
     if (std::error_code error; fs::is_regular_file(path, error)) return path;
   return {};
+}
+
+/// The data's classes that the model knows.
+std::set<int64_t> classes_of_model(const detection::ClassPairs& pairs) {
+  std::set<int64_t> known(pairs.of_model.begin(), pairs.of_model.end());
+  known.erase(-1);
+  return known;
 }
 
 /// Sequences of two files, or of two folders with a file per sequence.
@@ -108,13 +118,13 @@ class Follower {
     }
     for (const detection::TrackedDetection& object :
          tracker_->update(frame.found, static_cast<double>(number_) / kFrameRate)) {
-      if (object.track < 0) continue;
-      evaluation_.sequences[sequence_ - 1].found.push_back(
-          {.frame = number_,
-           .track = object.track,
-           .box = object.detection.box,
-           .label = pairs_.of_model.at(static_cast<size_t>(object.detection.index)),
-           .score = object.detection.score});
+      const int64_t label = pairs_.of_model.at(static_cast<size_t>(object.detection.index));
+      if (object.track < 0 || label < 0) continue;  // the data know no such class: nobody can say what is right
+      evaluation_.sequences[sequence_ - 1].found.push_back({.frame = number_,
+                                                            .track = object.track,
+                                                            .box = object.detection.box,
+                                                            .label = label,
+                                                            .score = object.detection.score});
     }
   }
 
@@ -149,8 +159,9 @@ int evaluate_tracking(const EvaluateOptions& options, const CommonOptions& commo
       detection::Detector::load(options.model, {.img_size = options.img_size, .seed = common.seed, .post = {}});
   note_random_weights(common, options.model, detector.trained());
   const detection::ClassPairs pairs = detection::pair_classes(*boxes, detector.labels());
+  note_unknown_classes(common, pairs, *boxes);
   TrackEvaluation evaluation{.about = {{"model", options.model}, {"tracker", options.tracker}, {"data", data.name}},
-                             .sequences = sequences_of(*boxes, data.name),
+                             .sequences = sequences_of(*boxes, data.name, classes_of_model(pairs)),
                              .options = {.by_class = true}};
   Follower follower(evaluation, *boxes, pairs, options.tracker);
   Progress progress(common, "frames", /*prints_results=*/false, boxes->size());

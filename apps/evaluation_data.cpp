@@ -77,7 +77,7 @@ EvaluationData open_evaluation_data(const EvaluationDataOptions& options, const 
   if (labels == EvaluatedLabels::classes) datasets::require_labels(*opened.data, opened.root);
   if (!options.split.empty() && opened.split.empty())
     note(common, "{} has no splits: all of it is evaluated", opened.root);
-  return {opened.data, opened.root, opened.format};
+  return {opened.data, opened.root, options.class_map.empty() ? opened.format : std::string()};
 }
 
 }  // namespace apps

@@ -24,7 +24,7 @@ struct EvaluationDataOptions {
 struct EvaluationData {
   std::shared_ptr<const datasets::Dataset> data{};
   std::string name{};    ///< for messages and reports: what was opened
-  std::string format{};  ///< of it; empty for a configuration's, which may be several
+  std::string format{};  ///< of it, where it is one data set as it is stored; empty: joined, renamed, a configuration's
 };
 
 /// What a data set must say about its pictures.

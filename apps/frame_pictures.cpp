@@ -1,10 +1,6 @@
 #include "apps/frame_pictures.h"
 
-#include <fmt/format.h>
-
 #include <utility>
-
-#include "apps/common.h"
 
 namespace apps {
 
@@ -17,8 +13,6 @@ bool FramePictures::next(vit::SourceItem& item) {
   vit::FeedItem fed;
   do {
     if (!feed_.next(fed)) return false;
-    if (fed.event.kind == Kind::lost)
-      print_error(fmt::format("{}: {}; it is tried again", fed.source, fed.event.reason));
   } while (fed.event.kind == Kind::end || fed.event.kind == Kind::lost);
 
   item = {.path = fed.source, .error = {}};

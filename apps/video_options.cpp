@@ -32,6 +32,9 @@ vit::FeedOptions feed_options(const std::string& verb, const VideoChoice& choice
                    .keep_all = choice.stream_buffer,
                    .seed = common.seed,
                    .max_pixels = max_pixels};
+  options.on_lost = [&common](const vit::FeedItem& item) {
+    note(common, "{}: lost at {:.3f} s: {}; it is tried again", item.source, item.event.from_s, item.event.reason);
+  };
   return options;
 }
 

@@ -45,7 +45,12 @@ class ListedDataset : public BoxDataset {
   std::vector<BoxAnnotation> boxes(int64_t index) const override {
     std::vector<BoxAnnotation> boxes = picture(index).boxes;
     if (!list_.shares || boxes.empty()) return boxes;
-    const vit::Extent size = picture_size(index);
+    vit::Extent size;
+    try {
+      size = picture_size(index);
+    } catch (const vit::Error&) {
+      return {};  // who reads the picture is told
+    }
     const auto height = static_cast<double>(size.height), width = static_cast<double>(size.width);
     for (BoxAnnotation& box : boxes) {
       box.box = {box.box[0] * width, box.box[1] * height, box.box[2] * width, box.box[3] * height};

@@ -122,7 +122,6 @@ OpenedDataset open_joined(const std::vector<std::string>& specs, const OpenOptio
     const bool has_splits = !splits_of(find_format(spec)).empty();
     if (any_splits && !has_splits && !is_training(options.split)) continue;
     const OpenedDataset part = open_one(spec, options);
-    if (all.format.empty()) all.format = part.format;
     if (all.split.empty()) all.split = part.split;
     all.root += (all.root.empty() ? "" : "+") + part.root;
     parts.push_back(part.data);

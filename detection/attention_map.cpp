@@ -138,13 +138,18 @@ std::array<vit::Extent, 2> run_observed(const Detector& detector, const vit::Ima
 
 }  // namespace
 
-std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Image& picture,
-                                         const std::vector<Detection>& detections, const AttentionMapOptions& options) {
-  const DetectionModel& model = detector.model();
+int64_t require_attention(const DetectionModel& model, const AttentionMapOptions& options) {
   const int64_t layers = model.attention_layers(), layer = options.layer.value_or(layers - 1);
   if (layer < 0 || layer >= layers)
     vit::fail_usage("there is no layer ", layer, " of attention to look at; the model has ", layers,
                     ", counted from 0");
+  return layer;
+}
+
+std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Image& picture,
+                                         const std::vector<Detection>& detections, const AttentionMapOptions& options) {
+  const DetectionModel& model = detector.model();
+  const int64_t layer = require_attention(model, options);
   if (detections.empty()) return {};
   const QueryAttention names = model.query_attention(layer);
   const std::string probs = names.module + ".probs", locations = names.module + ".sampling_locations",

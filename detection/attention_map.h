@@ -32,6 +32,9 @@ struct AttentionMap {
   bool sampled = false;              ///< points, which lie apart, and no dense attention
 };
 
+/// The layer that is looked at. Errors (usage): the model has no such layer.
+int64_t require_attention(const DetectionModel& model, const AttentionMapOptions& options);
+
 /// One map for each detection, in their order. `detections` are this picture's, from `detector`. Errors (usage): the
 /// model has no such layer or head; its mechanism offers no attention.
 std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Image& picture,

@@ -39,9 +39,10 @@ std::vector<TrackedDetection> ByteTrack::update(const std::vector<Detection>& de
     (score >= config_.track_high_thresh ? high : low).push_back(d);
   }
   for (Track& track : tracks_) {
+    track.detection = -1;
+    if (track.state == State::unconfirmed) continue;  // of one frame: nothing is known of its velocity
     if (track.state == State::lost) track.filter.stop_growth();
     track.filter.predict();
-    track.detection = -1;
   }
   Indices confirmed = tracks_in(State::tracked), unconfirmed = tracks_in(State::unconfirmed);
   for (const size_t t : tracks_in(State::lost)) confirmed.push_back(t);
@@ -63,8 +64,10 @@ void ByteTrack::advance_clock(double time_s) {
     clock_ += kFrame;
   } else {
     clock_ += step;
-    // Nothing was seen for so long that nothing is where it was.
-    if (step > static_cast<double>(config_.track_buffer + 1) * kFrame) tracks_.clear();
+    // Nothing was seen for so long that nothing is where it was; where frames are rare, that is the usual.
+    const bool is_rare = usual_step_ <= 0.0 || step < 2.0 * usual_step_;
+    if (!is_rare && step > static_cast<double>(config_.track_buffer + 1) * kFrame) tracks_.clear();
+    usual_step_ = step;
   }
   last_time_ = time_s;
 }
@@ -102,7 +105,8 @@ void ByteTrack::match(const std::vector<Detection>& all, Indices& tracks, Indice
 }
 
 void ByteTrack::settle() {
-  const double buffer = static_cast<double>(config_.track_buffer) * kFrame;
+  // A frame may lack an object, however rare frames are.
+  const double buffer = std::max(static_cast<double>(config_.track_buffer) * kFrame, usual_step_);
   for (Track& track : tracks_) {
     if (track.detection >= 0) {
       if (track.state == State::unconfirmed) track.id = next_id_++;

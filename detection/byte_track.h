@@ -76,7 +76,7 @@ class ByteTrack : public Tracker {
 
   ByteTrackConfig config_;
   std::vector<Track> tracks_;  // by age
-  double clock_ = 0.0, last_time_ = 0.0;
+  double clock_ = 0.0, last_time_ = 0.0, usual_step_ = 0.0;
   bool is_first_frame_ = true;
   int64_t next_id_ = 1;
 };

@@ -129,6 +129,11 @@ void count_clear(const Sequence& sequence, const TrackEvalOptions& options, Trac
   std::vector<size_t> last_known(tracks, kNone), in_last_frame(tracks, kNone);
   std::vector<int64_t> times_found(tracks), pieces(tracks);
   for (const Frame& frame : sequence.frames) {
+    if (frame.truth.empty() || frame.found.empty()) {  // TrackEval's clear.py: such a frame interrupts nothing
+      counts.misses += static_cast<int64_t>(frame.truth.size());
+      counts.false_positives += static_cast<int64_t>(frame.found.size());
+      continue;
+    }
     std::vector<double> score(frame.overlaps.size());
     for (size_t t = 0; t < frame.truth.size(); ++t)
       for (size_t f = 0; f < frame.found.size(); ++f) {
@@ -154,7 +159,7 @@ void count_clear(const Sequence& sequence, const TrackEvalOptions& options, Trac
   }
   for (size_t t = 0; t < tracks; ++t) {
     const double share = static_cast<double>(times_found[t]) / static_cast<double>(sequence.truth_length[t]);
-    counts.mostly_tracked += share >= 0.8 ? 1 : 0;
+    counts.mostly_tracked += share > 0.8 ? 1 : 0;
     counts.mostly_lost += share < 0.2 ? 1 : 0;
     counts.fragments += std::max<int64_t>(0, pieces[t] - 1);
   }

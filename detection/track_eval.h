@@ -36,7 +36,7 @@ struct TrackCounts {
   int64_t tracks = 0, found_tracks = 0;
   int64_t matches = 0, misses = 0, false_positives = 0, id_switches = 0;
   int64_t fragments = 0;                        ///< times that a track is found again after it was missed
-  int64_t mostly_tracked = 0, mostly_lost = 0;  ///< tracks found in at least 80 %, in less than 20 % of their frames
+  int64_t mostly_tracked = 0, mostly_lost = 0;  ///< tracks found in more than 80 %, in less than 20 % of their frames
   double overlap_sum = 0.0;                     ///< IoU of the matches
   int64_t id_matches = 0;                       ///< of the best one-to-one assignment of found tracks to tracks
   std::array<int64_t, kAlphas> hota_matches{};  ///< per overlap

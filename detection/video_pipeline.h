@@ -18,10 +18,11 @@ namespace detection {
 
 /// What later stages make of a result, for those after them: files are encoded on many threads and written by one.
 struct Rendering {
-  vit::Image picture;                ///< with the detections drawn
-  std::string encoded;               ///< the same as a file's bytes
-  std::vector<std::string> crops{};  ///< of each detection
-  std::vector<std::string> looks{};  ///< of each detection: where its query looked
+  vit::Image picture;                   ///< with the detections drawn
+  std::string encoded;                  ///< the same as a file's bytes
+  std::vector<std::string> crops{};     ///< of each detection
+  std::vector<std::string> looks{};     ///< of each detection: where its query looked
+  std::vector<std::string> failures{};  ///< what of these could not be made, and why
 };
 
 /// An item of the feed and what was found in it.

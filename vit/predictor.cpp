@@ -19,6 +19,8 @@ namespace {
 std::string default_processor(const std::string& model_type) {
   if (model_type == "deit") return "DeiTImageProcessor";
   if (model_type.starts_with("dinov2")) return "BitImageProcessor";
+  if (model_type == "blip") return "BlipImageProcessor";
+  if (model_type == "clip") return "CLIPImageProcessor";
   return "ViTImageProcessor";
 }
 

@@ -1,4 +1,5 @@
 #include "tests/apps/verb_test.h"
+#include "tests/support/tiny_detector.h"
 
 namespace vit::test {
 namespace {
@@ -45,6 +46,16 @@ TEST_F(BenchmarkVerb, TakesConfigurationsAndSizes) {
   for (const char* stage : {"stage", "linear", "attention", "layer_norm", "(whole run)"})
     EXPECT_THAT(result.err, HasSubstr(stage));
   EXPECT_EQ(records(result).at(0)["model"], "vit_cifar");
+}
+
+TEST_F(BenchmarkVerb, MeasuresStepsOfTraining) {
+  write_tiny_detector(dir_ / "detector");
+  for (const std::string& trained : {model(), path("detector")}) {
+    const CommandResult result =
+        run_vitkit({"benchmark", "--model", trained, "--train", "--runs", "1", "--format", "json"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(records(result).at(0)["train"], true) << result.out;
+  }
 }
 
 TEST_F(BenchmarkVerb, RefusesWhatThisVersionLacks) {

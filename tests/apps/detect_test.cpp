@@ -357,6 +357,24 @@ TEST_F(DetectVerb, RefusesWhatMakesNoSense) {
   EXPECT_THAT(nothing.err, HasSubstr("no picture and no frame"));
 }
 
+TEST_F(DetectVerb, NeverSavesOverItsSources) {
+  const std::string picture = jpeg("photos/a.jpg");
+  const std::string before = slurp(picture);
+  expect_refused(detect({"--save", path("photos"), picture}), "would be overwritten");
+  expect_refused(detect({"--save", path("photos/../photos"), path("photos")}), "would be overwritten");
+  std::ofstream(dir_ / "list.txt") << picture << "\n";
+  const CommandResult listed = detect({"--format", "json", "--save", path("photos"), "@" + path("list.txt")});
+  EXPECT_EQ(listed.status, 1);
+  EXPECT_THAT(listed.err, HasSubstr("would be overwritten"));
+  EXPECT_EQ(records(listed).size(), 1u) << "it is answered all the same";
+  EXPECT_EQ(slurp(picture), before);
+}
+
+TEST_F(DetectVerb, RefusesAFileOfResultsThatCannotBeWritten) {
+  expect_refused(detect({"--save-json", path("nowhere/boxes.jsonl"), jpeg("a.jpg")}), "--save-json");
+  expect_refused(detect({"--attention", path("looks"), "--attention-layer", "99", jpeg("b.jpg")}), "99");
+}
+
 TEST_F(DetectVerb, ShowsWhatEachStageCosts) {
   const CommandResult result = detect({"-v", "--track", "--save", path("out"), film("clip.avi", 10)});
   EXPECT_EQ(result.status, 0);

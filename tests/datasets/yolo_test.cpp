@@ -60,6 +60,20 @@ TEST(Yolo, ReadsBoxesPolygonsAndPicturesWithoutObjects) {
   EXPECT_FALSE(is_dataset(dir.write("train.yaml", "model: vit\ntrain_split: train\n").string()));
 }
 
+TEST(Yolo, APictureThatCannotBeReadLeavesTheOthersTheirs) {
+  const TempDir dir;
+  dir.write("data.yaml", "path: .\ntrain: images\nnames: [dog]\n");
+  write_picture(dir, "images/a.jpg");
+  dir.write("images/b.jpg", "no picture");
+  dir.write("labels/a.txt", "0 0.5 0.5 0.5 0.2\n");
+  dir.write("labels/b.txt", "0 0.5 0.5 0.5 0.2\n");
+  const auto data = open_boxes(dir.path().string(), "train");
+  ASSERT_EQ(data->size(), 2);
+  EXPECT_EQ(data->boxes(0).size(), 1u);
+  EXPECT_THAT(data->boxes(1), IsEmpty());
+  EXPECT_THAT(vit::test::failure([&] { data->load(1); }), HasSubstr("b.jpg"));
+}
+
 TEST(Yolo, FindsPicturesInOtherLayouts) {
   const TempDir dir;
   // Roboflow: a list of names, "../train/images", and a folder called valid.

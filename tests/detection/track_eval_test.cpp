@@ -68,6 +68,23 @@ TEST(TrackEval, MissesAndFalseAlarms) {
   EXPECT_EQ(counts.mostly_lost, 0);
 }
 
+TEST(TrackEval, AFrameWithoutAnyDetectionInterruptsNothing) {
+  const std::vector<TrackBox> truth = {box(1, 1, 0), box(2, 1, 0), box(3, 1, 0)};
+  const std::vector<TrackBox> found = {box(1, 5, 0), box(3, 5, 0)};
+  const TrackCounts counts = count_tracks(truth, found);
+  EXPECT_EQ(counts.misses, 1);
+  EXPECT_EQ(counts.fragments, 0);
+  EXPECT_EQ(counts.id_switches, 0);
+}
+
+TEST(TrackEval, MostlyTrackedIsMoreThanFourFifths) {
+  std::vector<TrackBox> truth;
+  for (int64_t f = 1; f <= 5; ++f) truth.push_back(box(f, 1, 0));
+  const std::vector<TrackBox> found = {truth[0], truth[1], truth[2], truth[3]};
+  EXPECT_EQ(count_tracks(truth, found).mostly_tracked, 0);
+  EXPECT_EQ(count_tracks(truth, truth).mostly_tracked, 1);
+}
+
 TEST(TrackEval, OverlapCountsInHotaAndMotp) {
   // Overlap 2/3 in every frame: found at 13 of the 19 overlaps.
   std::vector<TrackBox> truth, found;

@@ -223,6 +223,14 @@ TEST(ByteTrack, OutOfSightIsMeasuredInTime) {
   EXPECT_EQ(only_id(tracker->update({at(100, 50)}, 60.03)), 2);
 }
 
+TEST(ByteTrack, FollowsAtFramesThatAreSecondsApart) {
+  const auto tracker = tracker_of("bytetrack");
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(only_id(tracker->update({at(100 + i, 50)}, 3.0 * i)), 1) << "frame " << i;
+  EXPECT_TRUE(tracker->update({}, 15.0).empty());
+  EXPECT_EQ(only_id(tracker->update({at(106, 50)}, 18.0)), 1) << "one frame may lack it";
+  EXPECT_EQ(only_id(tracker->update({at(107, 50)}, 60.0)), -1) << "after a gap, all begins anew";
+}
+
 TEST(ByteTrack, AnObjectOfOneFrameGetsNoNumber) {
   const auto tracker = tracker_of("bytetrack");
   tracker->update({}, 0.0);

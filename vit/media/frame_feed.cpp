@@ -103,6 +103,7 @@ struct FrameFeed::Impl {
     item = lane.current;
     item.event = std::move(event);
     if (item.event.kind == VideoEvent::Kind::frame) item.info = lane.video->info();
+    if (item.event.kind == VideoEvent::Kind::lost && options.on_lost) options.on_lost(item);
     if (item.event.kind == VideoEvent::Kind::end || item.event.kind == VideoEvent::Kind::error) lane.video.reset();
     return Answer::item;
   }

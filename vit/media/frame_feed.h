@@ -42,6 +42,8 @@ struct FeedOptions {
   std::istream* input = nullptr;   ///< where `-` reads paths from; std::cin when null. Not owned.
   /// Asked often: true ends the feed soon, with what the sources still have to say (gaps, no frames).
   std::function<bool()> stop_requested{};
+  /// Told at once when a live source is lost, which is an item, too: items may wait for what is before them.
+  std::function<void(const FeedItem& lost)> on_lost{};
   /// How a video is opened; unset: VideoReader.
   std::function<std::unique_ptr<FrameStream>(const std::string& source, const VideoOptions& options)> open{};
 };

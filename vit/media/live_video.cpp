@@ -55,6 +55,20 @@ struct LiveState {
   /// The clock of its events.
   double time() const { return steady_seconds() - opened_s; }
 
+  /// Ends what is told with an error, behind the gap that is open. The caller holds the mutex.
+  void fail(const std::string& reason, double time_s) {
+    if (gap) {
+      VideoEvent ended = *std::exchange(gap, std::nullopt);
+      ended.to_s = time();
+      items.push_back({ended, {}});
+    }
+    VideoEvent error;
+    error.kind = VideoEvent::Kind::error;
+    error.time_s = time_s;
+    error.reason = reason;
+    items.push_back({error, {}});
+  }
+
   /// Sleeps; false: stopping.
   bool sleep(double seconds) {
     std::unique_lock lock(mutex);
@@ -232,16 +246,7 @@ void LiveWorker::begin_gap(const std::string& reason) {
 
 void LiveWorker::give_up(const std::string& reason) {
   const std::lock_guard lock(state_->mutex);
-  if (state_->gap) {
-    VideoEvent gap = *std::exchange(state_->gap, std::nullopt);
-    gap.to_s = state_->time();
-    state_->items.push_back({gap, {}});
-  }
-  VideoEvent error;
-  error.kind = VideoEvent::Kind::error;
-  error.time_s = last_time_;
-  error.reason = reason;
-  state_->items.push_back({error, {}});
+  state_->fail(reason, last_time_);
 }
 
 class LiveVideo : public VideoFeed {
@@ -325,9 +330,9 @@ bool LiveVideo::take(VideoEvent& event, std::unique_lock<std::mutex>& lock) {
   }
 }
 
-/// After stop(), or when there is nothing more: gaps that were not told, then the end.
+/// After stop(), or when there is nothing more: what was not told yet, but for frames, then the end.
 bool LiveVideo::take_last(VideoEvent& event) {
-  std::erase_if(state_->items, [](const Item& item) { return item.event.kind != VideoEvent::Kind::gap; });
+  std::erase_if(state_->items, [](const Item& item) { return item.event.kind == VideoEvent::Kind::frame; });
   if (!state_->items.empty()) {
     event = std::move(state_->items.front().event);
     state_->items.pop_front();
@@ -348,15 +353,11 @@ bool LiveVideo::is_stuck() const {
 }
 
 bool LiveVideo::fail_for_good(VideoEvent& event, const std::string& reason) {
-  event = {};
-  event.kind = VideoEvent::Kind::error;
-  event.reason = reason;
   state_->stopping = true;
   state_->done = true;
-  state_->items.clear();
-  state_->gap.reset();
+  state_->fail(reason, 0.0);
   state_->changed.notify_all();
-  return true;
+  return take_last(event);
 }
 
 }  // namespace

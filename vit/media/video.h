@@ -117,8 +117,8 @@ class VideoWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-/// A window that shows frames (--show). Toolkits of windows want one thread: the object has one of its own for them,
-/// and its members may be called from any thread, one at a time.
+/// A window that shows frames (--show). Toolkits of windows want one thread: all windows share one of their own, and
+/// members may be called from any thread, of one window one at a time.
 class VideoWindow {
  public:
   /// Errors: there is no display.

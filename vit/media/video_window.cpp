@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -53,64 +55,84 @@ void require_display() {
 
 }  // namespace
 
-/// Window toolkits belong to one thread: this one, which does one thing at a time for whoever asks.
-struct VideoWindow::Impl {
+namespace {
+
+/// Window toolkits belong to one thread: this one, which does one thing at a time for whoever asks. All windows share
+/// it, and it ends with the last of them.
+class WindowThread {
+ public:
   using Message = std::array<char, 512>;
 
-  const VitkitWindowTable* table = nullptr;
-  std::string title;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::function<void()> work;
-  bool leaving = false;
-  std::thread thread{[this] { serve(); }};
+  static std::shared_ptr<WindowThread> get() {
+    static std::mutex guard;
+    static std::weak_ptr<WindowThread> running;
+    const std::lock_guard lock(guard);
+    std::shared_ptr<WindowThread> thread = running.lock();
+    if (!thread) running = thread = std::make_shared<WindowThread>();
+    return thread;
+  }
 
-  ~Impl() {
+  ~WindowThread() {
     {
-      const std::lock_guard lock(mutex);
-      leaving = true;
+      const std::lock_guard lock(mutex_);
+      leaving_ = true;
     }
-    changed.notify_all();
-    thread.join();
+    changed_.notify_all();
+    thread_.join();
   }
 
-  void serve() {
-    std::unique_lock lock(mutex);
-    for (;;) {
-      changed.wait(lock, [&] { return leaving || work; });
-      if (!work) return;
-      work();
-      work = nullptr;
-      changed.notify_all();
-    }
-  }
-
-  /// Errors: what the call says.
+  /// Errors: what the call says, after the window's title.
   template <class Call>
-  void run(const Call& call) {
+  void run(const std::string& title, const Call& call) {
+    const std::lock_guard turn(callers_);
     Message message{};
     int status = kVitkitVideoOk;
-    std::unique_lock lock(mutex);
-    work = [&] { status = call(message.data(), message.size()); };
-    changed.notify_all();
-    changed.wait(lock, [&] { return !work; });
+    std::unique_lock lock(mutex_);
+    work_ = [&] { status = call(message.data(), message.size()); };
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !work_; });
     check(status == kVitkitVideoOk, "the window ", title, ": ", message.data());
   }
+
+ private:
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return leaving_ || work_; });
+      if (!work_) return;
+      work_();
+      work_ = nullptr;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex callers_, mutex_;
+  std::condition_variable changed_;
+  std::function<void()> work_;
+  bool leaving_ = false;
+  std::thread thread_{[this] { serve(); }};
+};
+
+}  // namespace
+
+struct VideoWindow::Impl {
+  const VitkitWindowTable* table = nullptr;
+  std::string title;
+  std::shared_ptr<WindowThread> thread = WindowThread::get();
 };
 
 VideoWindow::VideoWindow(const std::string& title) {
   require_display();
-  const VitkitWindowTable& table = detail::devices_module().window;
   impl_ = std::make_unique<Impl>();
-  impl_->table = &table;
+  impl_->table = &detail::devices_module().window;
   impl_->title = title;
-  impl_->run([&](char* message, size_t size) { return table.open(title.c_str(), message, size); });
+  impl_->thread->run(title,
+                     [&](char* message, size_t size) { return impl_->table->open(title.c_str(), message, size); });
 }
 
 VideoWindow::~VideoWindow() {
-  if (!impl_) return;
   try {
-    impl_->run([&](char*, size_t) {
+    impl_->thread->run(impl_->title, [&](char*, size_t) {
       impl_->table->close(impl_->title.c_str());
       return static_cast<int>(kVitkitVideoOk);
     });
@@ -121,7 +143,7 @@ VideoWindow::~VideoWindow() {
 bool VideoWindow::show(const Image& frame) {
   check(frame.defined(), "the window ", impl_->title, ": there is no frame");
   int closed = 0;
-  impl_->run([&](char* message, size_t size) {
+  impl_->thread->run(impl_->title, [&](char* message, size_t size) {
     return impl_->table->show(impl_->title.c_str(), frame.row(0), frame.height(), frame.width(), &closed, message,
                               size);
   });
