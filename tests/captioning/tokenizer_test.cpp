@@ -245,5 +245,13 @@ TEST(Clip, TextIsSpacedAndLowered) {
   EXPECT_EQ(tokenizer.special().pad, tokenizer.special().eos);
 }
 
+TEST(Clip, ALongTextIsNoEndlessOne) {
+  const Tokenizer tokenizer = Tokenizer::load(std::string(VITKIT_SOURCE_DIR) + "/tests/goldens/B7_clip");
+  const std::string text = "a red ball, 12 dogs! ";
+  std::string longer;
+  for (int i = 0; i < 20'000; ++i) longer += text;
+  EXPECT_EQ(tokenizer.encode(longer, false).size(), 20'000 * tokenizer.encode(text, false).size());
+}
+
 }  // namespace
 }  // namespace captioning
