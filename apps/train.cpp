@@ -61,11 +61,10 @@ int train(const TrainOptions& options, const CommonOptions& common) {
       mode, {.on_start =
                  [&](bool is_new) {
                    if (options.resume && is_new) note(common, "--resume: {} holds no run; one begins", config.output);
-                   note(common,
-                        "{}: {}, {:.2f} M parameters, {} pictures of {} classes, validation on {}; run folder {}",
+                   note(common, "{}: {}, {:.2f} M parameters, {} pictures{}, validation on {}; run folder {}",
                         setup.model->info().name, setup.start,
                         1e-6 * static_cast<double>(setup.model->parameter_count()), setup.data.train->size(),
-                        setup.data.class_names.size(), setup.data.val ? setup.data.val_name : "nothing", config.output);
+                        setup.learns, setup.data.val ? setup.data.val_name : "nothing", config.output);
                  },
              .trainer = {.on_batch =
                              [&](const vit::TrainProgress& now) {

@@ -6,7 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "captioning/caption_task.h"
+#include "captioning/run_tokenizer.h"
 #include "datasets/box_augment.h"
+#include "datasets/caption_loader.h"
 #include "datasets/data_config.h"
 #include "datasets/loader.h"
 #include "vit/core/config.h"
@@ -15,6 +18,28 @@
 #include "vit/train/trainer.h"
 
 namespace apps {
+
+/// How a captioner writes captions, in validation and as --model; none: as the checkpoint has it, else one beam of up
+/// to 30 tokens. Meanings as in captioning::GenerationConfig.
+struct GenerationKeys {
+  std::optional<int64_t> num_beams{};
+  std::optional<double> length_penalty{};
+  std::optional<int64_t> max_new_tokens{};
+  std::optional<int64_t> min_new_tokens{};
+  std::optional<int64_t> no_repeat_ngram_size{};
+  std::optional<double> repetition_penalty{};
+
+  template <class V>
+  void visit_fields(V& v) {
+    v("num_beams", num_beams, "Beams; 1: the likeliest word each time.", vit::between(1, 1024));
+    v("length_penalty", length_penalty, "Above 0 favours longer captions among beams, below 0 shorter ones.");
+    v("max_new_tokens", max_new_tokens, "Longest caption, in tokens.", vit::between(1, 1 << 16));
+    v("min_new_tokens", min_new_tokens, "Shortest caption, in tokens.", vit::between(0, 1 << 16));
+    v("no_repeat_ngram_size", no_repeat_ngram_size, "Above 0: no sequence of so many tokens stands twice.",
+      vit::between(0, 1024));
+    v("repetition_penalty", repetition_penalty, "Above 1 makes words that were said less likely.", vit::above(0));
+  }
+};
 
 struct TrainConfig {
   vit::ConfigNode model{};
@@ -28,6 +53,10 @@ struct TrainConfig {
   datasets::BoxAugmentConfig box_augment;
   vit::ClassificationLossConfig loss;
   vit::ConfigNode criterion{};
+  datasets::CaptionAugmentConfig caption_augment;
+  captioning::CaptionLossConfig caption;
+  captioning::TokenizerConfig tokenizer;
+  GenerationKeys generation;
   vit::TrainerConfig trainer;
   double drop = 0.0;
   double pos_drop = 0.0;
@@ -49,7 +78,7 @@ struct TrainConfig {
     v("model", model, "What --model takes (a checkpoint is fine-tuned), or a map with `type`: a model from nothing.");
     v("init_from", init_from,
       "With a `model` from nothing: a checkpoint whose weights it begins with wherever names and shapes fit; an image "
-      "model's become a detector's backbone.");
+      "model's become a detector's or captioner's backbone.");
     v("img_size", img_size, "Height and width of the model's input; 0: the model's own.", vit::between(0, 1 << 14));
     v("output", output, "Folder of the run.");
     data.visit_fields(v);
@@ -59,6 +88,10 @@ struct TrainConfig {
     v("augment", box_augment, "What is done to a detector's training pictures and their boxes.");
     loss.visit_fields(v);
     v("criterion", criterion, "What a detector is trained to; what it does not say is as the model's authors have it.");
+    v("caption_augment", caption_augment, "What is done to a captioner's training pictures.");
+    v("caption", caption, "What a captioner is trained to.");
+    v("tokenizer", tokenizer, "The vocabulary that a captioner from nothing learns from its captions.");
+    v("generation", generation, "How a captioner writes captions; what is not said is as the checkpoint has it.");
     trainer.visit_fields(v);
     v("drop", drop, "Dropout before the classifier.", vit::between(0, 0.99));
     v("pos_drop", pos_drop, "Dropout of the tokens after the position table.", vit::between(0, 0.99));

@@ -1,54 +1,12 @@
 #include "apps/train_detection.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "datasets/box_loader.h"
 #include "detection/detection_task.h"
 #include "detection/processor.h"
-#include "vit/core/check.h"
-#include "vit/core/names.h"
-#include "vit/train/run_folder.h"
 
 namespace apps {
-
-namespace {
-
-/// Keys of a section that are not as they are by default.
-template <class Section>
-std::vector<std::string> changed_keys(const Section& section) {
-  return vit::differing_keys(vit::write_config(Section{}), vit::write_config(section));
-}
-
-std::vector<std::string> classifier_keys(const TrainConfig& config) {
-  std::vector<std::string> keys = changed_keys(config.augment);
-  for (const std::string& key : changed_keys(config.loss)) keys.push_back(key);
-  if (config.linear_probe) keys.emplace_back("linear_probe");
-  if (config.lora) keys.emplace_back("lora");
-  if (config.crop_pct) keys.emplace_back("crop_pct");
-  return keys;
-}
-
-std::vector<std::string> detector_keys(const TrainConfig& config) {
-  std::vector<std::string> keys;
-  for (const std::string& key : changed_keys(config.box_augment)) keys.push_back("augment." + key);
-  if (!config.criterion.is_null()) keys.emplace_back("criterion");
-  if (config.keep_ratio) keys.emplace_back("keep_ratio");
-  return keys;
-}
-
-}  // namespace
-
-void require_keys_of(const TrainConfig& config, bool is_detector, const std::string& model) {
-  const std::vector<std::string> wrong = is_detector ? classifier_keys(config) : detector_keys(config);
-  if (wrong.empty()) return;
-  vit::fail_usage(vit::joined(wrong, 8), ": the model ", model, " is ",
-                  is_detector ? "a detector, and this is for classifiers; what changes a detector's pictures stands "
-                                "under `augment`, what it is trained to under `criterion`, what stays as it is under "
-                                "`freeze`"
-                              : "a classifier, and this is for detectors",
-                  " (vitkit info --list train_keys)");
-}
 
 TrainPixels detector_pixels(const TrainConfig& config, const TrainStart& start,
                             const detection::DetectionModel& model) {

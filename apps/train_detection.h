@@ -1,5 +1,5 @@
-// What is different about a run that trains a detector: its pictures' pre-processing, its loaders, its task, and the
-// keys that say how.
+// What is different about a run that trains a detector: its pictures' pre-processing, its loaders and its
+// task.
 #pragma once
 
 #include <string>
@@ -9,9 +9,6 @@
 #include "detection/model.h"
 
 namespace apps {
-
-/// Errors (usage): keys are given that mean nothing to this kind of model, which is called `model`.
-void require_keys_of(const TrainConfig& config, bool is_detector, const std::string& model);
 
 /// The family's or the checkpoint's processor, with img_size, keep_ratio, mean, std and interpolation of the
 /// configuration.

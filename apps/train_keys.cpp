@@ -47,6 +47,10 @@ std::vector<TrainKey> train_keys() {
   keys.add<datasets::BoxAugmentConfig>("Augmentation of detectors' pictures", "augment.");
   keys.add<vit::ClassificationLossConfig>("Loss");
   keys.add<detection::CriterionConfig>("Loss of detectors", "criterion.");
+  keys.add<datasets::CaptionAugmentConfig>("Augmentation of captioners' pictures", "caption_augment.");
+  keys.add<captioning::CaptionLossConfig>("Loss of captioners", "caption.");
+  keys.add<captioning::TokenizerConfig>("Vocabulary of captioners", "tokenizer.");
+  keys.add<GenerationKeys>("Captions of captioners", "generation.");
   keys.add<vit::OptimizerConfig>("Optimizer");
   keys.add<vit::ScheduleConfig>("Learning rate");
   keys.add<vit::EmaConfig>("Average of the weights");

@@ -116,6 +116,17 @@ void record_bad_boxes(const std::vector<datasets::BadBox>& boxes, const std::fil
        repaired, path.string());
 }
 
+/// The run's bad_captions.jsonl: captions and pictures that were left out.
+void record_bad_captions(const std::vector<datasets::BadCaption>& captions, const std::filesystem::path& path,
+                         const CommonOptions& common) {
+  if (captions.empty()) return;
+  std::string lines;
+  for (const datasets::BadCaption& caption : captions)
+    lines += json_line({{"source", caption.source}, {"reason", caption.reason}}) + "\n";
+  vit::write_file_atomically(path, lines);
+  note(common, "captions: {} entries could not be used; {} lists them", captions.size(), path.string());
+}
+
 /// Errors (usage): --overwrite would remove the checkpoint that the run begins with.
 void require_elsewhere(const TrainConfig& config) {
   namespace fs = std::filesystem;
@@ -161,6 +172,7 @@ vit::TrainResult TrainRun::train(vit::RunMode mode, RunHooks hooks) {
   for (datasets::Loader* loader : {setup_.train.get(), setup_.val.get()})
     if (loader) record_quarantine(*loader, quarantine, common_);
   record_bad_boxes(setup_.bad_boxes, folder.bad_boxes_file(), common_);
+  record_bad_captions(setup_.bad_captions, folder.bad_captions_file(), common_);
   stop_on_signals();
   if (hooks.on_start) hooks.on_start(!folder.has_config());
   hooks.trainer.stop_requested = stop_requested;

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/config_keys.h"
+#include "apps/train_captioning.h"
 #include "apps/train_detection.h"
+#include "apps/train_kind.h"
 #include "apps/train_start.h"
 #include "datasets/class_descriptions.h"
 #include "datasets/fingerprint.h"
@@ -30,9 +32,11 @@ void override_key(Json& into, const char* key, const std::optional<T>& value) {
 TrainPixels choose_pixels(const TrainConfig& config, const TrainStart& start) {
   const std::array<int64_t, 2>& size = start.model->info().input_size;
   const bool overridden = config.mean || config.std || config.interpolation || config.crop_pct;
+  // Sentences are about the whole picture.
+  const bool whole = train_kind(*start.model) == TrainKind::captioner;
   Json pretrained = {{"input_size", {3, size[0], size[1]}},
                      {"interpolation", "bicubic"},
-                     {"crop_pct", 0.9},
+                     {"crop_pct", whole ? 1.0 : 0.9},
                      {"mean", {0.5, 0.5, 0.5}},
                      {"std", {0.5, 0.5, 0.5}}};
   if (start.has_weights()) {
@@ -71,9 +75,13 @@ TrainPixels choose_pixels(const TrainConfig& config, const TrainStart& start) {
 std::string checkpoint_json(const vit::ImageModel& model, const Json& pixels, const datasets::TrainingData& data,
                             const std::string& data_dir) {
   Json json = {
-      {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", config_json(model.describe())}}},
-      {"num_classes", model.info().num_classes},
-      {"label_names", data.class_names}};
+      {"vitkit", {{"version", VITKIT_VERSION}, {"name", model.info().name}, {"model", config_json(model.describe())}}}};
+  if (train_kind(model) == TrainKind::captioner) {
+    json.update(pixels);
+    return json.dump(2) + "\n";
+  }
+  json["num_classes"] = model.info().num_classes;
+  json["label_names"] = data.class_names;
   // "FORMAT:PATH" and what is no folder have no file of names.
   const size_t colon = data_dir.find(':');
   std::filesystem::path root = colon == std::string::npos ? data_dir : data_dir.substr(colon + 1);
@@ -93,9 +101,15 @@ void freeze_all_but_head(TrainConfig& config, vit::ImageModel& model) {
   });
 }
 
-datasets::TrainingData open_data(const TrainConfig& config) {
+datasets::TrainingData open_data(const TrainConfig& config, TrainKind kind) {
+  datasets::DataConfig data = config.data;
+  if (kind == TrainKind::captioner) {
+    data.allow_empty_classes = true;  // of a set that has classes, too, only the captions count
+    for (std::string* spec : {&data.data_dir, &data.val_data_dir})
+      if (data.dataset.empty() && !spec->empty()) *spec = datasets::caption_spec(*spec);
+  }
   try {
-    return datasets::open_training_data(config.data, static_cast<uint64_t>(config.trainer.seed));
+    return datasets::open_training_data(data, static_cast<uint64_t>(config.trainer.seed));
   } catch (const vit::Error& error) {
     throw vit::Error(std::string("data_dir ") + config.data.data_dir + ": " + error.what(), error.kind());
   }
@@ -129,19 +143,23 @@ void TrainConfig::validate() const {
   data.validate();
   augment.validate();
   box_augment.validate();
+  caption_augment.validate();
   trainer.validate();
 }
 
 TrainSetup prepare_training(TrainConfig& config) {
   TrainSetup setup;
-  setup.data = open_data(config);
   TrainStart start = load_start(config);
+  const TrainKind kind = train_kind(*start.model);
   auto* const detector = dynamic_cast<detection::DetectionModel*>(start.model.get());
-  require_keys_of(config, detector != nullptr, start.model->info().name);
+  auto* const captioner = dynamic_cast<captioning::CaptionModel*>(start.model.get());
+  setup.data = open_data(config, kind);
+  require_keys_of(config, kind, start.model->info().name);
   setup.start = start.has_weights()  ? "fine-tuning " + config.model.text()
                 : start.from.empty() ? "from nothing"
                                      : start.from;
-  const std::string head = fit_head(start, setup.data, config.trainer.seed);
+  const std::string head =
+      captioner ? fit_vocabulary(setup, start, config, *captioner) : fit_head(start, setup.data, config.trainer.seed);
   if (start.has_weights() && !head.empty()) setup.start += ", " + head;
   if (config.img_size > 0) start.model->set_input_size(config.img_size, config.img_size);
   const vit::ModelInfo& info = start.model->info();
@@ -161,8 +179,11 @@ TrainSetup prepare_training(TrainConfig& config) {
                              .drop_path_rate = static_cast<float>(config.drop_path),
                              .grad_checkpointing = config.grad_checkpointing});
   setup.model = std::move(start.model);
+  setup.learns = fmt::format(" of {} classes", setup.data.class_names.size());
   if (detector)
     add_detection(setup, config, *detector);
+  else if (captioner)
+    add_captioning(setup, config, start, *captioner);
   else
     add_classification(setup, config);
   setup.train = setup.make_train_loader(config.loader);
