@@ -11,9 +11,9 @@
 #include "apps/progress.h"
 #include "apps/sheet.h"
 #include "apps/stop.h"
+#include "apps/text_labels.h"
 #include "apps/verbs.h"
 #include "apps/video_options.h"
-#include "captioning/zero_shot.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
 #include "vit/core/timer.h"
@@ -73,17 +73,6 @@ PictureOptions picture_options(const ClassifyOptions& options, FramePictures& pi
   return result;
 }
 
-/// With --labels a model that compares pictures with texts. Errors (usage): one of the two without the other.
-vit::Classifier load_classifier(const ClassifyOptions& options, const std::string& model, const CommonOptions& common) {
-  const vit::ClassifierOptions load{.img_size = options.img_size, .seed = common.seed, .topk = options.topk};
-  if (!options.labels.empty())
-    return captioning::zero_shot_classifier(model, captioning::read_texts(options.labels), load);
-  if (captioning::needs_texts(model))
-    vit::fail_usage(model, ": CLIP compares pictures with texts; name the classes with --labels \"a cat,a dog\", or ",
-                    "--labels @FILE with one per line");
-  return vit::Classifier::load(model, load);
-}
-
 /// What was answered, and how it is told.
 class Answers {
  public:
@@ -120,7 +109,9 @@ int classify(const ClassifyOptions& options, const CommonOptions& common) {
   vit::TaskGroup background;
   if (needs_codecs(options.sources)) background.run([] { vit::preload_codecs(); });
   const vit::Timer loading;
-  const vit::Classifier classifier = load_classifier(options, model, common);
+  vit::ClassifierOptions loaded{.img_size = options.img_size, .seed = common.seed, .topk = options.topk};
+  if (!options.labels.empty()) loaded.name_classes = text_classes(split_labels(options.labels));
+  const auto classifier = vit::Classifier::load(model, loaded);
   note_model(common, model, classifier, loading.milliseconds());
 
   vit::FeedOptions feed = feed_options("classify", options.video, options.max_pixels, common);
@@ -171,7 +162,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
   add_precision_option(command, options->precision);
   command
       .add_option("--labels", options->labels,
-                  with_example("Classes as texts, for CLIP; @FILE: one per line", "--labels \"a cat,a dog\""))
+                  with_example("Classes as text, for CLIP models; @FILE: one per line", "--labels \"a cat,a dog\""))
       ->type_name("A,B")
       ->default_str("the model's");
   command

@@ -4,14 +4,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <utility>
 
 #include "vit/core/context_pool.h"
 #include "vit/image/preprocess.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
 #include "vit/models/labels.h"
-#include "vit/predictor_parts.h"
 
 namespace vit {
 
@@ -65,40 +63,39 @@ ClassLabels load_labels(const Checkpoint& checkpoint, const ImageModel& model) {
   return ClassLabels::from_checkpoint(checkpoint.config(), classes, (checkpoint.dir() / "config.json").string());
 }
 
-struct Classifier::State : ClassifierParts {
+struct Classifier::State {
+  std::unique_ptr<ImageModel> model;
+  Preprocessor preprocessor;
+  ClassLabels labels;
+  bool trained = false;
   int64_t topk = 5;
   ContextPool contexts;
 };
 
 Classifier Classifier::load(const std::string& name, const ClassifierOptions& options) {
   const Checkpoint checkpoint = Checkpoint::open(name);
-  Classifier classifier(std::make_shared<State>());
+  Classifier classifier;
+  classifier.state_ = std::make_shared<State>();
   State& state = *classifier.state_;
   state.model = load_model(checkpoint, {.input_size = {}, .seed = options.seed});
   const ModelInfo& info = state.model->info();
   if (state.model->verb() != "classify")
     fail_usage(name, ": ", info.name, " is no classifier; it is for `vitkit ", state.model->verb(), "`");
+  std::vector<std::string> names;
+  if (options.name_classes) names = options.name_classes(*state.model, checkpoint);
   if (info.num_classes == 0)
-    fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features");
+    fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features",
+               info.name == "clip" ? "; CLIP is told its classes: --labels" : "");
   if (info.input_channels != 3) fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
   state.preprocessor = load_preprocessor(checkpoint, *state.model, options.img_size);
   const std::optional<Extent> size = state.preprocessor.fixed_size();
   if (size && (size->height != info.input_size[0] || size->width != info.input_size[1]))
     state.model->set_input_size(size->height, size->width);
-  state.labels = load_labels(checkpoint, *state.model);
+  state.labels =
+      options.name_classes ? ClassLabels::from_names(std::move(names)) : load_labels(checkpoint, *state.model);
   state.trained = checkpoint.has_weights();
   state.topk = options.topk;
   return classifier;
-}
-
-Classifier::Classifier(std::shared_ptr<State> state) : state_(std::move(state)) {}
-
-Classifier::Classifier(ClassifierParts parts, int64_t topk) : state_(std::make_shared<State>()) {
-  check(parts.model != nullptr, "classifier: there is no model");
-  check(parts.labels.size() == parts.model->info().num_classes, "classifier: ", parts.labels.size(), " names for ",
-        parts.model->info().num_classes, " classes");
-  static_cast<ClassifierParts&>(*state_) = std::move(parts);
-  state_->topk = topk;
 }
 
 Tensor Classifier::logits(const Tensor& pixels) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,9 +44,10 @@ struct ClassifierOptions {
   std::optional<int64_t> img_size{};  ///< square input of another size; the position table is resampled
   uint64_t seed = 0;                  ///< of the random weights where the model is a configuration without any
   int64_t topk = 5;                   ///< predictions per picture (fewer where there are fewer classes)
+  /// Gives a model that is told its classes (CLIP) these, and returns their names.
+  using NameClasses = std::function<std::vector<std::string>(ImageModel&, const Checkpoint&)>;
+  NameClasses name_classes{};
 };
-
-struct ClassifierParts;
 
 /// An image classifier. Copies share the model; all members may be called from several threads at once.
 class Classifier {
@@ -53,8 +55,6 @@ class Classifier {
   /// `model` as the command line takes it: a checkpoint directory (timm or Hugging Face), a hub id in the local cache,
   /// a bundled model's or a model configuration's name. Errors: vit::Error, naming the file and what is wrong with it.
   static Classifier load(const std::string& model, const ClassifierOptions& options = {});
-  /// Of what the caller has loaded. Errors: no model, another number of names than of classes.
-  Classifier(ClassifierParts parts, int64_t topk);
 
   /// The topk classes of a picture, by descending score.
   std::vector<Prediction> operator()(const Image& image) const;
@@ -75,7 +75,6 @@ class Classifier {
 
  private:
   struct State;
-  explicit Classifier(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
 

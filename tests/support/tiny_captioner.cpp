@@ -68,28 +68,4 @@ void write_tiny_captioner(const std::filesystem::path& dir, const TinyCaptionerO
   if (!options.generation.is_null()) std::ofstream(dir / "generation_config.json") << options.generation.dump(1);
 }
 
-void write_tiny_clip(const std::filesystem::path& dir, uint64_t seed) {
-  const captioning::Tokenizer tokenizer = tiny_tokenizer();
-  const nlohmann::json model = {{"type", "clip"},
-                                {"projection_dim", 8},
-                                {"eos", 2},
-                                {"vision",
-                                 {{"type", "vit"},
-                                  {"img_size", {32, 32}},
-                                  {"patch_size", {8, 8}},
-                                  {"embed_dim", 16},
-                                  {"depth", 1},
-                                  {"num_heads", 2}}},
-                                {"text",
-                                 {{"vocab_size", tokenizer.size()},
-                                  {"embed_dim", 16},
-                                  {"depth", 1},
-                                  {"num_heads", 2},
-                                  {"mlp_hidden", 24},
-                                  {"positions", 24},
-                                  {"memory_dim", 0},
-                                  {"head", false}}}};
-  write_model(dir, model, "tiny_clip", 1.0, tokenizer, seed);
-}
-
 }  // namespace vit::test

@@ -1,5 +1,5 @@
-// Checkpoints of captioners and of CLIP small enough to be written by every test that needs one. They have learnt
-// nothing: what they say is always the same for the same picture, and that is enough for who tests what becomes of it.
+// Checkpoints of captioners small enough to be written by every test that needs one. They have learnt nothing: what
+// they say is always the same for the same picture, and that is enough for who tests what becomes of it.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,5 @@ struct TinyCaptionerOptions {
 
 /// For pictures of 32 x 32, with 4 x 4 regions and a vocabulary of bytes and a few words.
 void write_tiny_captioner(const std::filesystem::path& dir, const TinyCaptionerOptions& options = {});
-
-/// A CLIP for pictures of 32 x 32 with the same vocabulary.
-void write_tiny_clip(const std::filesystem::path& dir, uint64_t seed = 1);
 
 }  // namespace vit::test
