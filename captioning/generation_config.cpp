@@ -2,6 +2,7 @@
 #include "captioning/generation_config.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "vit/io/checkpoint.h"
 
@@ -28,9 +29,43 @@ void read_id(const JsonObject& json, const char* key, std::optional<int64_t>& id
   if (json.has(key)) id = json.require_int(key, {0, kMostTokens});
 }
 
+/// Options of transformers that change what is generated and are not known here, with the value that changes nothing;
+/// null changes nothing either.
+void refuse_unknown_options(const JsonObject& json) {
+  static const std::pair<const char*, nlohmann::json> kNeutral[] = {
+      {"num_beam_groups", 1},
+      {"diversity_penalty", 0.0},
+      {"penalty_alpha", 0.0},
+      {"typical_p", 1.0},
+      {"min_p", 0.0},
+      {"epsilon_cutoff", 0.0},
+      {"eta_cutoff", 0.0},
+      {"encoder_no_repeat_ngram_size", 0},
+      {"encoder_repetition_penalty", 1.0},
+      {"guidance_scale", 1.0},
+      {"renormalize_logits", false},
+      {"forced_bos_token_id", nullptr},
+      {"forced_eos_token_id", nullptr},
+      {"suppress_tokens", nullptr},
+      {"begin_suppress_tokens", nullptr},
+      {"bad_words_ids", nullptr},
+      {"force_words_ids", nullptr},
+      {"constraints", nullptr},
+      {"sequence_bias", nullptr},
+      {"exponential_decay_length_penalty", nullptr},
+  };
+  for (const auto& [key, neutral] : kNeutral) {
+    const nlohmann::json* value = json.find(key);
+    if (!value || *value == neutral || (value->is_array() && value->empty())) continue;
+    json.refuse(key, neutral.is_null() ? "nothing: this option of generation is not known here"
+                                       : neutral.dump() + ": other values of this option are not known here");
+  }
+}
+
 }  // namespace
 
 void read_generation_options(const JsonObject& json, GenerationConfig& config) {
+  refuse_unknown_options(json);
   config.num_beams = json.get_int("num_beams", config.num_beams, {1, 1 << 12});
   config.length_penalty = json.get_double("length_penalty", config.length_penalty, {-1e6, 1e6});
   read_early_stopping(json, config);

@@ -167,17 +167,22 @@ void add_defaults(const std::vector<std::string>& names, json& document) {
       document["added_tokens"].push_back(added_entry(name, found->get<int64_t>(), true));
 }
 
-json read_merges(const fs::path& path) {
+/// Errors: a line that is no pair, or names a token that is not in the vocabulary, itself or together.
+json read_merges(const fs::path& path, const json& vocab) {
   const std::vector<std::string> lines = read_lines(path);
   json merges = json::array();
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (lines[i].starts_with("#version")) continue;
-    if (lines[i].empty() && i + 1 == lines.size()) continue;
-    const size_t space = lines[i].find(' ');
-    if (space == std::string::npos || space == 0 || space + 1 == lines[i].size() ||
-        lines[i].find(' ', space + 1) != std::string::npos)
-      vit::fail_usage(path.string(), ": line ", i + 1, ": expected two tokens, got '", lines[i].substr(0, 80), "'");
-    merges.push_back(lines[i]);
+    const std::string& line = lines[i];
+    if (line.starts_with("#version") || (line.empty() && i + 1 == lines.size())) continue;
+    const std::string where = vit::str(path.string(), ": line ", i + 1);
+    const size_t space = line.find(' ');
+    if (space == std::string::npos || space == 0 || space + 1 == line.size() ||
+        line.find(' ', space + 1) != std::string::npos)
+      vit::fail_usage(where, ": expected two tokens, got '", line.substr(0, 80), "'");
+    const std::string left = line.substr(0, space), right = line.substr(space + 1);
+    for (const std::string& token : {left, right, left + right})
+      if (!vocab.contains(token)) vit::fail_usage(where, ": '", token.substr(0, 80), "' is not in vocab.json");
+    merges.push_back(line);
   }
   return merges;
 }
@@ -251,7 +256,8 @@ json bpe_document(const fs::path& folder, const SideFiles& files) {
   const vit::JsonObject entries(vocab, (folder / "vocab.json").string());
   bool clip = false;
   for (const auto& [token, id] : vocab.items()) clip = clip || token.ends_with("</w>");
-  json model = {{"type", "BPE"}, {"vocab", std::move(vocab)}, {"merges", read_merges(folder / "merges.txt")}};
+  json merges = read_merges(folder / "merges.txt", vocab);
+  json model = {{"type", "BPE"}, {"vocab", std::move(vocab)}, {"merges", std::move(merges)}};
   const std::string name = class_of(files);
   if (!name.empty() && name != "PreTrainedTokenizer") {
     if (name != "CLIPTokenizer" && name != "GPT2Tokenizer")

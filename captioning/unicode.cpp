@@ -19,8 +19,9 @@ namespace {
 /// ICU counts in int32_t.
 constexpr size_t kMaxText = size_t{1} << 30;
 
-/// In ICU's steps of ten thousand: seconds. Expressions that branch without end are stopped, all others finish.
-constexpr int32_t kMatchTime = 2000;
+/// What a match may take, in ICU's unit of ten thousand steps: a million, and a hundred for each character. Expressions
+/// that branch without end are stopped; those of real tokenizers need a few steps per character.
+int32_t time_limit(size_t characters) { return static_cast<int32_t>(100 + characters / 100); }
 
 int32_t length_of(std::u16string_view text) {
   if (text.size() > kMaxText) vit::fail_usage("a text of more than ", kMaxText, " characters");
@@ -210,7 +211,7 @@ std::vector<TextRange> Pattern::matches(std::u16string_view text) const {
   const icu::UnicodeString view = view_of(text);
   UErrorCode status = U_ZERO_ERROR;
   const std::unique_ptr<icu::RegexMatcher> matcher(impl_->expression->matcher(view, status));
-  if (U_SUCCESS(status)) matcher->setTimeLimit(kMatchTime, status);
+  if (U_SUCCESS(status)) matcher->setTimeLimit(time_limit(text.size()), status);
   while (U_SUCCESS(status) && matcher->find(status)) {
     const int32_t begin = matcher->start(status), end = matcher->end(status);
     if (U_SUCCESS(status)) found.push_back({static_cast<size_t>(begin), static_cast<size_t>(end)});

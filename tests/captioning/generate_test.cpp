@@ -249,6 +249,89 @@ TEST(Beams, EarlyStoppingDecidesWhetherARunningBeamMayStillWin) {
   EXPECT_TRUE(search(EarlyStopping::never, 0.0));
 }
 
+TEST(Beams, ScoresCountTheWordsBehindThePromptWithTheEnd) {
+  PictureBeams picture({.num_beams = 2, .length_penalty = 2.0}, {0, 5, 6}, {1}, 10);
+  picture.advance({{-1.0f, 0, 2}, {-2.0f, 0, 3}, {-3.0f, 0, 4}, {-3.5f, 0, 5}});
+  picture.advance({{-1.5f, 0, 1}, {-2.5f, 1, 2}, {-2.6f, 0, 3}, {-2.7f, 0, 4}});
+  const std::vector<Sequence> found = picture.finish(2);
+  EXPECT_THAT(found[0].ids, ElementsAre(0, 5, 6, 2, 1));
+  EXPECT_DOUBLE_EQ(found[0].score, -1.5f / 4.0) << "two words";
+  EXPECT_THAT(found[1].ids, ElementsAre(0, 5, 6, 3, 2));
+  EXPECT_DOUBLE_EQ(found[1].score, -2.5f / 4.0);
+}
+
+TEST(Beams, OfSeveralEndsTheFirstStandsBehindACaption) {
+  PictureBeams picture({.num_beams = 2}, {0}, {1, 7}, 10);
+  EXPECT_EQ(picture.wanted_candidates(), 6);
+  picture.advance({{-0.5f, 0, 7}, {-0.6f, 0, 1}, {-0.7f, 0, 2}, {-0.8f, 0, 3}, {-0.9f, 0, 4}, {-1.0f, 0, 5}});
+  EXPECT_FALSE(picture.done()) << "the best candidate is better than the worst caption, though it has ended";
+  const std::vector<Sequence> found = picture.finish(2);
+  EXPECT_THAT(found[0].ids, ElementsAre(0, 1)) << "transformers writes the first of the ends";
+  EXPECT_DOUBLE_EQ(found[0].score, -0.5f);
+  EXPECT_DOUBLE_EQ(found[1].score, -0.6f);
+}
+
+TEST(Beams, ABetterCaptionTakesTheWorstOnesPlace) {
+  PictureBeams picture({.num_beams = 2, .length_penalty = 1.0}, {0}, {1}, 10);
+  picture.advance({{-4.0f, 0, 1}, {-0.2f, 0, 2}, {-0.3f, 0, 3}, {-9.0f, 0, 4}});
+  picture.advance({{-0.4f, 0, 1}, {-0.5f, 1, 1}, {-0.6f, 0, 4}, {-0.7f, 1, 5}});
+  // -4 went out; what is left is -0.4 / 2 and -0.5 / 2, and -0.6 / 2 is no better than the worst.
+  const std::vector<Sequence> found = picture.finish(2);
+  EXPECT_THAT(found[0].ids, ElementsAre(0, 2, 1));
+  EXPECT_THAT(found[1].ids, ElementsAre(0, 3, 1));
+  EXPECT_DOUBLE_EQ(found[1].score, -0.5f / 2.0);
+}
+
+TEST(Beams, OfEqualCaptionsTheLastComesFirst) {
+  PictureBeams picture({.num_beams = 2}, {0}, {1}, 10);
+  picture.advance({{-0.5f, 0, 2}, {-0.5f, 0, 3}, {-0.7f, 0, 4}, {-0.8f, 0, 5}});
+  const std::vector<Sequence> found = picture.finish(2);
+  EXPECT_THAT(found[0].ids, ElementsAre(0, 3));
+  EXPECT_THAT(found[1].ids, ElementsAre(0, 2));
+}
+
+TEST(TokenScores, NgramsOfOneWordAndOfMoreThanThereAre) {
+  std::vector<float> scores(5, 1.0f);
+  TokenScores({.no_repeat_ngram_size = 1}, 1, {1}).process({0, 3, 3}, scores);
+  EXPECT_TRUE(std::isinf(scores[0]) && std::isinf(scores[3])) << "no word twice, the start neither";
+  EXPECT_FALSE(std::isinf(scores[1]) || std::isinf(scores[2]) || std::isinf(scores[4]));
+  scores.assign(5, 1.0f);
+  TokenScores({.no_repeat_ngram_size = 4}, 1, {1}).process({0, 0}, scores);
+  EXPECT_THAT(scores, ::testing::Each(1.0f));
+  TokenScores({.no_repeat_ngram_size = 3}, 1, {1}).process({2, 3, 4, 2, 3}, scores);
+  EXPECT_TRUE(std::isinf(scores[4]));
+}
+
+TEST(TokenScores, AllEndsAreForbiddenBelowTheLeastLength) {
+  std::vector<float> scores(5, 1.0f);
+  TokenScores({.min_length = 3}, 1, {1, 4}).process({0, 2}, scores);
+  EXPECT_TRUE(std::isinf(scores[1]) && std::isinf(scores[4]));
+  scores.assign(5, 1.0f);
+  TokenScores({.min_length = 3}, 1, {1, 4}).process({0, 2, 2}, scores);
+  EXPECT_THAT(scores, ::testing::Each(1.0f)) << "three are there: the next may be the end";
+  TokenScores({.min_new_tokens = 2}, 3, {1, 4}).process({0, 2, 2, 2}, scores);
+  EXPECT_TRUE(std::isinf(scores[1])) << "one new word behind a prompt of three";
+}
+
+TEST(TokenScores, BeamsKeepMoreWordsThanThereAreEnds) {
+  const auto kept = [](int64_t beams, const Ids& ends) {
+    std::vector<float> scores = {5.0f, 4.0f, 3.0f, 2.0f, 1.0f};
+    TokenScores({.num_beams = beams, .do_sample = true, .top_k = 1}, 1, ends).process({0}, scores);
+    return std::count_if(scores.begin(), scores.end(), [](float score) { return !std::isinf(score); });
+  };
+  EXPECT_EQ(kept(1, {1}), 1);
+  EXPECT_EQ(kept(2, {1}), 2);
+  EXPECT_EQ(kept(2, {1, 2}), 3);
+  EXPECT_EQ(kept(2, {}), 2);
+}
+
+TEST(TokenScores, EqualScoresOfTopKAllStay) {
+  std::vector<float> scores = {2.0f, 1.0f, 1.0f, 0.0f};
+  TokenScores({.do_sample = true, .top_k = 2}, 1, {1}).process({0}, scores);
+  EXPECT_FALSE(std::isinf(scores[1]) || std::isinf(scores[2])) << "as many as the second has equals";
+  EXPECT_TRUE(std::isinf(scores[3]));
+}
+
 TEST(TokenScores, FollowTheOrderOfTransformers) {
   GenerationConfig config{.repetition_penalty = 2.0, .do_sample = true, .temperature = 0.5, .top_k = 2};
   std::vector<float> scores = {1.0f, -1.0f, 0.25f, 0.4f};
