@@ -11,6 +11,7 @@
 #include "apps/progress.h"
 #include "apps/sheet.h"
 #include "apps/stop.h"
+#include "apps/text_labels.h"
 #include "apps/verbs.h"
 #include "apps/video_options.h"
 #include "vit/core/check.h"
@@ -102,16 +103,15 @@ class Answers {
 int classify(const ClassifyOptions& options, const CommonOptions& common) {
   const std::string model = model_or_bundled("classify", options.model, "cifar10", common);
   require_precision(options.precision);
-  if (!options.labels.empty())
-    vit::fail_usage("--labels needs a model that reads text (CLIP); there is none in this version");
   if (!options.sheet.empty()) vit::check_image_extension(options.sheet);
   Output output(common);
   AnswerSheet sheet(options.sheet, options.max_pixels);
   vit::TaskGroup background;
   if (needs_codecs(options.sources)) background.run([] { vit::preload_codecs(); });
   const vit::Timer loading;
-  const auto classifier =
-      vit::Classifier::load(model, {.img_size = options.img_size, .seed = common.seed, .topk = options.topk});
+  vit::ClassifierOptions loaded{.img_size = options.img_size, .seed = common.seed, .topk = options.topk};
+  if (!options.labels.empty()) loaded.name_classes = text_classes(split_labels(options.labels));
+  const auto classifier = vit::Classifier::load(model, loaded);
   note_model(common, model, classifier, loading.milliseconds());
 
   vit::FeedOptions feed = feed_options("classify", options.video, options.max_pixels, common);
@@ -162,7 +162,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
   add_precision_option(command, options->precision);
   command
       .add_option("--labels", options->labels,
-                  with_example("Classes as text, for CLIP models (not in this version)", "--labels \"a cat,a dog\""))
+                  with_example("Classes as text, separated by commas, for CLIP models", "--labels \"a cat,a dog\""))
       ->type_name("A,B")
       ->default_str("the model's");
   command

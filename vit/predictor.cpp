@@ -81,14 +81,18 @@ Classifier Classifier::load(const std::string& name, const ClassifierOptions& op
   const ModelInfo& info = state.model->info();
   if (state.model->verb() != "classify")
     fail_usage(name, ": ", info.name, " is no classifier; it is for `vitkit ", state.model->verb(), "`");
+  std::vector<std::string> names;
+  if (options.name_classes) names = options.name_classes(*state.model, checkpoint);
   if (info.num_classes == 0)
-    fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features");
+    fail_usage(name, ": the model has no classification head (num_classes is 0), its output is features",
+               info.name == "clip" ? "; CLIP is told its classes: --labels" : "");
   if (info.input_channels != 3) fail_usage(name, ": pictures have 3 channels, the model takes ", info.input_channels);
   state.preprocessor = load_preprocessor(checkpoint, *state.model, options.img_size);
   const std::optional<Extent> size = state.preprocessor.fixed_size();
   if (size && (size->height != info.input_size[0] || size->width != info.input_size[1]))
     state.model->set_input_size(size->height, size->width);
-  state.labels = load_labels(checkpoint, *state.model);
+  state.labels =
+      options.name_classes ? ClassLabels::from_names(std::move(names)) : load_labels(checkpoint, *state.model);
   state.trained = checkpoint.has_weights();
   state.topk = options.topk;
   return classifier;

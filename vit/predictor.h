@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ struct ClassifierOptions {
   std::optional<int64_t> img_size{};  ///< square input of another size; the position table is resampled
   uint64_t seed = 0;                  ///< of the random weights where the model is a configuration without any
   int64_t topk = 5;                   ///< predictions per picture (fewer where there are fewer classes)
+  /// Gives a model that is told its classes (CLIP) these, and returns their names.
+  using NameClasses = std::function<std::vector<std::string>(ImageModel&, const Checkpoint&)>;
+  NameClasses name_classes{};
 };
 
 /// An image classifier. Copies share the model; all members may be called from several threads at once.
