@@ -162,7 +162,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
   add_precision_option(command, options->precision);
   command
       .add_option("--labels", options->labels,
-                  with_example("Classes as text, separated by commas, for CLIP models", "--labels \"a cat,a dog\""))
+                  with_example("Classes as text, for CLIP models; @FILE: one per line", "--labels \"a cat,a dog\""))
       ->type_name("A,B")
       ->default_str("the model's");
   command
@@ -182,6 +182,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
       "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
       "  vitkit classify --format json --vid-stride 25 film.mp4   (adds \"frame\" and \"time_s\")\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
+      "  vitkit classify --model path/to/clip --labels \"a photo of a cat,a photo of a dog\" photo.jpg\n"
       "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
   return [options, &common] { return classify(*options, common); };
 }

@@ -143,8 +143,8 @@ std::string model_or_bundled(const std::string& verb, const std::string& model, 
   std::vector<std::string> names;
   if (const auto labels = checkpoint.config().find("label_names"); labels != checkpoint.config().end())
     names = labels->get<std::vector<std::string>>();
-  note(common, "no --model: the bundled '{}' is used, which knows {}; --model path/to/checkpoint takes another",
-       fallback, vit::joined(names, 12));
+  note(common, "no --model: the bundled '{}' is used{}; --model path/to/checkpoint takes another", fallback,
+       names.empty() ? "" : ", which knows " + vit::joined(names, 12));
   return fallback;
 }
 

@@ -13,6 +13,7 @@
 #include "apps/detection_records.h"
 #include "apps/model_facts.h"
 #include "apps/output.h"
+#include "apps/plural.h"
 #include "apps/progress.h"
 #include "apps/stage_table.h"
 #include "apps/stop.h"
@@ -89,7 +90,7 @@ class DetectRun {
         progress_(common, "frames", /*prints_results=*/true) {
     if (options.show) windows_.open();
     if (!options.attention.empty()) detection::require_attention(detector.model(), files_.looks());
-    if (!options.save_json.empty()) open_json(options.save_json);
+    if (!options.save_json.empty()) json_ = open_result_file("--save-json", options.save_json);
   }
 
   bool draws() const { return files_.draws() || options_.show; }
@@ -131,10 +132,13 @@ class DetectRun {
     clear_progress();
     if (options_.show) windows_.wait();
     if (common_.verbose > 0) print_error(stage_table(report, vit::num_threads()));
-    if (stop_requested()) note(common_, "stopped; {} frames are done, what they gave is kept", answered_);
+    if (stop_requested())
+      note(common_, "stopped; {} done, what was found is kept", counted(answered_, "frame is", "frames are"));
     if (answered_ + failed_ == 0 && !stop_requested())
       print_error("vitkit detect: there was no picture and no frame in the sources");
-    if (failed_ > 0 && answered_ > 0) note(common_, "{} failures, {} pictures and frames are fine", failed_, answered_);
+    if (failed_ > 0 && answered_ > 0)
+      note(common_, "{}, {}", counted(failed_, "failure"),
+           counted(answered_, "picture or frame is fine", "pictures and frames are fine"));
     return failed_ > 0 || (answered_ == 0 && !stop_requested()) ? 1 : 0;
   }
 
@@ -166,14 +170,6 @@ class DetectRun {
   }
 
   /// Errors (usage): it cannot be written.
-  void open_json(const std::string& path) {
-    try {
-      json_ = std::make_unique<vit::AtomicFile>(path);
-    } catch (const vit::Error& error) {
-      vit::fail_usage("--save-json: ", error.what());
-    }
-  }
-
   void write(FrameResult& frame) {
     count(frame);
     write_detections(output_, frame, labels_);

@@ -6,10 +6,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "apps/saved_names.h"
 #include "detection/attention_map.h"
 #include "detection/video_pipeline.h"
 
@@ -22,16 +22,6 @@ class VideoWriter;
 }  // namespace vit
 
 namespace apps {
-
-/// Names of files that are made from sources: the source's own, and where it was taken, name_2, name_3, ...
-class SavedNames {
- public:
-  /// "photos/a.jpg" -> "a"; "rtsp://host:554/live?x=1" -> "host_554_live"; camera "0" -> "camera0". Each time another.
-  std::string take(const std::string& source);
-
- private:
-  std::set<std::string> taken_;
-};
 
 /// Errors (usage): one of the sources lies in the folder, or is it: its annotated picture would have its name.
 void require_other_folder(const std::string& folder, const std::vector<std::string>& sources);

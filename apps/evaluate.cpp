@@ -83,12 +83,13 @@ int evaluate_classifier(const EvaluateOptions& options, const CommonOptions& com
 
 /// Errors (usage): options that exclude one another.
 void require_one_kind(const EvaluateOptions& options) {
-  const bool from_file = !options.detections.empty() || !options.tracks.empty();
-  if (!options.detections.empty() && !options.tracks.empty())
-    vit::fail_usage("--detections and --tracks: one of them at a time");
-  if (from_file && (!options.model.empty() || options.track))
-    vit::fail_usage(options.detections.empty() ? "--tracks" : "--detections",
-                    " evaluates what a file has: --model and --track do not go with it");
+  std::vector<std::string> files;
+  if (!options.detections.empty()) files.emplace_back("--detections");
+  if (!options.tracks.empty()) files.emplace_back("--tracks");
+  if (!options.captions.empty()) files.emplace_back("--captions");
+  if (files.size() > 1) vit::fail_usage(files[0], " and ", files[1], ": one of them at a time");
+  if (!files.empty() && (!options.model.empty() || options.track))
+    vit::fail_usage(files[0], " evaluates what a file has: --model and --track do not go with it");
 }
 
 int evaluate(EvaluateOptions options, const CommonOptions& common) {
@@ -96,13 +97,15 @@ int evaluate(EvaluateOptions options, const CommonOptions& common) {
   require_precision(options.precision);
   if (!options.detections.empty()) return evaluate_detections(options, common);
   if (!options.tracks.empty()) return evaluate_tracks(options, common);
+  if (!options.captions.empty()) return evaluate_captions(options, common);
   const std::string& data = options.data.data;
   const bool clips = options.track || data.starts_with("clips:");
   const std::string bundled = clips ? "scenes_detector" : data.starts_with("scenes:") ? "scenes" : "cifar10";
   options.model = model_or_bundled("evaluate", options.model, bundled, common);
   if (options.track) return evaluate_tracking(options, common);
-  return model_verb(options.model) == "detect" ? evaluate_detector(options, common)
-                                               : evaluate_classifier(options, common);
+  const std::string verb = model_verb(options.model);
+  if (verb == "caption") return evaluate_captioner(options, common);
+  return verb == "detect" ? evaluate_detector(options, common) : evaluate_classifier(options, common);
 }
 
 void add_detection_options(CLI::App& command, EvaluateOptions& options) {
@@ -143,6 +146,17 @@ void add_detection_options(CLI::App& command, EvaluateOptions& options) {
       ->default_str("none");
 }
 
+void add_caption_options(CLI::App& command, EvaluateOptions& options) {
+  command
+      .add_option("--captions", options.captions,
+                  with_example("Captions in place of a model: COCO's results, a list of image_id, caption",
+                               "--captions captions.json"))
+      ->type_name("F")
+      ->group("Captioners")
+      ->default_str("none");
+  add_generation_options(command, options.generation);
+}
+
 }  // namespace
 
 Action add_evaluate(CLI::App& command, const CommonOptions& common) {
@@ -156,17 +170,19 @@ Action add_evaluate(CLI::App& command, const CommonOptions& common) {
           "--save", options->save,
           with_example("Folder for report.json, tables and figures: per_class.csv, the confusion matrix and the "
                        "reliability diagram; of detectors the precision curve and detections.json; of "
-                       "trackers the tracks",
+                       "trackers the tracks; of captioners captions.json",
                        "--save report"))
       ->type_name("DIR")
       ->default_str("none");
   add_detection_options(command, *options);
+  add_caption_options(command, *options);
   add_batch_size_option(command, options->batch_size);
   add_img_size_option(command, options->img_size);
   add_precision_option(command, options->precision);
   add_max_pixels_option(command, options->data.max_pixels);
   command.footer(
-      "The figures are explained in docs/evaluation.md and docs/detection_evaluation.md.\n"
+      "The figures are explained in docs/evaluation.md, docs/detection_evaluation.md and\n"
+      "docs/caption_metrics.md.\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
@@ -175,7 +191,8 @@ Action add_evaluate(CLI::App& command, const CommonOptions& common) {
       "  vitkit evaluate --model runs/a/checkpoints/best --data runs/a/config.yaml\n"
       "  vitkit evaluate --model path/to/detector --data path/to/coco --save report\n"
       "  vitkit evaluate --detections detections.json --data annotations/instances_val2017.json\n"
-      "  vitkit evaluate --model path/to/detector --data clips:7:4:60 --track");
+      "  vitkit evaluate --model path/to/detector --data clips:7:4:60 --track\n"
+      "  vitkit evaluate --model path/to/captioner --data path/to/flickr8k --num-beams 4 --save report");
   return [options, &common] { return evaluate(*options, common); };
 }
 

@@ -7,6 +7,7 @@
 
 #include "apps/common.h"
 #include "apps/evaluation_data.h"
+#include "apps/generation_options.h"
 
 namespace apps {
 
@@ -24,6 +25,9 @@ struct EvaluateOptions {
   bool track = false;
   std::string tracks{};  ///< MOT Challenge text, in place of a model
   std::string tracker = "bytetrack";
+  // captioners
+  std::string captions{};  ///< COCO's results, in place of a model
+  GenerationChoice generation{};
 };
 
 // Each does its work, prints and saves it; returns the exit status. Errors: as their parts; usage where --data is not
@@ -37,5 +41,10 @@ int evaluate_detections(const EvaluateOptions& options, const CommonOptions& com
 int evaluate_tracking(const EvaluateOptions& options, const CommonOptions& common);
 /// The same of tracks that somebody else found.
 int evaluate_tracks(const EvaluateOptions& options, const CommonOptions& common);
+
+/// A captioner on pictures with captions: BLEU, ROUGE-L, CIDEr.
+int evaluate_captioner(const EvaluateOptions& options, const CommonOptions& common);
+/// The same of captions that somebody else wrote.
+int evaluate_captions(const EvaluateOptions& options, const CommonOptions& common);
 
 }  // namespace apps

@@ -28,7 +28,7 @@ struct EvaluationData {
 };
 
 /// What a data set must say about its pictures.
-enum class EvaluatedLabels { classes, boxes };
+enum class EvaluatedLabels { classes, boxes, captions };
 
 /// Adds --data, --split, --class-map and the configuration's overrides.
 void add_evaluation_data_options(CLI::App& command, EvaluationDataOptions& options);

@@ -12,6 +12,8 @@
 #include "apps/output.h"
 #include "apps/train_keys.h"
 #include "apps/verbs.h"
+#include "detection/model.h"
+#include "detection/processor.h"
 #include "vit/core/check.h"
 #include "vit/core/config_text.h"
 #include "vit/core/names.h"
@@ -104,7 +106,10 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
   const TreeNode tree = model_tree(*model);
   std::string preprocessing;
   try {
-    preprocessing = vit::load_preprocessor(checkpoint, *model, options.img_size).description();
+    const auto* detector = dynamic_cast<const detection::DetectionModel*>(model.get());
+    preprocessing = (detector ? detection::load_processor(checkpoint, *detector, options.img_size)
+                              : vit::load_preprocessor(checkpoint, *model, options.img_size))
+                        .description();
   } catch (const vit::Error& error) {
     preprocessing = vit::str("none: ", error.what());  // a model of one channel, say, can still be described
   }

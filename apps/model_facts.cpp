@@ -1,6 +1,7 @@
 #include "apps/model_facts.h"
 
 #include "apps/common.h"
+#include "captioning/captioner.h"
 #include "detection/detector.h"
 #include "vit/core/parallel.h"
 #include "vit/image/preprocess.h"
@@ -52,6 +53,16 @@ void note_model(const CommonOptions& common, const std::string& name, const vit:
 void note_model(const CommonOptions& common, const std::string& name, const detection::Detector& detector,
                 double load_ms) {
   note_facts(common, name, detector, load_ms);
+}
+
+void note_model(const CommonOptions& common, const std::string& name, const captioning::Captioner& captioner,
+                double load_ms) {
+  const vit::ModelInfo& info = captioner.model().info();
+  detail_note(common, "model: {} ({}), input {} x {}, {} tokens", name, info.name, info.input_size[0],
+              info.input_size[1], captioner.tokenizer().size());
+  detail_note(common, "pre-processing: {}", captioner.preprocessor().description());
+  detail_note(common, "kernels: {}, {} threads; loaded in {:.0f} ms", vit::kernels::kernels().name, vit::num_threads(),
+              load_ms);
 }
 
 }  // namespace apps

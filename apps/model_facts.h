@@ -6,6 +6,9 @@
 #include "vit/models/labels.h"
 #include "vit/predictor.h"
 
+namespace captioning {
+class Captioner;
+}
 namespace detection {
 class Detector;
 }
@@ -22,6 +25,9 @@ std::string label_source_text(vit::LabelSource source);
 void note_model(const CommonOptions& common, const std::string& name, const vit::Classifier& classifier,
                 double load_ms);
 void note_model(const CommonOptions& common, const std::string& name, const detection::Detector& detector,
+                double load_ms);
+
+void note_model(const CommonOptions& common, const std::string& name, const captioning::Captioner& captioner,
                 double load_ms);
 
 /// Only the warning. `has_weights` is false for a configuration.

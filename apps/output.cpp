@@ -11,6 +11,14 @@
 
 namespace apps {
 
+std::unique_ptr<vit::AtomicFile> open_result_file(const std::string& option, const std::string& path) {
+  try {
+    return std::make_unique<vit::AtomicFile>(path);
+  } catch (const vit::Error& error) {
+    vit::fail_usage(option, " ", error.what());
+  }
+}
+
 std::string json_line(const Record& record) {
   return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

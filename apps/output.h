@@ -47,6 +47,9 @@ class Output {
   bool has_header_ = false;
 };
 
+/// A file that an option names, begun. Errors (usage): it cannot be written, so that this is said before any work.
+std::unique_ptr<vit::AtomicFile> open_result_file(const std::string& option, const std::string& path);
+
 /// The record on one line. Bytes that are no UTF-8 (in paths) become U+FFFD.
 std::string json_line(const Record& record);
 /// A CSV field (RFC 4180): quoted where it must be; null is empty.

@@ -2,26 +2,33 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "captioning/clip.h"
 #include "captioning/tokenizer.h"
 #include "vit/core/check.h"
+#include "vit/core/file.h"
+#include "vit/core/utf8.h"
 #include "vit/io/checkpoint.h"
 
 namespace apps {
 
 std::vector<std::string> split_labels(const std::string& list) {
   constexpr const char* kBlanks = " \t\r\n";
+  const bool is_file = list.starts_with('@');
   std::vector<std::string> labels;
-  std::istringstream in(list + ",");
-  for (std::string label; std::getline(in, label, ',');) {
+  std::istringstream in(is_file ? vit::read_file(list.substr(1)) : list + ",");
+  for (std::string label; std::getline(in, label, is_file ? '\n' : ',');) {
     const size_t first = label.find_first_not_of(kBlanks);
+    if (is_file && first == std::string::npos) continue;
     if (first == std::string::npos) vit::fail_usage("--labels: label ", labels.size() + 1, " of '", list, "' is empty");
     label = label.substr(first, label.find_last_not_of(kBlanks) + 1 - first);
     if (std::find(labels.begin(), labels.end(), label) != labels.end())
       vit::fail_usage("--labels: '", label, "' is there twice");
+    if (!vit::is_utf8(label)) vit::fail_usage("--labels: '", vit::repaired_utf8(label), "' is not UTF-8");
     labels.push_back(std::move(label));
   }
+  if (labels.empty()) vit::fail_usage("--labels: there is none in ", list.substr(1));
   return labels;
 }
 

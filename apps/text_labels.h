@@ -8,7 +8,8 @@
 
 namespace apps {
 
-/// "a cat, a dog" -> "a cat", "a dog". Errors (usage): an empty label, one twice.
+/// "a cat, a dog" -> "a cat", "a dog"; "@FILE": one per line, empty lines skipped. Errors (usage): an empty label, one
+/// twice, one that is no UTF-8; the file cannot be read, or has none.
 std::vector<std::string> split_labels(const std::string& list);
 
 /// Gives a CLIP model these classes, with its checkpoint's tokenizer. Errors of the result (usage): another model, no

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string_view>
 
@@ -14,12 +15,26 @@ namespace apps {
 
 namespace {
 
+/// The checkpoint's model, for images of that size where it can take them: position tables are resampled then.
+std::unique_ptr<vit::ImageModel> load_source(const vit::Checkpoint& checkpoint, const std::array<int64_t, 2>& size) {
+  const vit::LoadModelOptions options{.input_size = {}, .seed = 0, .purpose = vit::Purpose::training};
+  auto source = vit::load_model(checkpoint, options);
+  if (source->info().input_size == size) return source;
+  try {
+    source->set_input_size(size[0], size[1]);
+    return source;
+  } catch (const vit::Error& error) {
+    if (error.kind() != vit::ErrorKind::kUsage) throw;
+    return vit::load_model(checkpoint, options);  // tables that do not fit are left out
+  }
+}
+
 /// Gives `model` the values of every parameter of the checkpoint that has its name (behind "backbone." where the
 /// checkpoint is a whole image model) and shape; says what became of it.
 std::string take_weights(vit::ImageModel& model, const std::string& name) {
   const vit::Checkpoint checkpoint = vit::Checkpoint::open(name);
   if (!checkpoint.has_weights()) vit::fail_usage("init_from: ", name, " has no weights");
-  const auto source = vit::load_model(checkpoint, {.input_size = {}, .seed = 0, .purpose = vit::Purpose::training});
+  const auto source = load_source(checkpoint, model.info().input_size);
   std::map<std::string, vit::Tensor> offered;
   source->visit_parameters(
       [&](const std::string& path, vit::Parameter& parameter) { offered[path] = parameter.value.value(); });

@@ -57,7 +57,8 @@ int run_parsed(CLI::App& app, const CommonOptions& common, std::vector<Action>& 
 
 int run(std::vector<std::string> arguments) {
   CLI::App app(
-      "vitkit: classify, detect, evaluate and measure with vision transformers, from the checkpoints people have.",
+      "vitkit: classify, detect, caption, evaluate and measure with vision transformers, from the checkpoints people "
+      "have.",
       "vitkit");
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_help_flag("--help,-h", with_example("Prints this text; after a verb, its options", "vitkit classify --help"));
@@ -68,6 +69,7 @@ int run(std::vector<std::string> arguments) {
   std::vector<Action> actions;
   for (const Verb& verb : verbs()) {
     CLI::App& command = *app.add_subcommand(verb.name, verb.summary);
+    command.set_help_flag("--help,-h", with_example("Prints this text", "vitkit " + verb.name + " -h"));
     actions.push_back(verb.add(command, common));
     add_common_options(command, common);
   }

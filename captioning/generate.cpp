@@ -336,4 +336,8 @@ std::vector<std::vector<Sequence>> generate(Context& ctx, const CaptionModel& mo
   return config.num_beams > 1 ? generate_beams(ctx, model, encoded, plan) : generate_rows(ctx, model, encoded, plan);
 }
 
+void check_generation(const CaptionModel& model, const std::vector<int64_t>& prompt, const GenerationConfig& config) {
+  make_plan(model, prompt, config);
+}
+
 }  // namespace captioning

@@ -64,4 +64,7 @@ struct Sequence {
 std::vector<std::vector<Sequence>> generate(vit::Context& ctx, const CaptionModel& model, const vit::Tensor& encoded,
                                             const std::vector<int64_t>& prompt, const GenerationConfig& config);
 
+/// What generate() would refuse, before any work. Errors (usage): as generate().
+void check_generation(const CaptionModel& model, const std::vector<int64_t>& prompt, const GenerationConfig& config);
+
 }  // namespace captioning

@@ -50,6 +50,7 @@ RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options)
       attention_(vit::build_attention(
           options.attention,
           {.dim = options.hidden_dim, .num_heads = options.num_heads, .memory_dim = options.region_dim}, "additive")) {
+  start_with_fan_in(*attention_);
   add_parameter("word_embeddings.weight", word_embeddings_, {options.vocab_size, options.embed_dim},
                 vit::Init::normal(kEmbeddingStd));
   add_module("init", init_);

@@ -33,7 +33,7 @@ SideFile read_side_file(const fs::path& path) {
   SideFile file{.where = path.string()};
   if (!fs::exists(path)) return file;
   file.value = parse_file(path);
-  vit::JsonObject(file.value, file.where);  // refuses what is no object
+  if (!file.value.is_object()) vit::fail_usage(file.where, ": expected an object");
   return file;
 }
 
@@ -255,7 +255,7 @@ json bpe_document(const fs::path& folder, const SideFiles& files) {
   json vocab = parse_file(folder / "vocab.json");
   const vit::JsonObject entries(vocab, (folder / "vocab.json").string());
   bool clip = false;
-  for (const auto& [token, id] : vocab.items()) clip = clip || token.ends_with("</w>");
+  for (const auto& [token, id] : entries.raw().items()) clip = clip || token.ends_with("</w>");
   json merges = read_merges(folder / "merges.txt", vocab);
   json model = {{"type", "BPE"}, {"vocab", std::move(vocab)}, {"merges", std::move(merges)}};
   const std::string name = class_of(files);

@@ -77,6 +77,7 @@ CaptionerBlock::CaptionerBlock(const TransformerCaptionerConfig& config)
                                       {.dim = dim_, .num_heads = config.num_heads, .memory_dim = dim_}, "cross")),
       mlp_({.dim = dim_, .hidden = config.decoder_ffn_dim}) {
   if (dim_ % heads_ != 0) vit::fail_usage("d_model ", dim_, " must be divisible by decoder_attention_heads ", heads_);
+  start_with_fan_in(*attention_);
   add_module("norm1", norm1_);
   add_module("qkv", qkv_);
   add_module("proj", proj_);

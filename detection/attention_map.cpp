@@ -8,6 +8,7 @@
 
 #include "detection/annotate.h"
 #include "detection/detector.h"
+#include "vit/image/cell_map.h"
 #include "vit/image/color_map.h"
 
 namespace detection {
@@ -89,41 +90,6 @@ Tensor cells_of_points(const Tensor& locations, const Tensor& weights, int64_t q
 
 constexpr int64_t kPointCell = 8;  ///< pixels of the input along each side of a cell that points are gathered in
 
-/// Each row, or column, with its neighbours by a Gaussian with a deviation of one.
-Tensor smoothed(const Tensor& cells) {
-  constexpr int64_t kReach = 3;
-  Tensor result = cells.clone();
-  const std::array<int64_t, 2> extents{cells.size(0), cells.size(1)}, steps{cells.size(1), 1};
-  for (size_t axis = 0; axis < 2; ++axis) {
-    const Tensor before = result.clone();
-    for (int64_t i = 0; i < cells.numel(); ++i) {
-      const int64_t place = i / steps[axis] % extents[axis];
-      double sum = 0.0, total = 0.0;
-      for (int64_t d = -kReach; d <= kReach; ++d) {
-        const double share = std::exp(-0.5 * static_cast<double>(d * d));
-        total += share;
-        if (place + d >= 0 && place + d < extents[axis]) sum += share * before.f32()[i + d * steps[axis]];
-      }
-      result.f32()[i] = static_cast<float>(sum / total);
-    }
-  }
-  return result;
-}
-
-/// Bilinear between the centres of cells; beyond the outer ones as they are.
-float value_at(const Tensor& cells, double x, double y) {
-  const auto place = [](double at, int64_t extent) {
-    return std::clamp(at - 0.5, 0.0, static_cast<double>(extent - 1));
-  };
-  const double row = place(y, cells.size(0)), col = place(x, cells.size(1));
-  const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(col);
-  const int64_t bottom = std::min(top + 1, cells.size(0) - 1), right = std::min(left + 1, cells.size(1) - 1);
-  const double down = row - static_cast<double>(top), across = col - static_cast<double>(left);
-  const auto cell = [&](int64_t r, int64_t c) { return static_cast<double>(cells.f32()[r * cells.size(1) + c]); };
-  return static_cast<float>((1 - down) * ((1 - across) * cell(top, left) + across * cell(top, right)) +
-                            down * ((1 - across) * cell(bottom, left) + across * cell(bottom, right)));
-}
-
 /// Runs the model on one picture for an observer; returns the padded extents and the picture's within them.
 std::array<vit::Extent, 2> run_observed(const Detector& detector, const vit::Image& picture, Keeper& keeper) {
   const vit::PixelBatch batch = detector.prepare({picture});
@@ -181,16 +147,10 @@ std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Im
 }
 
 Tensor map_on_picture(const AttentionMap& map, vit::Extent size) {
-  const Tensor cells = map.sampled ? smoothed(map.cells) : map.cells;
-  Tensor result = Tensor::empty({size.height, size.width});
-  for (int64_t y = 0; y < size.height; ++y)
-    for (int64_t x = 0; x < size.width; ++x)
-      result.f32()[y * size.width + x] =
-          value_at(cells, (static_cast<double>(x) + 0.5) / static_cast<double>(size.width) * map.columns,
-                   (static_cast<double>(y) + 0.5) / static_cast<double>(size.height) * map.rows);
-  const float largest = *std::max_element(result.f32(), result.f32() + result.numel());
-  for (float& value : result.span<float>()) value = largest > 0.0f ? std::max(0.0f, value / largest) : 0.0f;
-  return result;
+  const vit::CellWindow window{.rows = map.rows, .columns = map.columns};
+  Tensor heat = vit::cells_on_picture(map.sampled ? vit::smoothed_cells(map.cells) : map.cells, window, size);
+  vit::scale_to_largest(heat);
+  return heat;
 }
 
 vit::Image draw_attention(const vit::Image& picture, const AttentionMap& map, const Detection& detection,

@@ -45,6 +45,25 @@ TEST_F(ClassifyLabels, AnswersWithTheLabels) {
   EXPECT_NEAR(sum, 1.0, 1e-6);
 }
 
+TEST_F(ClassifyLabels, ReadsThemFromAFile) {
+  const std::string model = clip(), picture = jpeg("a.jpg");
+  dir_.write("labels.txt", "a cat\r\n\n  a dog\na bird, flying");
+  const auto predictions_for = [&](const std::string& labels) {
+    return records(run_vitkit({"classify", "--model", model, "--labels", labels, "--format", "json", picture})).at(0);
+  };
+  const nlohmann::json of_file = predictions_for("@" + path("labels.txt"))["predictions"];
+  ASSERT_EQ(of_file.size(), 3u);
+  for (const nlohmann::json& one : of_file)
+    EXPECT_EQ(one["label"] == "a bird, flying", one["index"] == 2);
+  dir_.write("two.txt", "a cat\na dog\n");
+  EXPECT_EQ(predictions_for("@" + path("two.txt")), predictions_for("a cat,a dog"));
+  dir_.write("none.txt", "\n \n");
+  expect_refused(run_vitkit({"classify", "--model", model, "--labels", "@" + path("none.txt"), picture}),
+                 "there is none");
+  expect_refused(run_vitkit({"classify", "--model", model, "--labels", "@" + path("no.txt"), picture}), "no.txt");
+  expect_refused(run_vitkit({"classify", "--model", model, "--labels", "caf\xE9", picture}), "is not UTF-8");
+}
+
 TEST_F(ClassifyLabels, SaysWhatIsWrongWithThem) {
   const std::string model = clip(), picture = jpeg("a.jpg");
   const auto refused = [&](const std::vector<std::string>& arguments) {

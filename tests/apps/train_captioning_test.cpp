@@ -116,6 +116,26 @@ TEST_F(TrainCaptioning, ABackboneBeginsWithAnImageModelsOrADetectorsWeights) {
   EXPECT_THAT(result.err, Not(HasSubstr("vitkit: 0 of")));
 }
 
+TEST_F(TrainCaptioning, PositionsOfABackboneFitOtherSizes) {
+  const std::string vit = "type: vit, patch_size: [8, 8], embed_dim: 8, depth: 1, num_heads: 2";
+  const auto taken = [&](const std::string& name, int side) {
+    const std::string size = "[" + std::to_string(side) + ", " + std::to_string(side) + "]";
+    config_ =
+        dir_.write("classes.yaml", "model: {" + vit + ", img_size: " + size +
+                                       ", num_classes: 10}\ndata_dir: scenes:1:8:32\nval_data_dir: scenes:2:4:32\n"
+                                       "allow_empty_classes: true\nbatch_size: 4\nepochs: 1\nwarmup_epochs: 0\n"
+                                       "plots: false\n")
+            .string();
+    EXPECT_EQ(train(name).status, 0);
+    config_ = dir_.write("captioner.yaml", kTinyCaptioner).string();
+    const CommandResult result = train(
+        "captions-" + name, {"init_from=" + path(name), "model.backbone={" + vit + "}", "epochs=1", "warmup_epochs=0"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.err.substr(0, result.err.find(" tensors"));
+  };
+  EXPECT_EQ(taken("small", 16), taken("same", 32)) << "the position table is among them";
+}
+
 TEST_F(TrainCaptioning, KeysOfOtherKindsAreRefused) {
   expect_error(train("run", {"smoothing=0.2", "augment.mosaic=0.5", "keep_ratio=true"}), 2,
                {"smoothing", "augment.mosaic", "keep_ratio", "is a captioner", "caption_augment"});

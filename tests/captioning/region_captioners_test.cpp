@@ -40,19 +40,21 @@ void expect_error(const Call& call, const std::string& words) {
 
 constexpr int64_t kWords = 11, kPictures = 2, kSide = 16;
 
-/// A backbone of two maps, 4 x 4 and 2 x 2 cells.
+constexpr const char* kShared = "img_size: [16, 16]\nvocab_size: 11\ndropout: 0.0\nnum_heads: 2\n";
+/// Two maps, 4 x 4 and 2 x 2 cells.
 constexpr const char* kBackbone =
-    "img_size: [16, 16]\nvocab_size: 11\ndropout: 0.0\nnum_heads: 2\n"
     "backbone: {type: resnet, block: basic, layers: [1, 1], channels: [4, 6], stem_channels: 4}\n";
 
 std::string recurrent(const std::string& more) {
-  return std::string("type: show_attend_tell\nregion_dim: 6\nembed_dim: 5\nhidden_dim: 8\n") + kBackbone + more;
+  const bool own_backbone = more.find("backbone:") != std::string::npos;
+  return std::string("type: show_attend_tell\nregion_dim: 6\nembed_dim: 5\nhidden_dim: 8\n") + kShared +
+         (own_backbone ? "" : kBackbone) + more;
 }
 std::string transformer(const std::string& more) {
   return std::string(
              "type: transformer_captioner\nd_model: 8\ndecoder_layers: 2\ndecoder_attention_heads: 2\n"
              "decoder_ffn_dim: 12\nmax_positions: 9\n") +
-         kBackbone + more;
+         kShared + kBackbone + more;
 }
 
 struct Family {
@@ -62,14 +64,17 @@ struct Family {
 void PrintTo(const Family& family, std::ostream* out) { *out << family.name; }
 
 std::vector<Family> families() {
-  return {{"recurrent", recurrent("")},
-          {"recurrent_multiplicative", recurrent("attention: multiplicative\n")},
-          {"recurrent_cross", recurrent("attention: cross\nbackbone_maps: [0, 1]\n")},
-          {"recurrent_hard", recurrent("attention: {type: hard, estimator: reinforce}\n")},
-          {"recurrent_hierarchical", recurrent("attention: hierarchical\nbackbone_maps: [0, 1]\n")},
-          {"transformer", transformer("")},
-          {"transformer_additive", transformer("attention: additive\n")},
-          {"transformer_hierarchical", transformer("attention: hierarchical\nbackbone_maps: [0, 1]\n")}};
+  return {
+      {"recurrent", recurrent("")},
+      {"recurrent_multiplicative", recurrent("attention: multiplicative\n")},
+      {"recurrent_cross", recurrent("attention: cross\nbackbone_maps: [0, 1]\n")},
+      {"recurrent_hard", recurrent("attention: {type: hard, estimator: reinforce}\n")},
+      {"recurrent_hierarchical", recurrent("attention: hierarchical\nbackbone_maps: [0, 1]\n")},
+      {"recurrent_vit",
+       recurrent("backbone: {type: vit, patch_size: [4, 4], embed_dim: 8, depth: 1, num_heads: 2, reg_tokens: 1}\n")},
+      {"transformer", transformer("")},
+      {"transformer_additive", transformer("attention: additive\n")},
+      {"transformer_hierarchical", transformer("attention: hierarchical\nbackbone_maps: [0, 1]\n")}};
 }
 
 std::unique_ptr<CaptionModel> build(const std::string& yaml) {

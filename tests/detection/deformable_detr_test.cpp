@@ -191,7 +191,7 @@ TEST(DeformableDetrConfigTest, CombinationsThatMakeNoModelAreRefused) {
   EXPECT_THAT(error([](auto& c) { c.backbone_maps = {2, 1}; }), HasSubstr("from fine to coarse"));
   EXPECT_THAT(error([](auto& c) { c.backbone_maps = {5}; }), HasSubstr("has 3 maps"));
   EXPECT_THAT(error([](auto& c) {
-                c.backbone = vit::ConfigNode::parse("{type: vit, patch_size: [8, 8], embed_dim: 8, num_heads: 1}", "x");
+                c.backbone = vit::ConfigNode::parse("{type: vit, patch_size: [8, 4], embed_dim: 8, num_heads: 1}", "x");
               }),
               HasSubstr("no feature maps"));
 }

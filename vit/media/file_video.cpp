@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "vit/media/capture.h"
+#include "vit/media/frame_pace.h"
 #include "vit/media/video_feed.h"
 
 namespace vit::detail {
@@ -77,7 +78,8 @@ class FileVideo : public VideoFeed {
       if (!capture_->next(frame_)) return false;
       last_time_ = clock_.next(frame_.facts());
       end_time_ = last_time_ + std::max(frame_.facts().duration_s, 0.0);
-    } while (count_++ % options_.stride != 0);
+      ++count_;
+    } while (!pace_.wants(last_time_));
     return true;
   }
 
@@ -113,6 +115,7 @@ class FileVideo : public VideoFeed {
   CapturedFrame frame_;
   FrameClock clock_;
   int64_t count_ = 0;  // frames decoded
+  FramePace pace_{options_.stride, options_.every};
   double last_time_ = 0.0, end_time_ = 0.0;
   mutable std::mutex mutex_;
   VideoInfo info_;

@@ -13,6 +13,7 @@
 #include "vit/core/check.h"
 #include "vit/media/backoff.h"
 #include "vit/media/capture.h"
+#include "vit/media/frame_pace.h"
 #include "vit/media/video_feed.h"
 
 namespace vit::detail {
@@ -81,7 +82,8 @@ class LiveWorker {
  public:
   explicit LiveWorker(std::shared_ptr<LiveState> shared)
       : state_(std::move(shared)),
-        backoff_(state_->options.retry_first, state_->options.retry_most, state_->options.seed) {}
+        backoff_(state_->options.retry_first, state_->options.retry_most, state_->options.seed),
+        pace_(state_->options.stride, state_->options.every) {}
 
   void run() noexcept;
 
@@ -106,7 +108,8 @@ class LiveWorker {
   bool is_film_ = false;
   FrameClock clock_;
   double last_time_ = 0.0;
-  int64_t count_ = 0;     // frames read
+  int64_t count_ = 0;  // frames read
+  FramePace pace_;
   int64_t failures_ = 0;  // connections without a frame, one after the other
 };
 
@@ -187,7 +190,7 @@ void LiveWorker::deliver(CapturedFrame frame) {
     state.items.push_back({gap, {}});
     state.changed.notify_all();
   }
-  if (number % state.options.stride != 0) return;
+  if (!pace_.wants(last_time_)) return;
   if (state.options.keep_all || is_film_) {
     state.changed.wait(lock, [&] {
       return state.stopping || std::count_if(state.items.begin(), state.items.end(), is_frame) < state.options.buffer;

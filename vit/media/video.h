@@ -24,6 +24,7 @@ double steady_seconds();
 struct VideoOptions {
   double timeout = 10.0;     ///< live sources: seconds that opening, and each frame, may take
   int64_t stride = 1;        ///< every so many frames is given, the others are skipped
+  double every = 0.0;        ///< of these the first in every interval of so many seconds; 0: all
   bool keep_all = false;     ///< live sources: every frame in order, in place of the newest
   int64_t buffer = 32;       ///< with keep_all: frames that wait at most; then reading waits
   int64_t max_retries = -1;  ///< reconnections of a live source without a frame in between; -1: without end

@@ -16,6 +16,7 @@ void check_options(const std::string& source, const VideoOptions& options) {
   expect(options.timeout > 0.0 && options.timeout <= 86400.0, "a timeout above 0 and up to 86400 seconds",
          options.timeout);
   expect(options.stride >= 1, "a stride of at least 1", static_cast<double>(options.stride));
+  expect(options.every >= 0.0 && options.every <= 86400.0, "an interval of 0 to 86400 seconds", options.every);
   expect(options.buffer >= 1, "a buffer of at least 1 frame", static_cast<double>(options.buffer));
   expect(options.max_retries >= -1, "max_retries of -1 or more", static_cast<double>(options.max_retries));
   expect(options.retry_first > 0.0 && options.retry_first <= options.retry_most,

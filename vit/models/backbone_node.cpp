@@ -14,8 +14,9 @@ std::unique_ptr<Backbone> build_backbone(const ConfigNode& node, std::array<int6
                                .with("num_classes", ConfigNode::make_scalar("0", false, node.place()));
   std::unique_ptr<ImageModel> model = build_model(sized, "backbone");
   auto* backbone = dynamic_cast<Backbone*>(model.get());
-  if (!backbone)
-    node.refuse(str("a model of this type has no feature maps for ", owner, "; a `resnet`, `swin` or `davit` has"));
+  if (!backbone || backbone->features().empty())
+    node.refuse(
+        str("a model of this type has no feature maps for ", owner, "; a `resnet`, `swin`, `davit` or `vit` has"));
   static_cast<void>(model.release());
   return std::unique_ptr<Backbone>(backbone);
 }

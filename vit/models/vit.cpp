@@ -250,6 +250,25 @@ Var Vit::forward_features(Context& ctx, const Var& images) const {
   return run(ctx, images, 0, merged);
 }
 
+std::vector<FeatureInfo> Vit::features() const {
+  const bool merges = std::any_of(merging_.begin(), merging_.end(), [](int64_t r) { return r > 0; });
+  if (merges || config_.patch_size[0] != config_.patch_size[1]) return {};
+  return {{"features", config_.embed_dim, config_.patch_size[0]}};
+}
+
+void Vit::run_maps(Context& ctx, const Var& images, size_t /*count*/, const KeepMap& keep) const {
+  if (ctx.training && training_.patch_drop_rate > 0.0f)
+    fail_usage(info_.name, ": patch dropout leaves no feature map; set its rate to 0 in a backbone");
+  const Var tokens = forward_features(ctx, images);
+  const int64_t prefix = config_.prefix_tokens();
+  const Var patches = prefix > 0 ? slice_tokens(ctx, tokens, prefix, tokens.size(1)) : tokens;
+  const Var map = reshape(ctx, patches,
+                          {images.size(0), images.size(2) / config_.patch_size[0],
+                           images.size(3) / config_.patch_size[1], config_.embed_dim});
+  ctx.observe("features", map.value());
+  keep(0, map);
+}
+
 Var Vit::forward(Context& ctx, const Var& images) const {
   // An observer sees every token of every block.
   MergedTokens merged;

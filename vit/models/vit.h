@@ -13,7 +13,7 @@
 #include "vit/autograd/names.h"
 #include "vit/core/config.h"
 #include "vit/heads/classifier.h"
-#include "vit/models/model.h"
+#include "vit/models/backbone.h"
 #include "vit/nn/block.h"
 #include "vit/nn/conv_stem.h"
 #include "vit/nn/patch_embed.h"
@@ -117,7 +117,7 @@ struct VitConfig {
   int64_t mlp_hidden_width() const;
 };
 
-class Vit : public ImageModel {
+class Vit : public Backbone {
  public:
   explicit Vit(const VitConfig& config, const std::string& name);
 
@@ -126,6 +126,10 @@ class Vit : public ImageModel {
   /// least one patch: the position table is resampled as the original does.
   Var forward_features(Context& ctx, const Var& images) const;
 
+  /// One map: the patch tokens after the final norm, "features". None where patches are no squares or tokens are
+  /// merged.
+  std::vector<FeatureInfo> features() const override;
+
   const std::map<std::string, ReferenceOutput>& reference_names() const override;
   void set_input_size(int64_t height, int64_t width) override;
   Tensor adapt_parameter(const std::string& name, const Shape& expected, Tensor found) const override;
@@ -133,6 +137,10 @@ class Vit : public ImageModel {
   ConfigNode describe() const override;
   void set_training(const TrainingOptions& options) override;
   std::vector<std::string> replace_head(int64_t num_classes) override;
+
+ protected:
+  /// Errors (usage): patch dropout, which leaves no map.
+  void run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const override;
 
  private:
   Var embed(Context& ctx, const Var& images, Grid& grid) const;

@@ -1,0 +1,98 @@
+#include "vit/image/cell_map.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <variant>
+
+#include "vit/core/check.h"
+#include "vit/image/preprocess_steps.h"
+
+namespace vit {
+
+namespace {
+
+/// Bilinear between the centres of cells; beyond the outer ones as they are.
+float value_at(const Tensor& cells, double x, double y) {
+  const auto place = [](double at, int64_t extent) {
+    return std::clamp(at - 0.5, 0.0, static_cast<double>(extent - 1));
+  };
+  const double row = place(y, cells.size(0)), col = place(x, cells.size(1));
+  const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(col);
+  const int64_t bottom = std::min(top + 1, cells.size(0) - 1), right = std::min(left + 1, cells.size(1) - 1);
+  const double down = row - static_cast<double>(top), across = col - static_cast<double>(left);
+  const auto cell = [&](int64_t r, int64_t c) { return static_cast<double>(cells.f32()[r * cells.size(1) + c]); };
+  return static_cast<float>((1 - down) * ((1 - across) * cell(top, left) + across * cell(top, right)) +
+                            down * ((1 - across) * cell(bottom, left) + across * cell(bottom, right)));
+}
+
+}  // namespace
+
+CellWindow cell_window(const Preprocessor& preprocessor, const Extent& source, const Extent& grid) {
+  // What the steps so far have kept, in pixels of the source.
+  double top = 0.0, left = 0.0;
+  auto height = static_cast<double>(source.height), width = static_cast<double>(source.width);
+  Extent extent = source;
+  for (const ImageStep& step : preprocessor.steps()) {
+    const Extent after = detail::extent_after(step, extent);
+    if (const auto* crop = std::get_if<CenterCrop>(&step)) {
+      const detail::Corner corner = detail::crop_corner(*crop, extent);
+      const double unit_y = height / static_cast<double>(extent.height),
+                   unit_x = width / static_cast<double>(extent.width);
+      top += unit_y * static_cast<double>(corner.top);
+      left += unit_x * static_cast<double>(corner.left);
+      height = unit_y * static_cast<double>(after.height);
+      width = unit_x * static_cast<double>(after.width);
+    }
+    extent = after;
+  }
+  const double per_y = static_cast<double>(grid.height) / height, per_x = static_cast<double>(grid.width) / width;
+  return {.top = -top * per_y,
+          .left = -left * per_x,
+          .rows = static_cast<double>(source.height) * per_y,
+          .columns = static_cast<double>(source.width) * per_x};
+}
+
+Tensor cells_on_picture(const Tensor& cells, const CellWindow& window, const Extent& size) {
+  check(cells.rank() == 2, "cells_on_picture: expected [rows, columns], got ", cells.shape());
+  Tensor result = Tensor::empty({size.height, size.width});
+  const auto rows = static_cast<double>(cells.size(0)), columns = static_cast<double>(cells.size(1));
+  for (int64_t y = 0; y < size.height; ++y)
+    for (int64_t x = 0; x < size.width; ++x) {
+      const double row = window.top + (static_cast<double>(y) + 0.5) / static_cast<double>(size.height) * window.rows;
+      const double col =
+          window.left + (static_cast<double>(x) + 0.5) / static_cast<double>(size.width) * window.columns;
+      const bool inside = row >= 0.0 && row <= rows && col >= 0.0 && col <= columns;
+      result.f32()[y * size.width + x] = inside ? value_at(cells, col, row) : 0.0f;
+    }
+  return result;
+}
+
+Tensor smoothed_cells(const Tensor& cells) {
+  constexpr int64_t kReach = 3;
+  Tensor result = cells.clone();
+  const std::array<int64_t, 2> extents{cells.size(0), cells.size(1)}, steps{cells.size(1), 1};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const Tensor before = result.clone();
+    for (int64_t i = 0; i < cells.numel(); ++i) {
+      const int64_t place = i / steps[axis] % extents[axis];
+      double sum = 0.0, total = 0.0;
+      for (int64_t d = -kReach; d <= kReach; ++d) {
+        const double share = std::exp(-0.5 * static_cast<double>(d * d));
+        total += share;
+        if (place + d >= 0 && place + d < extents[axis]) sum += share * before.f32()[i + d * steps[axis]];
+      }
+      result.f32()[i] = static_cast<float>(sum / total);
+    }
+  }
+  return result;
+}
+
+void scale_to_largest(Tensor& values) {
+  if (values.numel() == 0) return;
+  const float largest = *std::max_element(values.f32(), values.f32() + values.numel());
+  for (float& value : values.span<float>()) value = largest > 0.0f ? std::max(0.0f, value / largest) : 0.0f;
+}
+
+}  // namespace vit

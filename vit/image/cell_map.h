@@ -1,0 +1,29 @@
+// Values of a coarse grid (attention, gradients) on the pixels of the picture that they are about.
+#pragma once
+
+#include "vit/core/tensor.h"
+#include "vit/image/preprocess.h"
+
+namespace vit {
+
+/// The part of a grid that a picture covers, in cells from the grid's upper left corner. It may reach outside: what of
+/// the picture lies there was cut off before the model.
+struct CellWindow {
+  double top = 0.0, left = 0.0;
+  double rows = 0.0, columns = 0.0;
+};
+
+/// The window that a picture of `source` has on a grid over all that pre-processing makes of it.
+CellWindow cell_window(const Preprocessor& preprocessor, const Extent& source, const Extent& grid);
+
+/// cells f32 [rows, columns] -> f32 [size.height, size.width], bilinear between the cells' centres, beyond the outer
+/// ones as they are, and 0 outside of the grid.
+Tensor cells_on_picture(const Tensor& cells, const CellWindow& window, const Extent& size);
+
+/// Each value of f32 [rows, columns] with its neighbours by a Gaussian with a deviation of one cell.
+Tensor smoothed_cells(const Tensor& cells);
+
+/// In place: over the largest value, 0 to 1; zeros where none is above 0.
+void scale_to_largest(Tensor& values);
+
+}  // namespace vit
