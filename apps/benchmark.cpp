@@ -108,6 +108,8 @@ int benchmark(const BenchmarkOptions& options, const CommonOptions& common) {
   detail_note(common, "{} ({}), input {} x {}, {} weights, kernels: {}", options.model, info.name, info.input_size[0],
               info.input_size[1], checkpoint.has_weights() ? "the checkpoint's" : "random",
               vit::kernels::kernels().name);
+  if (model->verb() == "caption")
+    note(common, "{} writes captions: a run is the picture and the first word", options.model);
   std::unique_ptr<TrainingStep> training;
   if (options.train) training = std::make_unique<TrainingStep>(*model, images, common.seed);
   const Step step = [&](vit::Context& ctx) {

@@ -115,6 +115,7 @@ int print_model(const InfoOptions& options, const CommonOptions& common, Output&
   }
   const std::string from = checkpoint.has_weights() ? checkpoint.dir().string() : checkpoint.yaml().string();
   std::string labels = "none: the output is features";
+  if (model->verb() == "caption") labels = "none: it writes captions (vitkit caption)";
   if (info.num_classes > 0) labels = label_source_text(vit::load_labels(checkpoint, *model).source());
 
   // Layers of one shape look alike in the tree, so the mechanisms are named here.

@@ -10,10 +10,10 @@
 namespace captioning {
 
 struct BpeTrainingOptions {
-  int64_t vocab_size = 2048;   ///< with the 256 bytes (or those that occur) and the special tokens
-  int64_t min_frequency = 2;   ///< of a pair that is merged
+  int64_t vocab_size = 2048;  ///< with the 256 bytes (or those that occur) and the special tokens
+  int64_t min_frequency = 2;  ///< of a pair that is merged
   bool lower_case = true;
-  bool all_bytes = true;       ///< false: only bytes that occur have a token; others become <unk>
+  bool all_bytes = true;  ///< false: only bytes that occur have a token; others become <unk>
 };
 
 /// Byte-level BPE with the special tokens <pad>, <bos>, <eos>, <unk> as ids 0 to 3; encode() adds <bos> and <eos>. The

@@ -7,8 +7,8 @@
 namespace captioning {
 
 /// `config` with the options that the object has (num_beams, max_new_tokens, ...), by transformers' names; token ids
-/// are read_generation_ids' business. Errors (usage), naming file and key: a value that makes no sense; an option that is
-/// not known here and would change the captions (beam groups, forced and suppressed tokens, ...).
+/// are read_generation_ids' business. Errors (usage), naming file and key: a value that makes no sense; an option that
+/// is not known here and would change the captions (beam groups, forced and suppressed tokens, ...).
 void read_generation_options(const vit::JsonObject& json, GenerationConfig& config);
 
 /// Ids that go before the model's own: pad_token_id, bos_token_id, decoder_start_token_id (which goes before it),

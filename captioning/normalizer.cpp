@@ -72,6 +72,7 @@ class Replace : public Normalizer {
     for (const TextRange& match : matches) {
       result.append(text, behind, match.begin - behind).append(content_);
       behind = match.end;
+      check_expanded(result.size());
     }
     return result.append(text, behind);
   }

@@ -125,6 +125,7 @@ class Replace : public TokenDecoder {
       for (const TextRange& match : pattern_.matches(text)) {
         result += to_utf8(std::u16string_view(text).substr(behind, match.begin - behind)) + content_;
         behind = match.end;
+        check_expanded(result.size());
       }
       token = result + to_utf8(std::u16string_view(text).substr(behind));
     }

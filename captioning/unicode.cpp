@@ -171,6 +171,12 @@ bool is_ascii(std::u16string_view text) {
   return std::all_of(text.begin(), text.end(), [](char16_t c) { return c < 0x80; });
 }
 
+void check_expanded(size_t length) {
+  constexpr size_t kMostExpanded = size_t{1} << 20;
+  if (length > kMostExpanded)
+    vit::fail_usage("the tokenizer's replacements make a text of more than ", kMostExpanded, " characters");
+}
+
 struct Pattern::Impl {
   std::unique_ptr<icu::RegexPattern> expression;  // null: the literal
   std::u16string literal;

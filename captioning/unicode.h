@@ -36,6 +36,10 @@ char32_t next_char(std::u16string_view text, size_t& position);
 void append_char(std::u16string& text, char32_t c);
 bool is_ascii(std::u16string_view text);
 
+/// Errors (usage): a text that a tokenizer's replacements have made too long to be one: a file could ask for doubling
+/// upon doubling.
+void check_expanded(size_t length);
+
 /// Positions in UTF-16 units.
 struct TextRange {
   size_t begin = 0, end = 0;

@@ -1,5 +1,7 @@
 #include "captioning/vocabulary.h"
 
+#include <algorithm>
+
 #include "vit/core/check.h"
 
 namespace captioning {
@@ -26,6 +28,7 @@ void Vocabulary::add(const std::string& token, int64_t id, const std::string& wh
     used_.resize(index + 1);
   }
   tokens_[index] = token;
+  longest_ = std::max(longest_, token.size());
   used_[index] = true;
 }
 

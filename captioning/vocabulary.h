@@ -18,6 +18,8 @@ class Vocabulary {
 
   /// Ids are below this; there may be holes.
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
+  /// Bytes of the longest token.
+  size_t longest() const { return longest_; }
   std::optional<int64_t> find(std::string_view token) const;
   bool has(int64_t id) const { return id >= 0 && id < size() && used_[static_cast<size_t>(id)]; }
   /// Errors (usage): no such id.
@@ -31,6 +33,7 @@ class Vocabulary {
   std::unordered_map<std::string, int64_t, Hash, std::equal_to<>> ids_;
   std::vector<std::string> tokens_;
   std::vector<bool> used_;
+  size_t longest_ = 0;
 };
 
 }  // namespace captioning

@@ -11,7 +11,7 @@ namespace captioning {
 namespace {
 
 /// Words are searched in at most this many characters, whatever a file says: the search is quadratic.
-constexpr int64_t kMaxWord = 10'000;
+constexpr int64_t kMaxWord = 1000;
 
 bool begins_character(char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }
 
@@ -32,13 +32,13 @@ class WordPiece : public SubwordModel {
   bool append_pieces(std::string_view word, std::vector<int64_t>& ids) const {
     std::string piece;
     for (size_t begin = 0; begin < word.size();) {
-      const std::string_view rest = word.substr(begin);
+      const std::string_view rest = word.substr(begin, vocabulary_.longest());
       piece = begin == 0 ? std::string() : prefix_;
       const size_t prefix = piece.size();
       piece += rest;
       std::optional<int64_t> id;
       for (size_t length = rest.size(); length > 0; --length) {
-        if (length < rest.size() && !begins_character(rest[length])) continue;
+        if (begin + length < word.size() && !begins_character(word[begin + length])) continue;
         id = vocabulary_.find(std::string_view(piece).substr(0, prefix + length));
         if (!id) continue;
         ids.push_back(*id);

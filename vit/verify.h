@@ -37,7 +37,8 @@ struct VerifyOptions {
 };
 
 /// Runs the model on every input of the golden file (`input`, or `input_X` for outputs named `..._X`) and compares all
-/// it can name, intermediates included. The model is given the text of case.json as well, u8 under that name. Errors (usage): the file is unreadable or has no input.
+/// it can name, intermediates included. The model is given the text of case.json as well, u8 under that name. Errors
+/// (usage): the file is unreadable or has no input.
 VerifyReport verify_model(const ImageModel& model, const VerifyOptions& options);
 
 /// Tolerances by tensor name.

@@ -53,8 +53,7 @@ TEST_F(ClassifyLabels, ReadsThemFromAFile) {
   };
   const nlohmann::json of_file = predictions_for("@" + path("labels.txt"))["predictions"];
   ASSERT_EQ(of_file.size(), 3u);
-  for (const nlohmann::json& one : of_file)
-    EXPECT_EQ(one["label"] == "a bird, flying", one["index"] == 2);
+  for (const nlohmann::json& one : of_file) EXPECT_EQ(one["label"] == "a bird, flying", one["index"] == 2);
   dir_.write("two.txt", "a cat\na dog\n");
   EXPECT_EQ(predictions_for("@" + path("two.txt")), predictions_for("a cat,a dog"));
   dir_.write("none.txt", "\n \n");

@@ -1,7 +1,7 @@
-// One caption of one picture, by beams: caption_bench CHECKPOINT. For every line on stdin one caption is written and
-// answered with a line of JSON (its ids, its score, its milliseconds); at the end stdout has where the time went: the
-// picture, the words, and the rate at which the words' weights were read. torch_caption.py makes the checkpoint, and
-// compares.
+// One caption of one picture, by beams: caption_bench CHECKPOINT [THREADS]. For every line on stdin one caption is
+// written and answered with a line of JSON (its ids, its score, its milliseconds); at the end stdout has where the time
+// went: the picture, the words, and the rate at which the words' weights were read. torch_caption.py makes the
+// checkpoint, and compares.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -70,8 +70,8 @@ vit::Tensor read_picture(const vit::Checkpoint& checkpoint, const vit::ModelInfo
 }  // namespace
 
 int main(int argc, char** argv) try {
-  vit::check(argc == 2, "usage: caption_bench CHECKPOINT");
-  vit::set_num_threads(2);
+  vit::check(argc == 2 || argc == 3, "usage: caption_bench CHECKPOINT [THREADS]");
+  vit::set_num_threads(argc == 3 ? std::stoi(argv[2]) : 2);
   const vit::Checkpoint checkpoint = vit::Checkpoint::open(argv[1]);
   const std::unique_ptr<vit::ImageModel> loaded = vit::load_model(checkpoint);
   auto& model = dynamic_cast<captioning::CaptionModel&>(*loaded);

@@ -283,12 +283,12 @@ def fastest(weights, picture):
     return best[1:]
 
 
-def compare(folder, bench, rounds):
-    torch.set_num_threads(2)
+def compare(folder, bench, rounds, threads):
+    torch.set_num_threads(threads)
     picture = torch.from_numpy(np.fromfile(os.path.join(folder, 'picture.f32'), dtype=np.float32)).view(1, 3, 224, 224)
     with torch.no_grad():
         name, captioner = fastest(read_checkpoint(folder), picture)
-        ours = subprocess.Popen([bench, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        ours = subprocess.Popen([bench, folder, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
         def ask():
             ours.stdin.write('caption\n')
@@ -317,11 +317,12 @@ def main():
     parser.add_argument('--write', action='store_true')
     parser.add_argument('--against')
     parser.add_argument('--rounds', type=int, default=10)
+    parser.add_argument('--threads', type=int, default=2)
     arguments = parser.parse_args()
     if arguments.write:
         write_checkpoint(arguments.folder)
     if arguments.against:
-        compare(arguments.folder, arguments.against, arguments.rounds)
+        compare(arguments.folder, arguments.against, arguments.rounds, arguments.threads)
 
 
 if __name__ == '__main__':

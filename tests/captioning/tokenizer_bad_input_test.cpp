@@ -125,6 +125,20 @@ TEST(BadTokenizer, AHundredMegabytesAreNotRead) {
   }
 }
 
+TEST(BadTokenizer, ReplacementsThatDoubleAreStopped) {
+  json steps = json::array();
+  for (int i = 0; i < 60; ++i)
+    steps.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
+  json document = good();
+  document["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  const Tokenizer encodes = Tokenizer::from_json(document.dump(), "FILE");
+  EXPECT_THAT(usage_error([&] { (void)encodes.encode("a"); }), HasSubstr("replacements"));
+  document = good();
+  document["decoder"] = {{"type", "Sequence"}, {"decoders", steps}};
+  const Tokenizer decodes = Tokenizer::from_json(document.dump(), "FILE");
+  EXPECT_THAT(usage_error([&] { (void)decodes.decode({0}); }), HasSubstr("replacements"));
+}
+
 /// What is said of a folder with these files.
 std::string folder_refusal(const std::map<std::string, std::string>& files) {
   const TempDir folder;

@@ -166,6 +166,21 @@ TEST(WordPieceModel, CountsCharactersNotBytes) {
   EXPECT_THAT(word_ids({{"type", "WordPiece"}, {"max_input_chars_per_word", 3}}, tokens, word), ElementsAre(0));
 }
 
+TEST(WordPieceModel, ALongWordIsNoCube) {
+  const Vocabulary tokens = vocabulary({"[UNK]", "a", "##a", "##\xC3\xA9"});
+  const json options = {{"type", "WordPiece"}, {"max_input_chars_per_word", 1000}};
+  EXPECT_EQ(word_ids(options, tokens, std::string(1000, 'a')).size(), 1000u);
+  EXPECT_THAT(word_ids(options, tokens,
+                       "a\xC3\xA9"
+                       "a"),
+              ElementsAre(1, 3, 2))
+      << "no piece ends inside a character";
+  EXPECT_THAT(usage_error([&] {
+                word_ids({{"type", "WordPiece"}, {"max_input_chars_per_word", 1 << 30}}, tokens, "a");
+              }),
+              HasSubstr("max_input_chars_per_word: expected an integer from 1 to 1000"));
+}
+
 TEST(BpeModel, MergesByRankThenFromTheLeft) {
   const Vocabulary tokens = vocabulary({"a", "b", "c", "ab", "bc", "aa"});
   const json options = {{"type", "BPE"}, {"merges", {"b c", "a b", "a a"}}};
