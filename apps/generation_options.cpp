@@ -19,10 +19,10 @@ void add_integer(CLI::App& command, const char* name, std::optional<int64_t>& va
 }
 
 void add_number(CLI::App& command, const char* name, std::optional<double>& value, double least, double most,
-                const std::string& standard, const std::string& description) {
+                const std::string& description) {
   command.add_option(name, value, description)
       ->type_name("X")
-      ->default_str(standard)
+      ->default_str("the checkpoint's")
       ->check(CLI::Range(least, most))
       ->group(kGroup);
 }
@@ -34,11 +34,11 @@ void add_sampling_options(CLI::App& command, GenerationChoice& choice) {
                              "--sample --seed 7"))
       ->group(kGroup);
   constexpr double kLeast = 1e-6;
-  add_number(command, "--temperature", choice.temperature, kLeast, 1e6, "1",
+  add_number(command, "--temperature", choice.temperature, kLeast, 1e6,
              with_example("Drawing: below 1 likely words become likelier", "--temperature 0.7"));
   add_integer(command, "--top-k", choice.top_k, 0, kMostTokens,
               with_example("Drawing: from so many best words only; 0: all", "--top-k 50"));
-  add_number(command, "--top-p", choice.top_p, kLeast, 1.0, "1",
+  add_number(command, "--top-p", choice.top_p, kLeast, 1.0,
              with_example("Drawing: from the best words that have this probability together", "--top-p 0.9"));
 }
 
@@ -53,7 +53,7 @@ void add_generation_options(CLI::App& command, GenerationChoice& choice) {
               with_example("Tokens behind the prompt at most; goes before --max-length", "--max-new-tokens 20"));
   add_integer(command, "--min-length", choice.min_length, 0, kMostTokens,
               with_example("Tokens of a caption at least", "--min-length 8"));
-  add_number(command, "--length-penalty", choice.length_penalty, -1e6, 1e6, "the checkpoint's",
+  add_number(command, "--length-penalty", choice.length_penalty, -1e6, 1e6,
              with_example("Beams: above 0 prefers long captions, below short ones", "--length-penalty 2"));
   command
       .add_option("--early-stopping", choice.early_stopping,
@@ -66,7 +66,7 @@ void add_generation_options(CLI::App& command, GenerationChoice& choice) {
       ->group(kGroup);
   add_integer(command, "--no-repeat-ngram-size", choice.no_repeat_ngram_size, 0, kMostTokens,
               with_example("No run of so many tokens comes twice; 0: any may", "--no-repeat-ngram-size 3"));
-  add_number(command, "--repetition-penalty", choice.repetition_penalty, 1e-6, 1e6, "the checkpoint's",
+  add_number(command, "--repetition-penalty", choice.repetition_penalty, 1e-6, 1e6,
              with_example("Above 1: words that were said become less likely", "--repetition-penalty 1.2"));
   add_integer(command, "--num-return-sequences", choice.num_return_sequences, 1, 1 << 12,
               with_example("Captions per picture, best first: needs as many beams, or drawing",

@@ -29,6 +29,7 @@ constexpr const char* kFooter =
     "  vitkit classify --model path/to/checkpoint photo.jpg\n"
     "  vitkit classify --model path/to/checkpoint --format json photos/ > out.jsonl\n"
     "  vitkit detect --model path/to/checkpoint --track --save out film.mp4\n"
+    "  vitkit caption --model path/to/checkpoint --attention looks photo.jpg\n"
     "  vitkit evaluate --model path/to/checkpoint --data path/to/imagenet/val\n"
     "  vitkit benchmark --model vit_base_patch16_224 --batch-size 8 -v\n"
     "  vitkit info --list models";

@@ -33,8 +33,8 @@ void write_centred(vit::Canvas& canvas, const std::string& text, double x, doubl
 
 vit::Image draw_word(const vit::Image& picture, const WordMap& word) {
   vit::check(picture.defined(), "draw_word: there is no picture");
-  // Where it did not look at all a quarter of the light is left; where it looked most all of it, and some white.
-  constexpr double kDark = 0.25, kWhite = 0.3;
+  // Where it did not look at all a third of the light is left; where it looked most all of it, and some white.
+  constexpr double kDark = 0.33, kWhite = 0.3;
   vit::Tensor light = vit::cells_on_picture(word.cells, word.window, {picture.height(), picture.width()});
   vit::scale_to_largest(light);
   vit::Image drawn(picture.height(), picture.width());
@@ -62,7 +62,7 @@ WordSheet draw_word_sheet(const vit::Image& picture, const std::vector<WordMap>&
   const int64_t step_x = panel.width() + kGap, step_y = panel.height() + kWordRoom + kGap;
   vit::Canvas canvas(kTitleRoom + rows * step_y, columns * step_x + kGap, kBack);
   write_centred(canvas, title, 0.5 * static_cast<double>(canvas.width()), 24.0, canvas.width() - 2 * kGap,
-                {.height = 11.0f, .color = kInk, .bold = true, .horizontal = vit::HorizontalAlign::center});
+                {.height = 11.0f, .color = kInk, .horizontal = vit::HorizontalAlign::center});
   WordSheet sheet;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t x = kGap + i % columns * step_x, y = kTitleRoom + kWordRoom + i / columns * step_y;

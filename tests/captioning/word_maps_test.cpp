@@ -103,7 +103,7 @@ TEST_F(WordMaps, WordsAreBrightWhereTheyLooked) {
   std::fill_n(grey.row(0), 3 * 64 * 64, uint8_t{100});
   const vit::Image drawn = draw_word(grey, word);
   EXPECT_GT(drawn.row(4)[3 * 4], 100);
-  EXPECT_EQ(drawn.row(60)[3 * 60], 25) << "a quarter of the light";
+  EXPECT_EQ(drawn.row(60)[3 * 60], 33) << "a third of the light";
 }
 
 TEST_F(WordMaps, SheetsHaveAPanelPerWordAndSayWhere) {
