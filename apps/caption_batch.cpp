@@ -17,7 +17,9 @@ void read_pictures(std::vector<CaptionedItem>& items, int64_t max_pixels) {
     try {
       one.item.event.image = vit::load_image(one.item.source, {.max_pixels = max_pixels});
     } catch (const vit::Error& error) {
-      one.error = error.what();
+      // The line says which source it is; the reason need not say so again.
+      const std::string reason = error.what(), place = one.item.source + ": ";
+      one.error = reason.starts_with(place) ? reason.substr(place.size()) : reason;
     }
   });
 }
@@ -27,22 +29,18 @@ void caption_together(const captioning::Captioner& captioner, const CaptionBatch
                       const std::vector<CaptionedItem*>& together) {
   std::vector<vit::Image> images;
   for (const CaptionedItem* one : together) images.push_back(one->item.event.image);
-  vit::PixelBatch batch;
   try {
-    batch = captioner.prepare(images);
-  } catch (const vit::Error& error) {
-    if (together.size() > 1) {
-      // One of them has a shape that pre-processing cannot take, or each has a size of its own.
-      for (CaptionedItem* one : together) caption_together(captioner, options, {one});
+    vit::Context context;
+    auto captions = captioner.run(context, captioner.prepare(images), options.generation, options.prompt);
+    for (size_t i = 0; i < together.size(); ++i) together[i]->captions = std::move(captions[i]);
+  } catch (const std::exception& error) {
+    if (together.size() == 1) {
+      together.front()->error = error.what();
       return;
     }
-    together.front()->error = error.what();
-    return;
+    // One of them has a shape that pre-processing cannot take, or each has a size of its own, or the model fails on it.
+    for (CaptionedItem* one : together) caption_together(captioner, options, {one});
   }
-  vit::Context context;
-  std::vector<std::vector<captioning::Caption>> captions =
-      captioner.run(context, batch, options.generation, options.prompt);
-  for (size_t i = 0; i < together.size(); ++i) together[i]->captions = std::move(captions[i]);
 }
 
 }  // namespace
@@ -58,7 +56,7 @@ void caption_pictures(const captioning::Captioner& captioner, const CaptionBatch
   std::vector<CaptionedItem*> readable;
   for (CaptionedItem& one : items)
     if (one.error.empty()) readable.push_back(&one);
-  if (options.generation.do_sample) {
+  if (options.generation.do_sample) {  // a picture's random numbers follow from what the model makes of it, to the bit
     for (CaptionedItem* one : readable) caption_together(captioner, options, {one});
   } else if (!readable.empty()) {
     caption_together(captioner, options, readable);

@@ -55,6 +55,13 @@ Record sheet_record(const CaptionedItem& one, const std::vector<captioning::Word
   return record;
 }
 
+/// A blank line would end a subtitle.
+std::string on_one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
 }  // namespace
 
 std::string subrip(const std::vector<Subtitle>& captions, double end_s) {
@@ -97,14 +104,14 @@ void CaptionFiles::add(const CaptionedItem& one) {
   if (one.captions.empty()) return;
   const bool picture = one.item.picture();
   if (!picture && !options_.srt.empty())
-    film_of(one.item).captions.push_back({one.item.event.time_s, one.captions.front().text});
+    film_of(one.item).captions.push_back({one.item.event.time_s, on_one_line(one.captions.front().text)});
   if (options_.attention.empty()) return;
   const std::string name =
       picture ? names_.take(one.item.source) : fmt::format("{}_{:06}", film_of(one.item).name, one.item.event.number);
   try {
     write_sheet(one, name);
   } catch (const vit::Error& error) {
-    failed_(error.what());
+    failed_(one.item.source + ": " + error.what());
   }
 }
 

@@ -139,13 +139,15 @@ std::string model_or_bundled(const std::string& verb, const std::string& model, 
   if (!model.empty()) return model;
   const std::vector<std::string> bundled = vit::bundled_models();
   if (std::find(bundled.begin(), bundled.end(), fallback) == bundled.end()) require_model(verb, model);
-  const vit::Checkpoint checkpoint = vit::Checkpoint::open(fallback);
+  // By its path: a folder of that name may lie here, too.
+  const std::string path = vit::find_in_home(std::filesystem::path("models") / fallback).string();
+  const vit::Checkpoint checkpoint = vit::Checkpoint::open(path);
   std::vector<std::string> names;
   if (const auto labels = checkpoint.config().find("label_names"); labels != checkpoint.config().end())
     names = labels->get<std::vector<std::string>>();
   note(common, "no --model: the bundled '{}' is used{}; --model path/to/checkpoint takes another", fallback,
        names.empty() ? "" : ", which knows " + vit::joined(names, 12));
-  return fallback;
+  return path;
 }
 
 const std::vector<std::string>& precisions() {

@@ -148,6 +148,9 @@ void caption_all(const captioning::Captioner& captioner, const datasets::Caption
   evaluation.seconds = timer.seconds();
 }
 
+/// Bytes of a caption: more is none.
+constexpr size_t kLongestCaption = 16 << 10;
+
 /// COCO's results: a list of {"image_id", "caption"}. Errors (usage), naming the entry: something else; a picture
 /// twice.
 std::map<int64_t, std::string> read_results(const std::string& path) {
@@ -157,6 +160,8 @@ std::map<int64_t, std::string> read_results(const std::string& path) {
     if (!list.empty() || image == entry.end() || !image->is_number_integer() || caption == entry.end() ||
         !caption->is_string())
       vit::fail_usage(path, ": [", position, "]: expected an image_id (a whole number) and a caption (text)");
+    if (caption->get_ref<const std::string&>().size() > kLongestCaption)
+      vit::fail_usage(path, ": [", position, "]: a caption of more than ", kLongestCaption, " bytes");
     if (!captions.emplace(image->get<int64_t>(), caption->get<std::string>()).second)
       vit::fail_usage(path, ": [", position, "]: the picture ", image->get<int64_t>(), " has a caption already");
   });

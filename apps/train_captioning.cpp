@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "captioning/caption_task.h"
-#include "captioning/generate.h"
+#include "captioning/generation_config.h"
 #include "captioning/run_tokenizer.h"
 #include "datasets/caption_loader.h"
 #include "vit/core/check.h"
@@ -34,6 +34,7 @@ std::string generation_file(const captioning::GenerationConfig& generation, cons
                                  {"pad_token_id", generation.pad.value_or(marks.pad)},
                                  {"num_beams", generation.num_beams},
                                  {"length_penalty", generation.length_penalty},
+                                 {"early_stopping", captioning::early_stopping_json(generation.early_stopping)},
                                  {"no_repeat_ngram_size", generation.no_repeat_ngram_size},
                                  {"repetition_penalty", generation.repetition_penalty},
                                  {"min_new_tokens", generation.min_new_tokens},

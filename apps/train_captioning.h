@@ -12,7 +12,7 @@ namespace apps {
 
 /// The run's tokenizer, and the model fitted to it: the checkpoint's where it has one, else one that is learnt from the
 /// training captions, whose size becomes that of the model's vocabulary. Says which. Errors (usage): data without
-/// captions; a checkpoint of a captioner without a tokenizer; special tokens that are others than the model's.
+/// captions; a checkpoint of a captioner without a tokenizer.
 std::string fit_vocabulary(TrainSetup& setup, TrainStart& start, const TrainConfig& config,
                            captioning::CaptionModel& model);
 

@@ -62,6 +62,7 @@ int run(std::vector<std::string> arguments) {
       "have.",
       "vitkit");
   app.formatter(std::make_shared<HelpFormatter>());
+  app.require_subcommand(0, 1);  // what follows a verb is its own: "caption photo.jpg scenes" names a folder
   app.set_help_flag("--help,-h", with_example("Prints this text; after a verb, its options", "vitkit classify --help"));
   app.set_version_flag("--version", std::string("vitkit " VITKIT_VERSION),
                        with_example("Prints the version", "vitkit --version"));

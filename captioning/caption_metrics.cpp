@@ -50,11 +50,11 @@ struct Picture {
 };
 
 std::vector<Picture> read_pictures(const std::vector<std::string>& candidates,
-                                   const std::vector<std::vector<std::string>>& references) {
+                                   const std::vector<std::vector<std::string>>& references, const WordSplitter& split) {
   std::unordered_map<std::string, int32_t> numbers;
   const auto numbered = [&](const std::string& caption) {
     Sentence sentence;
-    for (const std::string& word : caption_words(caption))
+    for (const std::string& word : split(caption))
       sentence.push_back(numbers.emplace(word, static_cast<int32_t>(numbers.size()) + 1).first->second);
     return sentence;
   };
@@ -261,11 +261,11 @@ std::array<std::pair<const char*, double>, CaptionScores::kCount> CaptionScores:
 }
 
 CaptionMetrics caption_metrics(const std::vector<std::string>& candidates,
-                               const std::vector<std::vector<std::string>>& references) {
+                               const std::vector<std::vector<std::string>>& references, const WordSplitter& split) {
   if (candidates.size() != references.size())
     vit::fail_usage(candidates.size(), " captions, but references of ", references.size(), " pictures");
   if (candidates.empty()) vit::fail_usage("no captions to judge");
-  const std::vector<Picture> pictures = read_pictures(candidates, references);
+  const std::vector<Picture> pictures = read_pictures(candidates, references, split);
   const Frequencies frequencies = document_frequencies(pictures);
   const auto count = static_cast<double>(pictures.size());
   const double log_pictures = std::log(count);

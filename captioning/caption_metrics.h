@@ -4,9 +4,13 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "captioning/caption_words.h"
 
 namespace captioning {
 
@@ -28,9 +32,14 @@ struct CaptionMetrics {
   std::vector<CaptionScores> images{};  ///< in the order of the candidates
 };
 
+/// How a caption becomes words.
+using WordSplitter = std::function<std::vector<std::string>(std::string_view)>;
+
 /// candidates[i] is judged by references[i]; the references are also the corpus whose rare words count more in CIDEr.
-/// An empty candidate has 0. Errors (usage): no pictures, unequal counts, a picture without a reference.
+/// `split`: caption_words() for sentences, something else for what is words already. An empty candidate has 0. Errors
+/// (usage): no pictures, unequal counts, a picture without a reference.
 CaptionMetrics caption_metrics(const std::vector<std::string>& candidates,
-                               const std::vector<std::vector<std::string>>& references);
+                               const std::vector<std::vector<std::string>>& references,
+                               const WordSplitter& split = caption_words);
 
 }  // namespace captioning

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "captioning/caption_metrics.h"
+#include "captioning/caption_text.h"
 #include "vit/attention/attention_weights.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/check.h"
@@ -92,7 +93,8 @@ CaptionTask::CaptionTask(CaptionModel& model, const Tokenizer& tokenizer, const 
                     model.vocab_size());
   for (auto& [name, text] : tokenizer.files()) files_[name] = std::move(text);
   bool hears_weights = false, hears_draws = false;
-  model.visit_modules([&](const std::string&, vit::Module& module) {
+  model.visit_modules([&](const std::string& name, vit::Module& module) {
+    if (name.starts_with("backbone.")) return;  // what words look at is meant, not what patches do
     auto* source = dynamic_cast<vit::WeightsSource*>(&module);
     if (source && config_.doubly_stochastic > 0.0) {
       source->listen_to_weights([this](const Var& weights) { weights_.push_back(weights); });
@@ -229,7 +231,7 @@ std::vector<vit::Metric> CaptionTask::evaluate() {
     words += count;
     const auto sequences = generate(ctx, model_, encoded, {}, validation_.generation);
     for (size_t b = 0; b < sequences.size(); ++b) {
-      written.push_back(tokenizer_.decode(sequences[b].at(0).ids));
+      written.push_back(caption_text(tokenizer_, model_, sequences[b].at(0).ids));
       references.push_back(data.captions(batch.pictures.at(b)));
     }
   }

@@ -60,20 +60,26 @@ size_t end_of_initials(std::u16string_view text, size_t begin) {
   return end - begin >= 4 ? end : begin;
 }
 
+/// A word without the endings that are words of their own, which follow it.
 void append_word(std::u16string_view word, std::vector<std::string>& words) {
-  for (const auto& [whole, first] : kDouble) {
-    if (word != whole) continue;
-    words.push_back(to_utf8(word.substr(0, first)));
-    words.push_back(to_utf8(word.substr(first)));
-    return;
+  std::vector<std::u16string_view> endings;  // the last one first
+  const auto is_ending = [&](std::u16string_view ending) {
+    return word.size() > ending.size() && word.ends_with(ending);
+  };
+  const auto is_whole = [&](const auto& entry) { return entry.first == word; };
+  while (std::none_of(std::begin(kDouble), std::end(kDouble), is_whole)) {
+    const auto found = std::find_if(std::begin(kEndings), std::end(kEndings), is_ending);
+    if (found == std::end(kEndings)) break;
+    endings.emplace_back(*found);
+    word.remove_suffix(endings.back().size());
   }
-  for (std::u16string_view ending : kEndings) {
-    if (word.size() <= ending.size() || !word.ends_with(ending)) continue;
-    append_word(word.substr(0, word.size() - ending.size()), words);
-    words.push_back(to_utf8(ending));
-    return;
+  const auto whole = std::find_if(std::begin(kDouble), std::end(kDouble), is_whole);
+  if (whole != std::end(kDouble)) {
+    words.push_back(to_utf8(word.substr(0, whole->second)));
+    word.remove_prefix(whole->second);
   }
   words.push_back(to_utf8(word));
+  for (auto ending = endings.rbegin(); ending != endings.rend(); ++ending) words.push_back(to_utf8(*ending));
 }
 
 bool is_abbreviation(std::u16string_view word) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "captioning/caption_text.h"
 #include "vit/core/check.h"
 #include "vit/core/context_pool.h"
 #include "vit/image/preprocess.h"
@@ -44,12 +45,6 @@ Tokenizer load_tokenizer(const vit::Checkpoint& checkpoint, const CaptionModel& 
   return tokenizer;
 }
 
-std::string without_blanks_around(const std::string& text) {
-  constexpr const char* kBlanks = " \t\r\n";
-  const size_t first = text.find_first_not_of(kBlanks);
-  return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
-}
-
 }  // namespace
 
 Captioner Captioner::load(const std::string& name) {
@@ -74,21 +69,14 @@ vit::PixelBatch Captioner::prepare(const std::vector<vit::Image>& images) const 
   return state_->preprocessor.batch(images);
 }
 
-bool Captioner::is_said(int64_t id) const {
-  if (id >= state_->tokenizer->size() || state_->tokenizer->is_special(id)) return false;
-  const StartAndEnd own = state_->model->start_and_end();
-  return id != own.start && id != own.pad && std::find(own.ends.begin(), own.ends.end(), id) == own.ends.end();
-}
+bool Captioner::is_said(int64_t id) const { return captioning::is_said(*state_->tokenizer, *state_->model, id); }
 
 std::vector<int64_t> Captioner::prompt_ids(const std::string& prompt) const {
   return prompt.empty() ? std::vector<int64_t>() : state_->model->prompt_ids(state_->tokenizer->encode(prompt));
 }
 
 std::string Captioner::text_of(const std::vector<int64_t>& ids) const {
-  std::vector<int64_t> said;
-  for (const int64_t id : ids)
-    if (is_said(id)) said.push_back(id);
-  return without_blanks_around(state_->tokenizer->decode(said));
+  return caption_text(*state_->tokenizer, *state_->model, ids);
 }
 
 std::vector<std::vector<Caption>> Captioner::run(vit::Context& ctx, const vit::PixelBatch& batch,

@@ -94,26 +94,40 @@ Var Clip::logits(Context& ctx, const Var& images, const Var& texts) const {
   return vit::multiply(ctx, alike, vit::exp(ctx, logit_scale_.value));
 }
 
+namespace {
+
+/// Rows [begin, end), as long as the longest of them. What stands behind the end is seen by nobody that counts: words
+/// look back only. Zero is never the largest id.
+Tensor padded(const std::vector<std::vector<int64_t>>& rows, int64_t begin, int64_t end) {
+  size_t width = 0;
+  for (int64_t i = begin; i < end; ++i) width = std::max(width, rows[static_cast<size_t>(i)].size());
+  Tensor ids = Tensor::zeros({end - begin, static_cast<int64_t>(width)}, vit::DType::i64);
+  for (int64_t i = begin; i < end; ++i) {
+    const std::vector<int64_t>& row = rows[static_cast<size_t>(i)];
+    std::copy(row.begin(), row.end(), ids.data<int64_t>() + (i - begin) * static_cast<int64_t>(width));
+  }
+  return ids;
+}
+
+}  // namespace
+
 void Clip::set_labels(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
   if (texts.empty()) vit::fail_usage(info_.name, ": there is no label");
   std::vector<std::vector<int64_t>> rows;
-  size_t length = 0;
   for (const std::string& text : texts) {
     rows.push_back(tokenizer.encode(text));
-    length = std::max(length, rows.back().size());
     if (static_cast<int64_t>(rows.back().size()) > config_.text.positions)
       vit::fail_usage(info_.name, ": the label '", text, "' has ", rows.back().size(),
                       " tokens with its marks, and the model ", config_.text.positions, " positions");
   }
-  const auto count = static_cast<int64_t>(rows.size()), width = static_cast<int64_t>(length);
-  // What stands behind the end is seen by nobody that counts: words look back only. Zero is never the largest id.
-  Tensor ids = Tensor::zeros({count, width}, vit::DType::i64);
-  for (int64_t i = 0; i < count; ++i) {
-    const std::vector<int64_t>& row = rows[static_cast<size_t>(i)];
-    std::copy(row.begin(), row.end(), ids.data<int64_t>() + i * width);
-  }
+  const auto count = static_cast<int64_t>(rows.size());
+  labels_ = Tensor::empty({count, config_.projection_dim});
+  constexpr int64_t kAtOnce = 64;  // bounds the memory
   Context ctx;
-  labels_ = encode_texts(ctx, ids, {}).value();
+  for (int64_t first = 0; first < count; first += kAtOnce) {
+    const Tensor vectors = encode_texts(ctx, padded(rows, first, std::min(count, first + kAtOnce)), {}).value();
+    std::copy_n(vectors.f32(), vectors.numel(), labels_.f32() + first * config_.projection_dim);
+  }
   info_.num_classes = count;
 }
 

@@ -75,16 +75,27 @@ Plan make_plan(const CaptionModel& model, const std::vector<int64_t>& prompt, co
   if (length >= plan.max_length)
     fail_usage("generate: max_length ", plan.max_length, " leaves no word behind a prompt of ", length,
                " tokens; set max_new_tokens");
-  if (std::max(config.min_length, length + config.min_new_tokens) > plan.max_length)
-    fail_usage("generate: min_length ", config.min_length, " and min_new_tokens ", config.min_new_tokens,
-               " ask for more than max_length ", plan.max_length);
+  if (const int64_t least = least_length(config, length); least > plan.max_length)
+    fail_usage("generate: min_length ", config.min_length, " or min_new_tokens ", config.min_new_tokens, " ask for ",
+               least, " tokens, more than max_length ", plan.max_length);
   plan.max_length = std::min(plan.max_length, model.max_positions());
   return plan;
 }
 
-/// Randomness of a row's step, whatever else is generated beside it.
-vit::Rng row_random(const GenerationConfig& config, int64_t row, size_t step) {
-  return vit::Rng(config.seed, vit::Rng::stream_of(vit::str("generate/", row, "/", step)));
+/// A number of each picture's own, for its random numbers.
+std::vector<uint64_t> picture_numbers(const Tensor& encoded) {
+  std::vector<uint64_t> numbers;
+  for (int64_t p = 0; p < encoded.size(0); ++p) {
+    const Tensor one = encoded.slice(p, p + 1);
+    const auto* bytes = static_cast<const char*>(static_cast<const void*>(one.f32()));
+    numbers.push_back(vit::Rng::stream_of({bytes, static_cast<size_t>(one.numel()) * sizeof(float)}));
+  }
+  return numbers;
+}
+
+/// Randomness of a step of one of a picture's captions or beams, whatever else is generated beside it.
+vit::Rng row_random(const GenerationConfig& config, uint64_t picture, int64_t copy, size_t step) {
+  return vit::Rng(config.seed, vit::Rng::stream_of(vit::str("generate/", picture, "/", copy, "/", step)));
 }
 
 /// Uniform in (0, 1) with 53 bits.
@@ -136,6 +147,7 @@ class Decoding {
 
 struct Row {
   Sequence caption;
+  uint64_t picture = 0;  ///< its number
   int64_t logits_row = 0;
   int64_t next = 0;
   bool done = false;
@@ -158,13 +170,13 @@ int64_t draw(std::span<const float> scores, vit::Rng& rng) {
   return static_cast<int64_t>(last);  // what rounding left over
 }
 
-void choose_word(Row& row, int64_t index, const Tensor& logits, const TokenScores& processors,
+void choose_word(Row& row, int64_t copy, const Tensor& logits, const TokenScores& processors,
                  const GenerationConfig& config) {
   std::vector<float> scores = row_of(logits, row.logits_row), log_probabilities = scores;
   log_softmax(log_probabilities);
   processors.process(row.caption.ids, scores);
   if (config.do_sample) {
-    vit::Rng rng = row_random(config, index, row.caption.ids.size());
+    vit::Rng rng = row_random(config, row.picture, copy, row.caption.ids.size());
     row.next = draw(scores, rng);
   } else {
     row.next = std::max_element(scores.begin(), scores.end()) - scores.begin();
@@ -178,12 +190,20 @@ std::vector<std::vector<Sequence>> generate_rows(Context& ctx, const CaptionMode
   const int64_t pictures = encoded.size(0), copies = plan.config.num_return_sequences;
   const TokenScores processors(plan.config, static_cast<int64_t>(plan.prompt.size()), plan.ends);
   std::vector<Row> rows(static_cast<size_t>(pictures * copies));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = {{plan.prompt, 0.0}, static_cast<int64_t>(i) / copies, 0, false};
+  const std::vector<uint64_t> numbers = picture_numbers(encoded);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto picture = static_cast<int64_t>(i) / copies;
+    rows[i] = {.caption = {plan.prompt, 0.0},
+               .picture = numbers[static_cast<size_t>(picture)],
+               .logits_row = picture,
+               .next = 0,
+               .done = false};
+  }
   Decoding decoding(ctx, model, encoded, plan.prompt);
   for (auto length = static_cast<int64_t>(plan.prompt.size()); length < plan.max_length;) {
     vit::parallel_try(static_cast<int64_t>(rows.size()), [&](int64_t i) {
       Row& row = rows[static_cast<size_t>(i)];
-      if (!row.done) choose_word(row, i, decoding.logits(), processors, plan.config);
+      if (!row.done) choose_word(row, i % copies, decoding.logits(), processors, plan.config);
     });
     std::vector<int64_t> parents, tokens;
     for (Row& row : rows) {
@@ -225,6 +245,7 @@ class BeamRun {
         beams_(plan.config.num_beams),
         pictures_(static_cast<size_t>(encoded.size(0)),
                   PictureBeams(plan.config, plan.prompt, plan.ends, plan.max_length)),
+        numbers_(picture_numbers(encoded)),
         logits_rows_(pictures_.size() * static_cast<size_t>(beams_)),
         wanted_(std::min(pictures_.empty() ? 0 : pictures_.front().wanted_candidates(), beams_ * model.vocab_size())) {
     // Before the first word a picture's beams share a row.
@@ -272,8 +293,8 @@ class BeamRun {
 
   /// The largest of scores with Gumbel noise are a draw without replacement from their softmax (Kool, van Hoof, Welling
   /// 2019, "Stochastic beams and where to find them", section 2.3).
-  std::vector<float> with_noise(const std::vector<float>& scores, int64_t row, size_t step) const {
-    vit::Rng rng = row_random(plan_.config, row, step);
+  std::vector<float> with_noise(const std::vector<float>& scores, int64_t i, size_t step) const {
+    vit::Rng rng = row_random(plan_.config, numbers_[static_cast<size_t>(i / beams_)], i % beams_, step);
     std::vector<float> noisy;
     noisy.reserve(scores.size());
     for (const float score : scores) noisy.push_back(static_cast<float>(score - std::log(-std::log(uniform(rng)))));
@@ -311,7 +332,8 @@ class BeamRun {
   const TokenScores processors_;
   const int64_t beams_;
   std::vector<PictureBeams> pictures_;
-  std::vector<int64_t> logits_rows_;  ///< of every beam of every picture
+  const std::vector<uint64_t> numbers_;  ///< of the pictures
+  std::vector<int64_t> logits_rows_;     ///< of every beam of every picture
   const int64_t wanted_;
 };
 

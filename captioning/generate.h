@@ -29,8 +29,8 @@ struct GenerationConfig {
   double length_penalty = 1.0;  ///< a finished caption's score is its log probability / length^length_penalty
   EarlyStopping early_stopping = EarlyStopping::heuristic;
   int64_t no_repeat_ngram_size = 0;
-  int64_t min_length = 0;  ///< with prompt and start
-  int64_t min_new_tokens = 0;
+  int64_t min_length = 0;                   ///< with prompt and start
+  int64_t min_new_tokens = 0;               ///< above 0 it goes before min_length
   int64_t max_length = 20;                  ///< with prompt and start
   std::optional<int64_t> max_new_tokens{};  ///< goes before max_length
   double repetition_penalty = 1.0;

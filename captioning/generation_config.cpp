@@ -64,6 +64,11 @@ void refuse_unknown_options(const JsonObject& json) {
 
 }  // namespace
 
+nlohmann::json early_stopping_json(EarlyStopping early_stopping) {
+  if (early_stopping == EarlyStopping::never) return "never";
+  return early_stopping == EarlyStopping::on_count;
+}
+
 void read_generation_options(const JsonObject& json, GenerationConfig& config) {
   refuse_unknown_options(json);
   config.num_beams = json.get_int("num_beams", config.num_beams, {1, 1 << 12});

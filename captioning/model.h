@@ -19,7 +19,7 @@ struct StartAndEnd {
 };
 
 /// What a decoder keeps between the words of the captions that it is writing: keys and values of the words so far, or a
-/// recurrent state, one row per caption. Keys and values of the pictures are made once and shared by a picture's rows.
+/// recurrent state, one row per caption. What is made of a picture is shared by its rows.
 class DecoderState {
  public:
   virtual ~DecoderState() = default;

@@ -47,7 +47,7 @@ RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options)
       word_gates_(options.embed_dim, 4 * options.hidden_dim, true, fan_in(options.embed_dim)),
       state_gates_(2 * options.hidden_dim, 4 * options.hidden_dim, false, fan_in(2 * options.hidden_dim)),
       deep_(2 * options.hidden_dim, options.embed_dim, true, fan_in(2 * options.hidden_dim)),
-      attention_(vit::build_attention(
+      attention_(build_word_attention(
           options.attention,
           {.dim = options.hidden_dim, .num_heads = options.num_heads, .memory_dim = options.region_dim}, "additive")) {
   start_with_fan_in(*attention_);

@@ -78,7 +78,9 @@ class GeneratedRun {
       read_generation_options(json, config);
       read_generation_ids(json, config);
     }
-    // A caption that was cut off tells where its author's limit was.
+    // A caption that was cut off tells where its author's limit was, where nothing else does; of a prompt only the
+    // case's author knows whether the limit counts its tokens.
+    if (config.max_new_tokens && !parts.prompt) return config;
     const std::string sequences = name.substr(0, name.rfind('.')) + ".sequences";
     if (const auto found = run_.inputs.find(sequences); found != run_.inputs.end() && is_cut(found->second, config)) {
       config.max_length = found->second.size(1);

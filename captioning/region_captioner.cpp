@@ -65,6 +65,18 @@ RegionCaptioner::RegionCaptioner(const RegionCaptionerConfig& config, int64_t re
   add_module("", regions_);
 }
 
+std::unique_ptr<vit::Attention> build_word_attention(const vit::ConfigNode& node, const vit::AttentionShape& shape,
+                                                     const std::string& fallback) {
+  std::unique_ptr<vit::Attention> attention = vit::build_attention(node, shape, fallback);
+  const std::string type = vit::split_type(node, fallback).type;
+  const vit::AttentionTraits& traits = vit::attention_registry().find(type).traits;
+  if (!traits.needs_memory && traits.family != vit::AttentionFamily::decoder)
+    node.refuse("attention '" + type +
+                "' looks at its own tokens, and words are to look at the picture: take additive, "
+                "multiplicative, cross, hard or hierarchical");
+  return attention;
+}
+
 Var RegionCaptioner::encode(Context& ctx, const Var& images) const { return regions_.forward(ctx, images); }
 
 Var RegionCaptioner::forward(Context& ctx, const Var& images) const { return encode(ctx, images); }

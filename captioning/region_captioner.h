@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "captioning/picture_rows.h"
 #include "captioning/regions.h"
 #include "vit/core/config.h"
+#include "vit/nn/attention.h"
 
 namespace captioning {
 
@@ -48,6 +50,10 @@ struct RegionCaptionerConfig {
   /// Errors (usage): a special token outside the vocabulary.
   void validate() const;
 };
+
+/// The mechanism by which words look at regions. Errors (usage): one that looks at no memory; as build_attention.
+std::unique_ptr<vit::Attention> build_word_attention(const vit::ConfigNode& node, const vit::AttentionShape& shape,
+                                                     const std::string& fallback);
 
 class RegionCaptioner : public CaptionModel {
  public:

@@ -16,9 +16,13 @@ constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
+int64_t least_length(const GenerationConfig& config, int64_t prompt_length) {
+  return config.min_new_tokens > 0 ? prompt_length + config.min_new_tokens : config.min_length;
+}
+
 TokenScores::TokenScores(const GenerationConfig& config, int64_t prompt_length, const std::vector<int64_t>& ends)
     : config_(config), ends_(ends) {
-  min_length_ = std::max(config.min_length, config.min_new_tokens > 0 ? prompt_length + config.min_new_tokens : 0);
+  min_length_ = least_length(config, prompt_length);
   // A beam must be able to go on when all ends are among its best words; two words are left where nothing ends.
   keep_ = config.num_beams > 1 ? std::max<int64_t>(static_cast<int64_t>(ends.size()), 1) + 1 : 1;
 }

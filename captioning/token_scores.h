@@ -10,6 +10,9 @@
 
 namespace captioning {
 
+/// Tokens that a caption has at least, with its prompt of `prompt_length`.
+int64_t least_length(const GenerationConfig& config, int64_t prompt_length);
+
 class TokenScores {
  public:
   /// `prompt_length` counts the start; `ends` are the ids that end a caption.

@@ -137,6 +137,10 @@ void add_tokens(const SideFiles& files, const std::string& where, json& document
     roles[name] = content_of(*value, place);
     special.insert(content_of(*value, place));
   }
+  const auto [more, more_place] = files.role("additional_special_tokens");
+  if (more && !more->is_array()) vit::fail_usage(more_place, ": expected a list of tokens");
+  if (more)
+    for (const json& token : *more) special.insert(content_of(token, more_place));
   const vit::JsonObject config = files.config.object();
   if (config.has("added_tokens_decoder")) {
     add_from_decoder(config.get_object("added_tokens_decoder"), list);
@@ -147,10 +151,8 @@ void add_tokens(const SideFiles& files, const std::string& where, json& document
   }
   for (const std::string& name : token_roles())
     if (const auto [value, place] = files.role(name); value) list.add_special(*value, place);
-  const auto [more, place] = files.role("additional_special_tokens");
-  if (more && !more->is_array()) vit::fail_usage(place, ": expected a list of tokens");
   if (more)
-    for (const json& token : *more) list.add_special(token, place);
+    for (const json& token : *more) list.add_special(token, more_place);
 }
 
 /// A token's name by its role, else the family's own.

@@ -73,7 +73,7 @@ CaptionerBlock::CaptionerBlock(const TransformerCaptionerConfig& config)
       norm3_(vit::NormKind::layer_norm, dim_, kNormEps),
       qkv_(dim_, 3 * dim_, true, fan_in(dim_)),
       proj_(dim_, dim_),
-      attention_(vit::build_attention(config.attention,
+      attention_(build_word_attention(config.attention,
                                       {.dim = dim_, .num_heads = config.num_heads, .memory_dim = dim_}, "cross")),
       mlp_({.dim = dim_, .hidden = config.decoder_ffn_dim}) {
   if (dim_ % heads_ != 0) vit::fail_usage("d_model ", dim_, " must be divisible by decoder_attention_heads ", heads_);

@@ -101,8 +101,14 @@ CaptionList read_list(const SplitFile& table, const std::vector<SplitFile>& othe
   CaptionList list = list_of(rows, table.path.string(), finder);
   leave_out_uncaptioned(list);
   std::set<std::string> named = files_named(rows);
-  for (const SplitFile& other : others)
-    if (other.path != table.path) named.merge(files_named(read_table(other.path)));
+  for (const SplitFile& other : others) {
+    if (other.path == table.path) continue;
+    try {
+      named.merge(files_named(read_table(other.path)));
+    } catch (const vit::Error& error) {  // a table of another split, whose pictures will seem to have no captions
+      list.bad.push_back({other.path.string(), error.what()});
+    }
+  }
   add_unnamed(finder.last_folder(), named, list);
   return list;
 }

@@ -111,7 +111,11 @@ bool recognises(const std::string& path) {
 
 std::vector<std::string> find_splits(const std::string& path) {
   const fs::path file = file_of(path);
-  return file.empty() ? std::vector<std::string>() : splits_of(read_karpathy(file.string()));
+  if (file.empty()) return {};
+  std::vector<std::string> splits = splits_of(read_karpathy(file.string()));
+  // What is part of train is no split beside it.
+  if (std::find(splits.begin(), splits.end(), "train") != splits.end()) std::erase(splits, kRest);
+  return splits;
 }
 
 }  // namespace

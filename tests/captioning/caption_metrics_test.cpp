@@ -32,6 +32,10 @@ TEST(CaptionWords, EndingsAreWords) {
   EXPECT_THAT(caption_words("it 's the dogs' cannot o'clock"),
               ElementsAre("it", "'s", "the", "dogs", "can", "not", "o'clock"));
   EXPECT_THAT(caption_words("shouldn't've"), ElementsAre("should", "n't", "'ve"));
+  EXPECT_THAT(caption_words("gonna've"), ElementsAre("gon", "na", "'ve"));
+  std::string endless = "a";
+  for (int i = 0; i < 100'000; ++i) endless += "'s";
+  EXPECT_EQ(caption_words(endless).size(), 100'001u);
   EXPECT_THAT(caption_words("it\xE2\x80\x99s"), ElementsAre("it", "'s")) << "a typographer's apostrophe";
 }
 
@@ -112,6 +116,12 @@ TEST(CaptionMetrics, EmptyCaptionsHaveNothing) {
       EXPECT_NEAR(value, 0.0, 1e-6) << name;
     }
   EXPECT_GT(metrics.corpus.bleu1, 0.0);
+}
+
+TEST(CaptionMetrics, WordsMayComeSplit) {
+  const auto whole = [](std::string_view caption) { return std::vector<std::string>{std::string(caption)}; };
+  EXPECT_NEAR(caption_metrics({"a dog"}, {{"a dog runs"}}).corpus.bleu1, std::exp(-0.5), 1e-8);
+  EXPECT_NEAR(caption_metrics({"a dog"}, {{"a dog runs"}}, whole).corpus.bleu1, 0.0, 1e-8);
 }
 
 TEST(CaptionMetrics, OnePictureHasNoRareWords) {

@@ -156,6 +156,17 @@ TEST(Generate, SamplingIsAFunctionOfTheSeed) {
   EXPECT_EQ(ids_of(captions(model, config)), ids_of(captions(model, config)));
 }
 
+TEST(Generate, SampledCaptionsDoNotDependOnTheirBatch) {
+  const MarkovCaptioner model(MarkovCaptioner::random_table(12, 3));
+  for (const int64_t beams : {1, 3}) {
+    const GenerationConfig config{.num_beams = beams, .num_return_sequences = 2, .do_sample = true, .seed = 5};
+    Context ctx;
+    const auto together = generate(ctx, model, pictures({0.5f, 0.0f}), {}, config);
+    const auto alone = captions(model, config);
+    for (size_t i = 0; i < alone.size(); ++i) EXPECT_EQ(together[1][i].ids, alone[i].ids) << beams << " beams";
+  }
+}
+
 TEST(Generate, SampledWordsHaveTheModelsProbabilities) {
   const MarkovCaptioner model(MarkovCaptioner::random_table(5, 9, 1.0f));
   constexpr int64_t kDraws = 20000;
@@ -311,6 +322,9 @@ TEST(TokenScores, AllEndsAreForbiddenBelowTheLeastLength) {
   EXPECT_THAT(scores, ::testing::Each(1.0f)) << "three are there: the next may be the end";
   TokenScores({.min_new_tokens = 2}, 3, {1, 4}).process({0, 2, 2, 2}, scores);
   EXPECT_TRUE(std::isinf(scores[1])) << "one new word behind a prompt of three";
+  scores.assign(5, 1.0f);
+  TokenScores({.min_length = 9, .min_new_tokens = 1}, 3, {1, 4}).process({0, 2, 2, 2}, scores);
+  EXPECT_THAT(scores, ::testing::Each(1.0f)) << "min_new_tokens goes before min_length";
 }
 
 TEST(TokenScores, BeamsKeepMoreWordsThanThereAreEnds) {

@@ -194,6 +194,16 @@ TEST(VocabJson, CleanUpIsForWhoAsksForIt) {
   EXPECT_EQ(Tokenizer::load(folder.path()).decode({0, 1, 2}), "a.");
 }
 
+TEST(TokenizerFiles, AdditionalTokensAreSpecialThoughTheyAreListedAsAdded) {
+  const TempDir folder;
+  folder.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n");
+  folder.write("added_tokens.json", R"({"[ENC]": 6, "[DEC]": 7})");
+  folder.write("special_tokens_map.json", R"({"additional_special_tokens": ["[ENC]"]})");
+  const Tokenizer tokenizer = Tokenizer::load(folder.path());
+  EXPECT_TRUE(tokenizer.is_special(6));
+  EXPECT_FALSE(tokenizer.is_special(7));
+}
+
 TEST(TokenizerJson, FilesBesideIt) {
   const TempDir folder;
   folder.write("tokenizer.json", small_document(json::array({added("[UNK]", 0, {{"special", true}})})).dump());
