@@ -230,8 +230,9 @@ TEST(Detr, RefusesConfigurationsThatMakeNoModel) {
   EXPECT_THAT(refused([](DetrConfig& c) { c.backbone_map = 2; }), HasSubstr("map 2"));
   EXPECT_THAT(refused([](DetrConfig& c) { c.d_model = 18; }), HasSubstr("18"));
   EXPECT_THAT(refused([](DetrConfig& c) { c.decoder_attention_heads = 3; }), HasSubstr("num_heads 3"));
-  EXPECT_THAT(refused([](DetrConfig& c) { c.backbone = vit::ConfigNode::parse("{type: vit, patch_size: [16, 8]}", "test"); }),
-              HasSubstr("no feature maps"));
+  EXPECT_THAT(
+      refused([](DetrConfig& c) { c.backbone = vit::ConfigNode::parse("{type: vit, patch_size: [16, 8]}", "test"); }),
+      HasSubstr("no feature maps"));
 }
 
 TEST(Detr, LearnedPositionsHaveAnEnd) {
