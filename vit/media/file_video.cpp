@@ -89,9 +89,7 @@ class FileVideo : public VideoFeed {
     const VitkitCaptureFacts& facts = capture_->facts();
     const double rate = facts.frame_rate;
     const double found_s = std::max(end_time_, rate > 0.0 ? static_cast<double>(count_) / rate : 0.0);
-    // The number of frames may count some that are not shown: before the beginning, where a film was cut.
-    const double counted_s = rate > 0.0 ? static_cast<double>(facts.frames) / rate : 0.0;
-    const double promised_s = facts.duration_s > 0.0 ? facts.duration_s : counted_s;
+    const double promised_s = std::max(facts.duration_s, rate > 0.0 ? static_cast<double>(facts.frames) / rate : 0.0);
     if (promised_s - found_s < 1.0) return {};
     std::string promised = str(promised_s, " s");
     if (facts.frames > 0) promised += str(" (", facts.frames, " frames)");

@@ -1,6 +1,8 @@
 // Films and streams: demultiplexing and decoding.
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -200,6 +202,10 @@ VitkitCaptureFacts Capture::facts() const {
     facts.duration_s = static_cast<double>(stream_->duration) * av_q2d(stream_->time_base);
   else if (format_->duration > 0 && !guessed && format_->nb_streams == 1)  // of the longest stream
     facts.duration_s = static_cast<double>(format_->duration) / AV_TIME_BASE;
+  // QuickTime's files may hold samples that are not shown, before the place where a film was cut: their duration knows.
+  const bool has_edits = std::string_view(format_->iformat->name).find("mov") != std::string_view::npos;
+  if (has_edits && facts.duration_s > 0.0 && facts.frame_rate > 0.0)
+    facts.frames = std::min<int64_t>(facts.frames, std::llround(facts.duration_s * facts.frame_rate));
   const bool known_length = format_->pb ? avio_size(format_->pb) > 0 : format_->duration > 0;
   facts.has_end = request_.is_file || known_length;
   return facts;
