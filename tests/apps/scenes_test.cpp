@@ -4,6 +4,7 @@
 #include "datasets/open.h"
 #include "detection/mot_text.h"
 #include "tests/apps/verb_test.h"
+#include "tests/support/env.h"
 #include "vit/media/video.h"
 
 namespace vit::test {
@@ -38,8 +39,10 @@ TEST_F(ScenesVerb, WritesADataSetForDetectors) {
       EXPECT_EQ(a[k].label, b[k].label);
     }
   }
+  // Clang 14's LeakSanitizer dies here itself, in the thread-local storage of what the codecs load.
+  const ScopedEnv leaks("LSAN_OPTIONS", "detect_leaks=0");
   const CommandResult doctor = run_vitkit({"doctor", path("out")});
-  EXPECT_EQ(doctor.status, 0) << doctor.out;
+  EXPECT_EQ(doctor.status, 0) << doctor.out << doctor.err;
   EXPECT_THAT(doctor.out, testing::HasSubstr("box_counts"));
 }
 
