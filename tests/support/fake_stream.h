@@ -40,7 +40,7 @@ inline VideoEvent frame_event(int64_t number, const Image& image, double frame_r
 
 /// `count` frames that `draw` makes, then `last` (an end or an error).
 inline NextEvent film(int64_t count, std::function<Image(int64_t)> draw, VideoEvent last = {}) {
-  return [=, next = int64_t{0}](VideoEvent& event) mutable {
+  return [count, draw = std::move(draw), last = std::move(last), next = int64_t{0}](VideoEvent& event) mutable {
     event = next < count ? frame_event(next, draw(next)) : last;
     ++next;
     return true;
