@@ -248,7 +248,9 @@ TEST_P(DetectFrames, MemoryAndFilesStayFlatOverTenThousandFrames) {
   EXPECT_EQ(frames, 10'001);
   EXPECT_LE(most_files, early_files);
   // 9,000 frames of 12 KB would be 110 MB. AddressSanitizer keeps what is freed, up to 256 MB.
-  if (!kFreedIsKept) EXPECT_LE(most_memory - early_memory, 4 << 20);
+  if (!kFreedIsKept) {
+    EXPECT_LE(most_memory - early_memory, 4 << 20);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, DetectFrames, testing::Values(1, 2, 5));
