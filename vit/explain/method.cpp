@@ -1,0 +1,42 @@
+#include "vit/explain/method.h"
+
+#include "vit/core/check.h"
+
+namespace vit {
+
+const std::vector<std::pair<HeadFusion, std::string>>& enum_names(HeadFusion) {
+  static const std::vector<std::pair<HeadFusion, std::string>> names = {
+      {HeadFusion::mean, "mean"}, {HeadFusion::min, "min"}, {HeadFusion::max, "max"}};
+  return names;
+}
+
+Registry<MethodEntry>& method_registry() {
+  static Registry<MethodEntry> registry("method of explanation");
+  return registry;
+}
+
+std::vector<std::string> methods_for(const Subject& subject) {
+  std::vector<std::string> names;
+  for (const std::string& name : method_registry().names()) {
+    const MethodEntry& entry = method_registry().find(name);
+    if (!entry.refusal || entry.refusal(subject).empty()) names.push_back(name);
+  }
+  return names;
+}
+
+Explanation explain(const std::string& method, const Subject& subject, const Tensor& pixels,
+                    const MethodOptions& options) {
+  const MethodEntry& entry = method_registry().find(method);
+  check(pixels.rank() == 4 && pixels.size(0) == 1, "explain: expected the pixels of one picture, got ", pixels.shape());
+  if (options.discard_ratio < 0.0 || options.discard_ratio >= 1.0)
+    fail_usage("discard_ratio must be at least 0 and below 1, got ", options.discard_ratio);
+  if (entry.refusal) {
+    const std::string reason = entry.refusal(subject);
+    if (!reason.empty())
+      fail_usage("the method '", method, "' does not apply to ", subject.model().info().name, ": ", reason,
+                 "; those that do: ", joined(methods_for(subject)));
+  }
+  return entry.explain(subject, pixels, options);
+}
+
+}  // namespace vit
