@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/caption_run.h"
+#include "apps/look_options.h"
 #include "apps/verbs.h"
 
 namespace apps {
@@ -34,18 +35,7 @@ void add_attention_options(CLI::App& command, CaptionOptions& options) {
       ->type_name("DIR")
       ->default_str("none")
       ->group(group);
-  const auto number = [&](const char* name, std::optional<int64_t>& value, const std::string& standard,
-                          const std::string& description) {
-    command.add_option(name, value, description)
-        ->type_name("N")
-        ->default_str(standard)
-        ->check(CLI::Range(int64_t{0}, int64_t{1} << 20))
-        ->group(group);
-  };
-  number("--attention-layer", options.attention_layer, "the last",
-         with_example("Of the decoder, from 0", "--attention looks --attention-layer 2"));
-  number("--attention-head", options.attention_head, "their mean",
-         with_example("Attention head, from 0", "--attention looks --attention-head 0"));
+  add_look_options(command, options.attention_layer, options.attention_head, group, "the decoder");
 }
 
 constexpr const char* kFooter =

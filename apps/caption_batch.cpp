@@ -5,6 +5,7 @@
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
 #include "vit/image/decode.h"
+#include "vit/media/source.h"
 
 namespace apps {
 
@@ -17,9 +18,7 @@ void read_pictures(std::vector<CaptionedItem>& items, int64_t max_pixels) {
     try {
       one.item.event.image = vit::load_image(one.item.source, {.max_pixels = max_pixels});
     } catch (const vit::Error& error) {
-      // The line says which source it is; the reason need not say so again.
-      const std::string reason = error.what(), place = one.item.source + ": ";
-      one.error = reason.starts_with(place) ? reason.substr(place.size()) : reason;
+      one.error = vit::without_source(error.what(), one.item.source);
     }
   });
 }

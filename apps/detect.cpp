@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/detect_run.h"
+#include "apps/look_options.h"
 #include "apps/verbs.h"
 
 namespace apps {
@@ -61,18 +62,7 @@ void add_save_options(CLI::App& command, DetectOptions& options) {
        with_example("Annotated frames of films, too, in DIR/FILM (default: off)", "--save out --save-frames"));
   path("--attention", options.attention, "DIR",
        with_example("A picture per object of where its query looked goes here", "--attention looks"));
-  const auto number = [&](const char* name, std::optional<int64_t>& value, const std::string& standard,
-                          const std::string& description) {
-    command.add_option(name, value, description)
-        ->type_name("N")
-        ->default_str(standard)
-        ->check(CLI::Range(int64_t{0}, int64_t{1} << 20))
-        ->group(group);
-  };
-  number("--attention-layer", options.attention_layer, "the last",
-         with_example("Of the decoder (YOLOS: block), from 0", "--attention looks --attention-layer 2"));
-  number("--attention-head", options.attention_head, "their mean",
-         with_example("Attention head, from 0", "--attention looks --attention-head 0"));
+  add_look_options(command, options.attention_layer, options.attention_head, group, "the decoder (YOLOS: block)");
   flag("--show", options.show, with_example("A window; q or Escape closes it (default: off)", "--show"));
 }
 

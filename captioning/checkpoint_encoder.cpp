@@ -8,6 +8,17 @@
 
 namespace captioning {
 
+std::unique_ptr<vit::Vit> build_vision_transformer(const vit::ConfigNode& node, const std::string& part,
+                                                   const std::string& need) {
+  if (!node.is_map()) node.refuse(need + ": a map with `type` and its options");
+  const vit::ConfigNode headless = node.with("num_classes", vit::ConfigNode::make_scalar("0", false, node.place()));
+  std::unique_ptr<vit::ImageModel> model = vit::build_model(headless, part);
+  auto* found = dynamic_cast<vit::Vit*>(model.get());
+  if (!found) node.refuse("`" + part + "` must be a vision transformer: type `vit`");
+  static_cast<void>(model.release());  // found owns it from here
+  return std::unique_ptr<vit::Vit>(found);
+}
+
 CheckpointEncoder read_checkpoint_encoder(const vit::JsonObject& json, const std::string& prefix) {
   // The library builds the bare model, whatever class the weights were taken from.
   nlohmann::json bare = json.raw();

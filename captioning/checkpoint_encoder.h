@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "vit/core/config_node.h"
@@ -11,6 +12,11 @@
 #include "vit/models/vit.h"
 
 namespace captioning {
+
+/// A vision transformer without a head from a model's configuration; `part` is its key, "encoder", and `need` what
+/// is said where it is no map: "a captioner needs an `encoder`". Errors (usage): that, another type of model.
+std::unique_ptr<vit::Vit> build_vision_transformer(const vit::ConfigNode& node, const std::string& part,
+                                                   const std::string& need);
 
 struct CheckpointEncoder {
   vit::ConfigNode config;  ///< as a file of configs/model has it

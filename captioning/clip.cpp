@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "captioning/checkpoint_encoder.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/build.h"
 
@@ -22,14 +23,9 @@ const ClipConfig& validated(const ClipConfig& config) {
 }
 
 std::unique_ptr<vit::Vit> build_tower(const ConfigNode& node) {
-  if (!node.is_map()) node.refuse("CLIP needs a `vision` tower: a map with `type` and its options");
-  const ConfigNode headless = node.with("num_classes", ConfigNode::make_scalar("0", false, node.place()));
-  std::unique_ptr<vit::ImageModel> model = vit::build_model(headless, "vision");
-  auto* tower = dynamic_cast<vit::Vit*>(model.get());
-  if (!tower || tower->config().prefix_tokens() == 0)
-    node.refuse("the tower must be a vision transformer with a class token: type `vit`");
-  static_cast<void>(model.release());
-  return std::unique_ptr<vit::Vit>(tower);
+  std::unique_ptr<vit::Vit> tower = build_vision_transformer(node, "vision", "CLIP needs a `vision` tower");
+  if (tower->config().prefix_tokens() == 0) node.refuse("`vision` must have a class token");
+  return tower;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "captioning/checkpoint_encoder.h"
 #include "captioning/reference.h"
 #include "vit/models/build.h"
 
@@ -21,16 +22,6 @@ const EncoderDecoderConfig& validated(const EncoderDecoderConfig& config) {
   return config;
 }
 
-std::unique_ptr<vit::Vit> build_encoder(const ConfigNode& node) {
-  if (!node.is_map()) node.refuse("a captioner needs an `encoder`: a map with `type` and its options");
-  const ConfigNode headless = node.with("num_classes", ConfigNode::make_scalar("0", false, node.place()));
-  std::unique_ptr<vit::ImageModel> model = vit::build_model(headless, "encoder");
-  auto* encoder = dynamic_cast<vit::Vit*>(model.get());
-  if (!encoder) node.refuse("the encoder must be a vision transformer: type `vit`");
-  static_cast<void>(model.release());
-  return std::unique_ptr<vit::Vit>(encoder);
-}
-
 }  // namespace
 
 void EncoderDecoderConfig::validate() const {
@@ -44,7 +35,9 @@ void EncoderDecoderConfig::validate() const {
 }
 
 EncoderDecoder::EncoderDecoder(const EncoderDecoderConfig& config, const std::string& name)
-    : config_(validated(config)), encoder_(build_encoder(config.encoder)), decoder_(config.decoder) {
+    : config_(validated(config)),
+      encoder_(build_vision_transformer(config.encoder, "encoder", "a captioner needs an `encoder`")),
+      decoder_(config.decoder) {
   config_.encoder = encoder_->describe();
   const int64_t width = encoder_->config().embed_dim;
   const int64_t memory = config.project ? config.decoder.embed_dim : width;

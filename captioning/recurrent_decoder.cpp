@@ -25,19 +25,6 @@ Var behind_each_other(Context& ctx, const std::vector<Var>& words) {
   return tokens.size() == 1 ? tokens.front() : vit::concat(ctx, tokens, 1);
 }
 
-/// Probabilities of a mechanism that was asked by G groups of R / G rows, [G, H, R / G, M] -> [R, H, 1, M].
-Tensor by_row(const Tensor& probs, int64_t rows) {
-  if (!probs.defined()) return {};
-  const int64_t groups = probs.size(0), heads = probs.size(1), each = rows / groups, entries = probs.size(3);
-  Tensor result = Tensor::empty({rows, heads, 1, entries});
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t h = 0; h < heads; ++h) {
-      const float* from = probs.f32() + (((row / each) * heads + h) * each + row % each) * entries;
-      std::copy(from, from + entries, result.f32() + (row * heads + h) * entries);
-    }
-  return result;
-}
-
 }  // namespace
 
 RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options)
@@ -87,7 +74,7 @@ RecurrentDecoder::Look RecurrentDecoder::look(Context& ctx, const Var& hidden, c
       ctx, wanted, [&] { return attention_->forward(ctx, queries, {.memory = regions, .memory_grids = grids}); },
       probs);
   const Var share = vit::activate(ctx, gate_.forward(ctx, hidden), Activation::sigmoid);
-  return {vit::multiply(ctx, vit::reshape(ctx, seen, {rows, dim}), share), by_row(probs, rows)};
+  return {vit::multiply(ctx, vit::reshape(ctx, seen, {rows, dim}), share), by_row(probs, rows, 1)};
 }
 
 void RecurrentDecoder::advance(Context& ctx, const Var& word_gates, const Var& context, State& state) const {

@@ -1,5 +1,7 @@
 #include "captioning/region_captioner.h"
 
+#include <algorithm>
+
 #include "vit/core/check.h"
 
 namespace captioning {
@@ -42,6 +44,18 @@ Var looked(Context& ctx, bool wanted, const std::function<Var()>& look, Tensor& 
   }
   probs = keeper.probs;
   return seen;
+}
+
+Tensor by_row(const Tensor& probs, int64_t rows, int64_t words) {
+  if (!probs.defined()) return {};
+  const int64_t groups = probs.size(0), heads = probs.size(1), entries = probs.size(3), each = rows / groups;
+  Tensor result = Tensor::empty({rows, heads, words, entries});
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t h = 0; h < heads; ++h) {
+      const float* from = probs.f32() + (((row / each) * heads + h) * each + row % each) * words * entries;
+      std::copy(from, from + words * entries, result.f32() + (row * heads + h) * words * entries);
+    }
+  return result;
 }
 
 void RegionCaptionerConfig::validate() const {

@@ -91,5 +91,8 @@ class RegionCaptioner : public CaptionModel {
 /// What `look` makes observers see as "probs" in a mechanism under it, kept from all other observers; undefined where
 /// `wanted` is false. The mechanism is called word by word, and what observers are to see is the whole caption.
 vit::Var looked(vit::Context& ctx, bool wanted, const std::function<vit::Var()>& look, vit::Tensor& probs);
+/// Such probabilities of G groups with R / G rows of T words each, [G, H, R / G * T, M] -> [R, H, T, M]; undefined ones
+/// stay so.
+vit::Tensor by_row(const vit::Tensor& probs, int64_t rows, int64_t words);
 
 }  // namespace captioning

@@ -31,18 +31,6 @@ Tensor causal_mask(int64_t before, int64_t count) {
   return mask;
 }
 
-/// Probabilities of G groups with R / G rows of T words each, [G, H, R / G * T, M] -> [R, H, T, M].
-Tensor by_row(const Tensor& probs, int64_t rows, int64_t words) {
-  const int64_t groups = probs.size(0), heads = probs.size(1), entries = probs.size(3), each = rows / groups;
-  Tensor result = Tensor::empty({rows, heads, words, entries});
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t h = 0; h < heads; ++h) {
-      const float* from = probs.f32() + (((row / each) * heads + h) * each + row % each) * words * entries;
-      std::copy(from, from + words * entries, result.f32() + (row * heads + h) * words * entries);
-    }
-  return result;
-}
-
 class TransformerState : public DecoderState {
  public:
   TransformerState(PictureRows rows, size_t blocks) : past(blocks), rows_(std::move(rows)) {}

@@ -86,14 +86,6 @@ Tensor cells_of(const Tensor& probs, const WordAttention& layout, int64_t t, std
   return cells;
 }
 
-/// The heads that count, [first, last).
-std::array<int64_t, 2> wanted_heads(const WordMapOptions& options, int64_t heads) {
-  if (!options.head) return {0, heads};
-  if (*options.head < 0 || *options.head >= heads)
-    vit::fail_usage("there is no attention head ", *options.head, "; the layer has ", heads, ", counted from 0");
-  return {*options.head, *options.head + 1};
-}
-
 }  // namespace
 
 std::vector<std::vector<size_t>> words_of(const Captioner& captioner, const std::vector<int64_t>& ids) {
@@ -118,10 +110,7 @@ std::vector<std::vector<size_t>> words_of(const Captioner& captioner, const std:
 std::vector<WordMap> word_maps(const Captioner& captioner, const vit::Image& picture, const Caption& caption,
                                const WordMapOptions& options) {
   const CaptionModel& model = captioner.model();
-  const int64_t layers = model.attention_layers(), layer = options.layer.value_or(layers - 1);
-  if (layer < 0 || layer >= layers)
-    vit::fail_usage("there is no layer ", layer, " of attention to look at; the model has ", layers,
-                    ", counted from 0");
+  const int64_t layer = vit::wanted_layer(options.layer, model.attention_layers());
   // The first id is the start, which nothing was chosen by.
   const auto steps = static_cast<int64_t>(caption.ids.size()) - 1;
   if (steps < 1) return {};
@@ -134,7 +123,7 @@ std::vector<WordMap> word_maps(const Captioner& captioner, const vit::Image& pic
   model.logits(ctx, encoded, Tensor::from(std::vector<int64_t>(caption.ids.begin(), caption.ids.end() - 1), {1, steps}),
                {});
   const Tensor& probs = keeper.get();
-  const std::array<int64_t, 2> heads = wanted_heads(options, probs.size(1));
+  const std::array<int64_t, 2> heads = vit::wanted_heads(options.head, probs.size(1));
   std::vector<WordMap> maps;
   for (const std::vector<size_t>& pieces : words_of(captioner, caption.ids)) {
     if (pieces.front() == 0) continue;

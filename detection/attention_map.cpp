@@ -38,14 +38,6 @@ class Keeper : public vit::Observer {
   std::map<std::string, Tensor> seen_;
 };
 
-/// The heads that count, [first, last).
-std::array<int64_t, 2> wanted_heads(const AttentionMapOptions& options, int64_t heads) {
-  if (!options.head) return {0, heads};
-  if (*options.head < 0 || *options.head >= heads)
-    vit::fail_usage("there is no attention head ", *options.head, "; the layer has ", heads, ", counted from 0");
-  return {*options.head, *options.head + 1};
-}
-
 /// What a query's row of probabilities [1, H, N, M] gives the cells of the grid; `layout` as observe_layout() has it.
 Tensor cells_of_probs(const Tensor& probs, const Tensor& layout, int64_t row, std::array<int64_t, 2> heads) {
   const auto at = [&](int64_t i) { return std::llround(layout.f32()[i]); };
@@ -105,11 +97,7 @@ std::array<vit::Extent, 2> run_observed(const Detector& detector, const vit::Ima
 }  // namespace
 
 int64_t require_attention(const DetectionModel& model, const AttentionMapOptions& options) {
-  const int64_t layers = model.attention_layers(), layer = options.layer.value_or(layers - 1);
-  if (layer < 0 || layer >= layers)
-    vit::fail_usage("there is no layer ", layer, " of attention to look at; the model has ", layers,
-                    ", counted from 0");
-  return layer;
+  return vit::wanted_layer(options.layer, model.attention_layers());
 }
 
 std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Image& picture,
@@ -130,12 +118,12 @@ std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Im
     if (names.sampled) {
       const Tensor& places = keeper.get(locations);
       map.cells =
-          cells_of_points(places, keeper.get(weights), detection.query, wanted_heads(options, places.size(2)),
+          cells_of_points(places, keeper.get(weights), detection.query, vit::wanted_heads(options.head, places.size(2)),
                           {(whole.height + kPointCell - 1) / kPointCell, (whole.width + kPointCell - 1) / kPointCell});
     } else {
       const Tensor& all = keeper.get(probs);
       map.cells = cells_of_probs(all, keeper.get(names.layout), all.size(2) - model.num_queries() + detection.query,
-                                 wanted_heads(options, all.size(1)));
+                                 vit::wanted_heads(options.head, all.size(1)));
     }
     map.rows =
         static_cast<double>(map.cells.size(0)) * static_cast<double>(size.height) / static_cast<double>(whole.height);

@@ -9,6 +9,7 @@
 #include "vit/core/context_pool.h"
 #include "vit/core/parallel.h"
 #include "vit/image/decode.h"
+#include "vit/media/source.h"
 
 namespace detection {
 
@@ -42,11 +43,7 @@ void attempt(Group& group, const std::vector<size_t>& frames, const Step& step) 
   } catch (const std::exception& error) {
     reason = error.what();
   }
-  for (const size_t f : frames) {
-    // The result says which source it is; the reason need not say so again.
-    const std::string place = group.frames[f].item.source + ": ";
-    group.frames[f].error = reason.starts_with(place) ? reason.substr(place.size()) : reason;
-  }
+  for (const size_t f : frames) group.frames[f].error = vit::without_source(reason, group.frames[f].item.source);
 }
 
 /// The stages, each of which takes a group further.

@@ -89,6 +89,20 @@ Tensor smoothed_cells(const Tensor& cells) {
   return result;
 }
 
+int64_t wanted_layer(const std::optional<int64_t>& layer, int64_t layers) {
+  const int64_t wanted = layer.value_or(layers - 1);
+  if (wanted < 0 || wanted >= layers)
+    fail_usage("there is no layer ", wanted, " of attention to look at; the model has ", layers, ", counted from 0");
+  return wanted;
+}
+
+std::array<int64_t, 2> wanted_heads(const std::optional<int64_t>& head, int64_t heads) {
+  if (!head) return {0, heads};
+  if (*head < 0 || *head >= heads)
+    fail_usage("there is no attention head ", *head, "; the layer has ", heads, ", counted from 0");
+  return {*head, *head + 1};
+}
+
 void scale_to_largest(Tensor& values) {
   if (values.numel() == 0) return;
   const float largest = *std::max_element(values.f32(), values.f32() + values.numel());

@@ -1,6 +1,10 @@
 // Values of a coarse grid (attention, gradients) on the pixels of the picture that they are about.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
+
 #include "vit/core/tensor.h"
 #include "vit/image/preprocess.h"
 
@@ -22,6 +26,11 @@ Tensor cells_on_picture(const Tensor& cells, const CellWindow& window, const Ext
 
 /// Each value of f32 [rows, columns] with its neighbours by a Gaussian with a deviation of one cell.
 Tensor smoothed_cells(const Tensor& cells);
+
+/// Which of a model's layers of attention is looked at: the last where none is asked for. Errors (usage): no such one.
+int64_t wanted_layer(const std::optional<int64_t>& layer, int64_t layers);
+/// The heads that count, [first, last): all where none is asked for. Errors (usage): no such one.
+std::array<int64_t, 2> wanted_heads(const std::optional<int64_t>& head, int64_t heads);
 
 /// In place: over the largest value, 0 to 1; zeros where none is above 0.
 void scale_to_largest(Tensor& values);

@@ -41,10 +41,7 @@ void load(Shared& shared, Slot& slot) {
       image.size = {decoded.height(), decoded.width()};
       image.pixels = shared.preprocessor(decoded);
     } catch (const std::exception& error) {
-      image.error = error.what();
-      // The item says which picture it is; the reason need not say so again.
-      const std::string place = image.path + ": ";
-      if (image.error.starts_with(place)) image.error.erase(0, place.size());
+      image.error = without_source(error.what(), image.path);
       image.pixels = {};
     } catch (...) {
       image.error = "unknown error";

@@ -119,6 +119,11 @@ const std::vector<std::string>& image_extensions() {
   return extensions;
 }
 
+std::string without_source(const std::string& reason, const std::string& source) {
+  const std::string place = source + ": ";
+  return reason.starts_with(place) ? reason.substr(place.size()) : reason;
+}
+
 bool has_image_extension(const std::string& path) { return is_one_of(image_extensions(), lower_extension(path)); }
 
 struct ImageSource::Impl {

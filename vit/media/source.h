@@ -21,6 +21,9 @@ bool has_video_extension(const std::string& path);
 /// How addresses of network streams begin (lower case): "rtsp://", ...
 const std::vector<std::string>& stream_schemes();
 
+/// What is wrong with a source, for who says which one it is: without "SOURCE: " in front.
+std::string without_source(const std::string& reason, const std::string& source);
+
 struct SourceItem {
   std::string path;    ///< as it is reported: what the user gave, or folder/name
   std::string error;   ///< empty when the item is a file to decode
