@@ -43,8 +43,8 @@ WorstFound::WorstFound(const Tensor& pixels) {
 }
 
 void WorstFound::offer(const std::vector<int64_t>& places, const Tensor& pixels, const TargetAnswer& answer) {
-  check(static_cast<int64_t>(places.size()) == pixels.size(0) && places.size() == answer.losses.size(), "attack: ",
-        places.size(), " places for candidates ", pixels.shape());
+  check(static_cast<int64_t>(places.size()) == pixels.size(0) && places.size() == answer.losses.size(),
+        "attack: ", places.size(), " places for candidates ", pixels.shape());
   if (!worst_.logits.defined())
     worst_.logits = Tensor::zeros({static_cast<int64_t>(worst_.losses.size()), answer.logits.size(1)});
   for (size_t i = 0; i < places.size(); ++i) {
@@ -87,8 +87,8 @@ Registry<AttackEntry>& attack_registry() {
 AttackResult attack(const std::string& name, const AttackTarget& target, const AttackBatch& batch,
                     const AttackOptions& options) {
   const AttackEntry& entry = attack_registry().find(name);
-  check(batch.pixels.rank() == 4 && batch.pixels.size(0) > 0, "attack: expected pictures [B, channels, height, width], got ",
-        batch.pixels.shape());
+  check(batch.pixels.rank() == 4 && batch.pixels.size(0) > 0,
+        "attack: expected pictures [B, channels, height, width], got ", batch.pixels.shape());
   check(batch.pixels.size(0) == batch.size() && batch.numbers.size() == batch.goals.size(), "attack: ", batch.size(),
         " goals and ", batch.numbers.size(), " numbers for pictures ", batch.pixels.shape());
   for (const float value : batch.pixels.span<float>())

@@ -43,8 +43,8 @@ struct AttackBatch {
 };
 
 struct AttackResult {
-  Tensor pixels;                ///< the worst picture found for each
-  Tensor logits;                ///< [B, K], of these
+  Tensor pixels;                 ///< the worst picture found for each
+  Tensor logits;                 ///< [B, K], of these
   std::vector<double> losses{};  ///< the objective, of these
   std::vector<char> fooled{};
   int64_t forwards = 0, backwards = 0;  ///< pictures that went through the model, and back with a gradient
@@ -72,9 +72,9 @@ class WorstFound {
 std::vector<int64_t> all_places(int64_t count);
 
 struct AttackEntry {
-  std::string title{};    ///< "Projected gradient descent"
-  std::string summary{};  ///< a line: how it searches
-  std::string source{};   ///< paper
+  std::string title{};         ///< "Projected gradient descent"
+  std::string summary{};       ///< a line: how it searches
+  std::string source{};        ///< paper
   std::optional<Norm> norm{};  ///< the only one that it knows; none: any
   std::function<AttackResult(const AttackTarget&, const AttackBatch&, const AttackOptions&)> run{};
 };

@@ -53,7 +53,8 @@ double difference_of_logits_ratio(const float* z, int64_t classes, const AttackG
     at(other) += 1.0 / spread;
     const double of_spread = lead / (spread * spread);
     at(rank[0]) += of_spread;
-    for (int64_t i = 2; i < needed; ++i) at(rank[static_cast<size_t>(i)]) -= of_spread / static_cast<double>(needed - 2);
+    for (int64_t i = 2; i < needed; ++i)
+      at(rank[static_cast<size_t>(i)]) -= of_spread / static_cast<double>(needed - 2);
     for (int64_t k = 0; k < classes; ++k) d[k] = static_cast<float>(at(k));
   }
   return -lead / spread;

@@ -49,7 +49,8 @@ void AdversarialConfig::validate() const {
   if (!(eps > 0.0))
     fail_usage("adversarial: eps must be above 0, got ", eps, " (for training without it, leave `adversarial` out)");
   if (norm == Norm::linf && eps > 1.0)
-    fail_usage("adversarial: eps must be at most 1, got ", eps, ": pixels lie between 0 and 1; 8 of 255 steps is 0.0314");
+    fail_usage("adversarial: eps must be at most 1, got ", eps,
+               ": pixels lie between 0 and 1; 8 of 255 steps is 0.0314");
   if (!std::isfinite(eps)) fail_usage("adversarial: eps must be a finite number");
   if (trades_beta && clean_share > 0.0)
     fail_usage("adversarial: `trades_beta` trains on clean pictures as well: it goes without `clean_share`");

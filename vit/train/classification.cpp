@@ -67,8 +67,8 @@ Var ClassificationTask::adversarial_loss(Context& ctx, const Batch& batch) {
     inner.arena = ctx.arena;
     clean_logits = model_.forward(inner, batch.images).value();
   }
-  const Tensor worse = adversarial_->examples(
-      model_, ctx, batch.images, [&](Context& inner, const Var& images, int64_t first) {
+  const Tensor worse =
+      adversarial_->examples(model_, ctx, batch.images, [&](Context& inner, const Var& images, int64_t first) {
         if (beta) return kl_divergence(inner, clean_logits, model_.forward(inner, images));
         return loss_of(inner, images, batch.targets.slice(first, batch.size()));
       });
