@@ -25,7 +25,7 @@ enum class SheetScale {
 };
 
 struct AttentionSheetOptions {
-  std::string title{};  ///< "vit_base_patch16_224 · tabby cat"
+  std::string title{};  ///< "vit_base_patch16_224: tabby cat"; ASCII, as all text
   std::string query{};  ///< whose attention it is: "class token", "cell (3, 7)"
   SheetScale scale = SheetScale::cell;
   bool mean = true;            ///< a column with the mean over heads, first

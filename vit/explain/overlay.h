@@ -24,12 +24,13 @@ struct MapScale {
   double share(double value) const;
 };
 
-/// The least and the largest number of a map; of a signed one, the largest absolute value on both sides of zero. A map
-/// of one value has a scale above it. Errors: not f32; no number in it.
+/// The least (where it is above zero by less than a hundredth of the largest: zero) and the largest number of a map; of
+/// a signed one, the largest absolute value on both sides of zero. A map of one value has a scale above it. Errors: not
+/// f32; no number in it.
 MapScale scale_of(const Tensor& map, bool is_signed = false);
 
 struct OverlayOptions {
-  std::string title{};               ///< a line above: "Grad-CAM · tabby cat · 0.93"
+  std::string title{};               ///< a line above: "Grad-CAM: tabby cat, 0.93"; ASCII, as all text
   std::vector<std::string> lines{};  ///< below: "deletion 0.12, insertion 0.71"; long ones are wrapped
   std::string unit{};                ///< over the legend: what the numbers are ("share of attention")
   std::optional<MapScale> scale{};   ///< none: scale_of(map, is_signed)
@@ -37,8 +38,9 @@ struct OverlayOptions {
   double opacity = 0.6;       ///< of the colours, 0 to 1
   bool smooth = true;         ///< bilinear between the centres of the map's cells; off: a square per cell
   bool with_picture = false;  ///< the picture alone to the left
-  int64_t side = 480;  ///< the picture's longer side is enlarged by a whole factor to at least half of this, and scaled
-                       ///< down to at most twice this
+  /// Pixels of the picture's longer side, about: smaller pictures are enlarged by the whole factor that comes nearest,
+  /// pictures above twice this are scaled down to it.
+  int64_t side = 480;
 };
 
 /// The picture with the map's colours on it. map f32 [rows, columns] lies over the picture as `window` says (none: all

@@ -1,4 +1,5 @@
-// Overlays of a film's frames as a film: one layout and, where wanted, one scale over all of it.
+// Overlays of a film's frames as a film: one layout and, where OverlayOptions::scale is given, one scale over all of
+// it.
 #pragma once
 
 #include <memory>
@@ -12,19 +13,19 @@ namespace vit {
 
 class OverlayFilm {
  public:
-  /// Nothing is written before the first frame, whose size all have. Errors (usage): as VideoWriter, with the first
-  /// frame.
+  /// Nothing is opened before the first picture. Errors: none yet.
   explicit OverlayFilm(std::string path, const VideoWriterOptions& options = {});
   /// Finishes, too.
   ~OverlayFilm();
   OverlayFilm(const OverlayFilm&) = delete;
   OverlayFilm& operator=(const OverlayFilm&) = delete;
 
-  /// Draws a frame as draw_overlay does and appends it. The number of lines below may differ: the first frame's room is
-  /// kept. Errors: as draw_overlay and VideoWriter::write.
+  /// Draws a frame as draw_overlay does and appends it. The first picture decides the film's size: what differs in text
+  /// is cut off or leaves room. Errors: as draw_overlay and VideoWriter::write.
   void add(const Image& frame, const Tensor& map, const std::optional<CellWindow>& window = {},
            const OverlayOptions& options = {});
-  /// Appends a picture as it is: an attention sheet of one layer after the other. Another size is scaled.
+  /// Appends a picture as it is: an attention sheet of one layer after the other. Another size than the first one's is
+  /// scaled. Errors: as VideoWriter, whose usage errors come with the first picture.
   void add(const Image& picture);
   /// Errors: as VideoWriter.
   void finish();
@@ -32,6 +33,7 @@ class OverlayFilm {
  private:
   std::string path_;
   VideoWriterOptions options_;
+  Extent size_{};  // of the first picture
   std::unique_ptr<VideoWriter> writer_;
 };
 
