@@ -27,9 +27,10 @@ struct SeenAttention {
 std::vector<SeenAttention> seen_attention(const Subject& subject) {
   std::vector<SeenAttention> all, crossing;
   for (const std::string& name : subject.offers())
-    for (const char* ending : {".probs", ".channel_values", ".spatial_probs"}) {
+    for (const char* ending : {".sampling_locations", ".probs", ".channel_values", ".spatial_probs"}) {
       const std::string module = without_ending(name, ending);
       if (module.empty() || subject.role_of(module) == AttentionRole::queries) continue;
+      if (!all.empty() && all.back().module == module) continue;  // points say more than what they make of them
       all.push_back({module, ending});
       if (subject.role_of(module) == AttentionRole::cross) crossing.push_back(all.back());
     }
@@ -40,28 +41,51 @@ std::vector<SeenAttention> seen_attention(const Subject& subject) {
 class OneValue : public Observer {
  public:
   explicit OneValue(const SeenAttention& wanted)
-      : name_(wanted.module + wanted.ending), heads_(wanted.module + ".channel_probs") {}
+      : name_(wanted.module + wanted.ending),
+        heads_(wanted.module + ".channel_probs"),
+        weights_name_(wanted.module + ".sampling_weights"),
+        points_(wanted.ending == ".sampling_locations") {}
   bool wants(const std::string& name) override {
-    return name == name_ || (name == heads_ && !value_.defined()) || name == "layout" || name.ends_with(".layout");
+    return name == name_ || (name == heads_ && !value_.defined()) || (points_ && name == weights_name_) ||
+           name == "layout" || name.ends_with(".layout");
   }
   void observe(const std::string& name, const Tensor& value) override {
     if (name == name_)
       value_ = value;
+    else if (name == weights_name_)
+      weights_ = value;
     else if (name == heads_)
       channel_heads_ = value.rank() == 4 ? value.size(1) : 1;
     else if (!value_.defined())
       layout_ = read_layout(value);
   }
   const Tensor& value() const { return value_; }
+  const Tensor& weights() const { return weights_; }
   const TokenLayout& layout() const { return layout_; }
   int64_t channel_heads() const { return channel_heads_; }
 
  private:
-  std::string name_, heads_;
-  Tensor value_;
+  std::string name_, heads_, weights_name_;
+  bool points_;
+  Tensor value_, weights_;
   TokenLayout layout_;
   int64_t channel_heads_ = 1;
 };
+
+/// The points that the subject's queries chose, over all of the input.
+Tensor sampled_points(const Subject& subject, const OneValue& seen, const Tensor& pixels,
+                      const MethodOptions& options) {
+  const std::vector<double> reading = subject.readout(seen.value().size(1), seen.layout());
+  const Extent grid = point_grid({pixels.size(2), pixels.size(3)});
+  Tensor map = Tensor::zeros({grid.height, grid.width});
+  for (size_t query = 0; query < reading.size(); ++query) {
+    if (reading[query] == 0.0) continue;
+    const Tensor cells = cells_of_points(seen.value(), seen.weights(), static_cast<int64_t>(query),
+                                         wanted_heads(options.head, seen.value().size(2)), grid);
+    for (int64_t i = 0; i < map.numel(); ++i) map.f32()[i] += static_cast<float>(reading[query] * cells.f32()[i]);
+  }
+  return smoothed_cells(map);
+}
 
 /// Where what the channels let through lies: the length of each token [N, C], or of a head's part of it.
 Tensor channel_energy(const OneValue& seen, const MethodOptions& options) {
@@ -92,7 +116,11 @@ Explanation explain_attention(const Subject& subject, const Tensor& pixels, cons
     const Tensor& value = seen.value();
     const Tensor matrix = fused_heads(value.slice(0, 1).view({value.size(1), value.size(2), value.size(3)}),
                                       options.head, options.head_fusion);
-    result.map = read_row(subject, {.module = all[index].module, .layout = seen.layout(), .probs = matrix});
+    const TokenLayout layout = subject.layout_of(all[index].module).value_or(seen.layout());
+    result.map = read_row(subject, {.module = all[index].module, .layout = layout, .probs = matrix});
+  } else if (all[index].ending == ".sampling_locations") {
+    result.map = sampled_points(subject, seen, pixels, options);
+    result.notes.emplace_back("points that deformable attention chose, widened by a cell");
   } else if (all[index].ending == ".spatial_probs") {
     const Tensor& value = seen.value();
     result.map = cells_of({value.f32(), value.f32() + value.numel() / value.size(0)}, seen.layout());
@@ -116,6 +144,8 @@ std::string refuse_rollout(const Subject& subject) {
     return subject.role_of(module) != AttentionRole::queries;
   });
   if (!reaches) return kNoAttention;
+  if (!modules_offering(subject, ".sampling_locations").empty())
+    return "its queries look at single points (deformable attention)";
   return merges_tokens(subject) ? "its blocks merge tokens, which then have no place of their own" : "";
 }
 
@@ -133,11 +163,11 @@ std::vector<std::string> rolled_modules(const Subject& subject, const MethodOpti
 
 Explanation explain_rollout(const Subject& subject, const Tensor& pixels, const MethodOptions& options) {
   const std::vector<std::string> modules = rolled_modules(subject, options);
-  AttentionRecorder recorder({.wants = among(modules), .reduce = [&](const Tensor& probs) {
-                                Tensor matrix = fused_heads(probs, options.head, options.head_fusion);
-                                discard_weakest(matrix, options.discard_ratio);
-                                return matrix;
-                              }});
+  AttentionRecorder recorder(subject, {.wants = among(modules), .reduce = [&](const Tensor& probs) {
+                                         Tensor matrix = fused_heads(probs, options.head, options.head_fusion);
+                                         discard_weakest(matrix, options.discard_ratio);
+                                         return matrix;
+                                       }});
   Context ctx;
   ctx.observer = &recorder;
   static_cast<void>(subject.objective(ctx, pixels));

@@ -42,6 +42,12 @@ bool AttentionRecorder::wants(const std::string& name) {
   return !module.empty() && (!options_.wants || options_.wants(module));
 }
 
+TokenLayout AttentionRecorder::layout_of(const std::string& module) const {
+  if (const std::optional<TokenLayout> told = subject_.layout_of(module)) return *told;
+  const auto own = layouts_.find(module);
+  return own != layouts_.end() ? own->second : latest_;
+}
+
 void AttentionRecorder::observe(const std::string& name, const Tensor& value) {
   if (name == "layout" || name.ends_with(".layout")) {
     latest_ = layouts_[without_ending(name, ".layout")] = read_layout(value);
@@ -51,10 +57,8 @@ void AttentionRecorder::observe(const std::string& name, const Tensor& value) {
   const Tensor sample = first_sample(value);
   const std::string module = without_ending(name, ".probs");
   if (!module.empty()) {
-    const auto own = layouts_.find(module);
-    layers_.push_back({.module = module,
-                       .layout = own != layouts_.end() ? own->second : latest_,
-                       .probs = options_.reduce ? options_.reduce(sample) : sample});
+    layers_.push_back(
+        {.module = module, .layout = layout_of(module), .probs = options_.reduce ? options_.reduce(sample) : sample});
     return;
   }
   const std::string of = without_ending(name, ".probs.grad");

@@ -32,7 +32,8 @@ struct RecorderOptions {
 /// Records attention in the order of the pass.
 class AttentionRecorder : public Observer {
  public:
-  explicit AttentionRecorder(RecorderOptions options) : options_(std::move(options)) {}
+  AttentionRecorder(const Subject& subject, RecorderOptions options)
+      : subject_(subject), options_(std::move(options)) {}
 
   bool wants(const std::string& name) override;
   void observe(const std::string& name, const Tensor& value) override;
@@ -40,6 +41,8 @@ class AttentionRecorder : public Observer {
   const std::vector<RecordedAttention>& layers() const { return layers_; }
 
  private:
+  TokenLayout layout_of(const std::string& module) const;
+  const Subject& subject_;
   RecorderOptions options_;
   std::vector<RecordedAttention> layers_;
   std::map<std::string, TokenLayout> layouts_;

@@ -100,6 +100,8 @@ std::string refuse_relevance(const Subject& subject) {
   if (std::none_of(modules.begin(), modules.end(),
                    [&](const std::string& module) { return subject.role_of(module) != AttentionRole::queries; }))
     return "its output comes from no attention between places of the picture";
+  if (!modules_offering(subject, ".sampling_locations").empty())
+    return "its queries look at single points (deformable attention)";
   if (merges_tokens(subject)) return "its blocks merge tokens, which then have no place of their own";
   return refuse_without_gradient(subject);
 }

@@ -87,7 +87,7 @@ Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* ob
 
 std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, const Tensor& pixels,
                                                        const std::vector<std::string>& modules) {
-  AttentionRecorder recorder({.wants = among(modules), .gradients = true});
+  AttentionRecorder recorder(subject, {.wants = among(modules), .gradients = true});
   static_cast<void>(input_gradient(subject, pixels, &recorder));
   for (const RecordedAttention& layer : recorder.layers())
     check(layer.gradient.defined(), "explain: no gradient came to ", layer.module);

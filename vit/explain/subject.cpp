@@ -40,6 +40,8 @@ std::vector<std::string> offered_names(const ImageModel& model,
 
 AttentionRole Subject::role_of(const std::string&) const { return AttentionRole::picture; }
 
+std::optional<TokenLayout> Subject::layout_of(const std::string&) const { return std::nullopt; }
+
 std::vector<double> Subject::readout(int64_t tokens, const TokenLayout& layout) const {
   std::vector<double> weights(static_cast<size_t>(tokens), 0.0);
   if (layout.prefix > 0) {

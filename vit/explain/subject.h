@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,10 @@ class Subject {
 
   /// What the attention of this scope ("encoder.layers.0.self_attn") is between.
   virtual AttentionRole role_of(const std::string& module) const;
+
+  /// The layout of the tokens that the attention of this scope looks at, where it is no part of what the model shows
+  /// beside it ("layout"); none: it is.
+  virtual std::optional<TokenLayout> layout_of(const std::string& module) const;
 
   /// How the objective reads the tokens of the last attention with that role: [tokens], sum 1. For `picture`, unless
   /// there are queries: the class token, or all cells alike. For `queries`: the query or word in question.
