@@ -115,14 +115,16 @@ double structural_similarity(const Tensor& a, const Tensor& b) {
   return total / static_cast<double>((rows - height + 1) * (columns - width + 1));
 }
 
+bool fails_sanity(const SanityCheck& check) { return check.constant || check.spearman >= kUnchangedCorrelation; }
+
 SanityCheck compare_maps(const Tensor& map, const Tensor& randomized, int64_t height, int64_t width) {
   const Tensor first = map_on_pixels(map, height, width), second = map_on_pixels(randomized, height, width);
   const std::vector<double> a = values_of(first), b = values_of(second);
   const auto constant = [](const std::vector<double>& values) {
     return std::all_of(values.begin(), values.end(), [&](double value) { return value == values.front(); });
   };
-  SanityCheck result{.spearman = spearman(a, b), .ssim = structural_similarity(first, second)};
-  result.verdict = verdict_of(result.spearman, constant(a), constant(b));
+  SanityCheck result{.spearman = spearman(a, b), .constant = constant(a), .ssim = structural_similarity(first, second)};
+  result.verdict = verdict_of(result.spearman, result.constant, constant(b));
   return result;
 }
 

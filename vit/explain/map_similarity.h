@@ -21,6 +21,7 @@ double structural_similarity(const Tensor& a, const Tensor& b);
 /// A map and the same method's on a model with random weights.
 struct SanityCheck {
   double spearman = 0.0;  ///< NaN where one of the maps is constant
+  bool constant = false;  ///< the map itself is: there was nothing to change
   double ssim = 0.0;
   std::string verdict{};  ///< what this says about the method, in words
 };
@@ -28,6 +29,9 @@ struct SanityCheck {
 /// From this rank correlation on, a map counts as unchanged by random weights, and from the second on as hardly
 /// changed.
 inline constexpr double kUnchangedCorrelation = 0.7, kDoubtfulCorrelation = 0.4;
+
+/// Whether a map is as unchanged as that, or was constant to begin with: it does not show what the model learnt.
+bool fails_sanity(const SanityCheck& check);
 
 /// map, randomized f32 [rows, columns], compared on height x width pixels. Errors: as map_on_pixels.
 SanityCheck compare_maps(const Tensor& map, const Tensor& randomized, int64_t height, int64_t width);
