@@ -45,6 +45,14 @@ std::string percent(const Record& value) {
   return value.is_null() ? "-" : fmt::format("{:.2f} %", 100.0 * value.get<double>());
 }
 
+/// The curve of this name; a new one begins with the accuracy without an attack.
+vit::PlotSeries& series_of(vit::CurvePlot& plot, const std::string& name, double clean) {
+  for (vit::PlotSeries& series : plot.series)
+    if (series.name == name) return series;
+  plot.series.push_back({.name = name, .x = {0.0}, .y = {clean}});
+  return plot.series.back();
+}
+
 /// The conditions of which pictures are drawn: each attack's strongest, in the order of the results.
 std::vector<const ConditionResult*> strongest(const std::vector<ConditionResult>& results) {
   std::vector<const ConditionResult*> chosen;
@@ -126,11 +134,7 @@ vit::CurvePlot accuracy_curves(const std::vector<ConditionResult>& results, cons
   for (const ConditionResult& result : results) {
     if (result.condition.kind == "clean") clean = result.figures.accuracy();
     if (result.condition.kind != "attack" || result.condition.facts.value("norm", std::string()) != norm) continue;
-    const auto same = std::find_if(plot.series.begin(), plot.series.end(),
-                                   [&](const vit::PlotSeries& series) { return series.name == result.condition.name; });
-    if (same == plot.series.end())
-      plot.series.push_back({.name = result.condition.name, .x = {0.0}, .y = {100.0 * clean}});
-    vit::PlotSeries& series = same == plot.series.end() ? plot.series.back() : *same;
+    vit::PlotSeries& series = series_of(plot, result.condition.name, 100.0 * clean);
     series.x.push_back(unit * result.condition.strength);
     series.y.push_back(100.0 * result.figures.accuracy());
   }
