@@ -19,7 +19,7 @@ namespace apps {
 
 namespace {
 
-constexpr int64_t kPicturesDrawn = 6;
+constexpr int64_t kPicturesKept = 24;  // of which the report draws a few
 
 /// A classifier with its plain weights, which gradients by the pixels need.
 struct AttackedModel {
@@ -88,7 +88,7 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
   note(common, "{}: {} of {} pictures, the model's classes by {}", data.name, pictures.size(), data.data->size(),
        name_of(mapping.rule));
   if (!options.save.empty()) prepare_save_folder(options.save);
-  ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesDrawn), loaded.labels);
+  ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesKept), loaded.labels);
   const std::vector<ConditionResult> results = run_conditions(conditions, pictures, target, drawn, output, common);
   output.finish();  // what was found out is there, whatever becomes of the files
   if (!options.save.empty()) {
