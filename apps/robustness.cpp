@@ -50,6 +50,13 @@ AttackedModel load_attacked(const RobustnessOptions& options, const CommonOption
   return loaded;
 }
 
+/// A picture of the size that the model takes.
+vit::Tensor sample_of(const AttackedModel& loaded) {
+  const auto& size = loaded.model->info().input_size;
+  const vit::Extent extent = loaded.preprocessor.fixed_size().value_or(vit::Extent{size[0], size[1]});
+  return vit::Tensor::full({1, 3, extent.height, extent.width}, 0.5f);
+}
+
 /// Measures all conditions, each one's line at once. Returns the results.
 std::vector<ConditionResult> run_conditions(const std::vector<Condition>& conditions, RobustnessPictures& pictures,
                                             const vit::AttackTarget& target, ChangedPictures& drawn, Output& output,
@@ -80,7 +87,7 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
   // What else is measured (spoilt pictures, say) adds its conditions here.
   if (options.attacks.empty()) options.attacks = {"fgsm", "pgd"};
   std::vector<Condition> conditions = {{.kind = "clean", .title = "clean"}};
-  for (Condition& condition : attack_conditions(options, common, target, loaded.labels))
+  for (Condition& condition : attack_conditions(options, common, target, loaded.labels, sample_of(loaded)))
     conditions.push_back(std::move(condition));
 
   Output output(common);
@@ -134,6 +141,8 @@ Action add_robustness(CLI::App& command, const CommonOptions& common) {
       "  vitkit robustness --data path/to/cifar10 --split test   (the bundled model)\n"
       "  vitkit robustness --model path/to/checkpoint --data path/to/data --attack fgsm,pgd --eps 1/255,2/255,4/255\n"
       "  vitkit robustness --data path/to/data --attack pgd_l2 --eps 0.25,0.5 --restarts 3\n"
+      "  vitkit robustness --data path/to/data --attack apgd_ce,apgd_dlr --eps 8/255 --steps 100 --save report\n"
+      "  vitkit robustness --data path/to/data --attack patch,patch_fool --patch-share 0.02,0.05 --steps 100\n"
       "  vitkit robustness --data path/to/data --attack pgd --targeted least --format json");
   return [options, &common] { return robustness(*options, common); };
 }

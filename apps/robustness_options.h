@@ -27,7 +27,7 @@ struct RobustnessOptions {
   bool no_random_start = false;
   std::string targeted{};  ///< empty: not; next, random, least, or a class
   // patches
-  std::vector<double> shares = {0.05};
+  std::vector<std::string> shares = {"0.05"};
   std::string position = "random";
 };
 
