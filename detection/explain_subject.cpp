@@ -65,7 +65,8 @@ Var DetectionSubject::objective(vit::Context& ctx, const Var& pixels) const {
   const DetectionOutput output = model.detect(ctx, {.images = pixels, .pixel_mask = for_batch(pixel_mask_, batch)});
   const DetectionLevel& level = output.levels.back();
   const Var logits = vit::slice_features(ctx, level.logits, found_.index, found_.index + 1);
-  Tensor query = Tensor::full({batch, 1}, found_.query);
+  Tensor query = Tensor::empty({batch, 1}, vit::DType::i64);
+  std::fill_n(query.data<int64_t>(), batch, found_.query);
   // Queries that the encoder chooses have no place of their own: the one that stands for the object now is taken.
   for (int64_t b = 0; output.proposals && b < batch; ++b) {
     const std::vector<double> all = agreement(level.logits.value(), level.boxes.value(), b);

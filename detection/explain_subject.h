@@ -24,6 +24,7 @@ class DetectionSubject : public vit::Subject {
                    vit::Tensor pixel_mask, std::string label);
 
   std::string name() const override { return label_; }
+  int64_t query() const { return found_.query; }
   const vit::ImageModel& model() const override { return model_->fast(); }
   vit::Var objective(vit::Context& ctx, const vit::Var& pixels) const override;
   std::vector<double> scores(const vit::Tensor& pixels) const override;

@@ -132,6 +132,12 @@ Explanation explain_attention(const Subject& subject, const Tensor& pixels, cons
   return result;
 }
 
+std::vector<std::string> attention_layers(const Subject& subject) {
+  std::vector<std::string> modules;
+  for (const SeenAttention& seen : seen_attention(subject)) modules.push_back(seen.module);
+  return modules;
+}
+
 std::string refuse_attention(const Subject& subject) {
   return seen_attention(subject).empty() ? "it shows no attention to observers" : "";
 }
@@ -154,9 +160,11 @@ std::string refuse_gradient_rollout(const Subject& subject) {
   return reason.empty() ? refuse_without_gradient(subject) : reason;
 }
 
+std::vector<std::string> token_modules(const Subject& subject) { return modules_offering(subject, ".probs"); }
+
 /// The modules of the first options.layer + 1 attentions between tokens, or of all.
 std::vector<std::string> rolled_modules(const Subject& subject, const MethodOptions& options) {
-  std::vector<std::string> modules = modules_offering(subject, ".probs");
+  std::vector<std::string> modules = token_modules(subject);
   modules.resize(static_cast<size_t>(wanted_layer(options.layer, static_cast<int64_t>(modules.size()))) + 1);
   return modules;
 }
@@ -195,7 +203,7 @@ Explanation explain_gradient_rollout(const Subject& subject, const Tensor& pixel
 VITKIT_REGISTER_METHOD("attention", .title = "Attention",
                        .summary = "what one layer's attention gives to each place, before the model goes on",
                        .source = "Vaswani et al. 2017; Dosovitskiy et al. 2021, appendix D.8", .needs_gradient = false,
-                       .refusal = refuse_attention, .explain = explain_attention);
+                       .layers = attention_layers, .refusal = refuse_attention, .explain = explain_attention);
 
 VITKIT_REGISTER_METHOD("rollout", .title = "Attention rollout",
                        .summary = "attention of all layers multiplied, half of each layer being its skip connection",
@@ -205,7 +213,8 @@ VITKIT_REGISTER_METHOD("rollout", .title = "Attention rollout",
 VITKIT_REGISTER_METHOD("gradient_rollout", .title = "Gradient rollout",
                        .summary = "rollout of attention times its gradient: what of it speaks for the subject",
                        .source = "Gildenblat 2020, vit-explain; after Abnar, Zuidema 2020", .needs_gradient = true,
-                       .refusal = refuse_gradient_rollout, .explain = explain_gradient_rollout);
+                       .layers = token_modules, .refusal = refuse_gradient_rollout,
+                       .explain = explain_gradient_rollout);
 
 }  // namespace
 

@@ -16,6 +16,12 @@ std::string refuse_maps(const Subject& subject) {
   return "";
 }
 
+std::vector<std::string> map_names(const Subject& subject) {
+  std::vector<std::string> names;
+  for (const CamLayer& layer : cam_layers(subject)) names.push_back(layer.name);
+  return names;
+}
+
 const CamLayer& wanted_map(const std::vector<CamLayer>& layers, const MethodOptions& options) {
   return layers[static_cast<size_t>(wanted_layer(options.layer, static_cast<int64_t>(layers.size())))];
 }
@@ -104,33 +110,33 @@ Explanation explain_scorecam(const Subject& subject, const Tensor& pixels, const
 
 VITKIT_REGISTER_METHOD("gradcam", .title = "Grad-CAM",
                        .summary = "features weighed by the mean of their gradient over the map",
-                       .source = "Selvaraju et al. 2017, eq. 1 and 2", .needs_gradient = true, .refusal = refuse_maps,
-                       .explain = explain_by(CamKind::gradcam));
+                       .source = "Selvaraju et al. 2017, eq. 1 and 2", .needs_gradient = true, .layers = map_names,
+                       .refusal = refuse_maps, .explain = explain_by(CamKind::gradcam));
 VITKIT_REGISTER_METHOD("gradcam++", .title = "Grad-CAM++",
                        .summary = "features weighed by means that prefer places of strong gradients",
-                       .source = "Chattopadhay et al. 2018, eq. 10 and 19", .needs_gradient = true,
+                       .source = "Chattopadhay et al. 2018, eq. 10 and 19", .needs_gradient = true, .layers = map_names,
                        .refusal = refuse_maps, .explain = explain_by(CamKind::gradcam_plus_plus));
 VITKIT_REGISTER_METHOD("xgradcam", .title = "XGrad-CAM",
                        .summary = "features weighed by gradients that are averaged over the activation",
-                       .source = "Fu et al. 2020, eq. 7", .needs_gradient = true, .refusal = refuse_maps,
-                       .explain = explain_by(CamKind::xgradcam));
+                       .source = "Fu et al. 2020, eq. 7", .needs_gradient = true, .layers = map_names,
+                       .refusal = refuse_maps, .explain = explain_by(CamKind::xgradcam));
 VITKIT_REGISTER_METHOD("hirescam", .title = "HiResCAM", .summary = "gradient times feature, place by place",
-                       .source = "Draelos, Carin 2020, eq. 3", .needs_gradient = true, .refusal = refuse_maps,
-                       .explain = explain_by(CamKind::hirescam));
+                       .source = "Draelos, Carin 2020, eq. 3", .needs_gradient = true, .layers = map_names,
+                       .refusal = refuse_maps, .explain = explain_by(CamKind::hirescam));
 VITKIT_REGISTER_METHOD("gradcam_elementwise", .title = "Grad-CAM, elementwise",
                        .summary = "gradient times feature where that is positive", .source = "Pillai, Pirsiavash 2021",
-                       .needs_gradient = true, .refusal = refuse_maps,
+                       .needs_gradient = true, .layers = map_names, .refusal = refuse_maps,
                        .explain = explain_by(CamKind::gradcam_elementwise));
 VITKIT_REGISTER_METHOD("layercam", .title = "LayerCAM", .summary = "features where their gradient is positive",
-                       .source = "Jiang et al. 2021, eq. 6", .needs_gradient = true, .refusal = refuse_maps,
-                       .explain = explain_by(CamKind::layercam));
+                       .source = "Jiang et al. 2021, eq. 6", .needs_gradient = true, .layers = map_names,
+                       .refusal = refuse_maps, .explain = explain_by(CamKind::layercam));
 VITKIT_REGISTER_METHOD("eigencam", .title = "EigenCAM", .summary = "the first principal component of the features",
-                       .source = "Muhammad, Yeasin 2020", .needs_gradient = false, .refusal = refuse_maps,
-                       .explain = explain_eigencam);
+                       .source = "Muhammad, Yeasin 2020", .needs_gradient = false, .layers = map_names,
+                       .refusal = refuse_maps, .explain = explain_eigencam);
 VITKIT_REGISTER_METHOD("scorecam", .title = "Score-CAM",
                        .summary = "features weighed by the answer to the picture seen through each of them",
-                       .source = "Wang et al. 2020, eq. 6", .needs_gradient = false, .refusal = refuse_maps,
-                       .explain = explain_scorecam);
+                       .source = "Wang et al. 2020, eq. 6", .needs_gradient = false, .layers = map_names,
+                       .refusal = refuse_maps, .explain = explain_scorecam);
 
 }  // namespace
 

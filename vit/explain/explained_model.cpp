@@ -8,16 +8,16 @@
 
 namespace vit {
 
-std::shared_ptr<const ExplainedModel> ExplainedModel::of(const Checkpoint& checkpoint,
-                                                         std::array<int64_t, 2> input_size, uint64_t seed) {
-  return std::make_shared<ExplainedModel>([checkpoint, input_size, seed](Purpose purpose) {
+ExplainedModel::Load ExplainedModel::from(const Checkpoint& checkpoint, std::array<int64_t, 2> input_size,
+                                          uint64_t seed) {
+  return [checkpoint, input_size, seed](Purpose purpose) {
     std::shared_ptr<ImageModel> model = load_model(checkpoint, {.input_size = {}, .seed = seed, .purpose = purpose});
     if (model->info().input_size != input_size) model->set_input_size(input_size[0], input_size[1]);
     return model;
-  });
+  };
 }
 
-const ImageModel& ExplainedModel::get(std::shared_ptr<ImageModel>& model, Purpose purpose) const {
+const ImageModel& ExplainedModel::get(std::shared_ptr<const ImageModel>& model, Purpose purpose) const {
   const std::lock_guard lock(mutex_);
   if (!model) model = load_(purpose);
   return *model;

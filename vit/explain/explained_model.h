@@ -20,11 +20,12 @@ class ExplainedModel {
  public:
   using Load = std::function<std::shared_ptr<ImageModel>(Purpose)>;
 
-  /// `load` gives the model for a purpose, ready for its input size.
-  explicit ExplainedModel(Load load) : load_(std::move(load)) {}
-  /// The model of a checkpoint for pictures of height x width. Errors: as load_model.
-  static std::shared_ptr<const ExplainedModel> of(const Checkpoint& checkpoint, std::array<int64_t, 2> input_size,
-                                                  uint64_t seed = 0);
+  /// `load` gives the model for a purpose, ready for its input size; `fast` is the one for inference where it is there
+  /// already.
+  explicit ExplainedModel(Load load, std::shared_ptr<const ImageModel> fast = nullptr)
+      : load_(std::move(load)), fast_(std::move(fast)) {}
+  /// How a checkpoint's model is loaded for pictures of height x width. Errors of it: as load_model.
+  static Load from(const Checkpoint& checkpoint, std::array<int64_t, 2> input_size, uint64_t seed = 0);
 
   /// Packed weights; no gradient goes through it.
   const ImageModel& fast() const { return get(fast_, Purpose::inference); }
@@ -40,11 +41,11 @@ class ExplainedModel {
   const std::vector<std::string>& offers(const std::function<void(Context&, const Tensor&)>& run) const;
 
  private:
-  const ImageModel& get(std::shared_ptr<ImageModel>& model, Purpose purpose) const;
+  const ImageModel& get(std::shared_ptr<const ImageModel>& model, Purpose purpose) const;
 
   Load load_;
   mutable std::mutex mutex_;
-  mutable std::shared_ptr<ImageModel> fast_, differentiable_;
+  mutable std::shared_ptr<const ImageModel> fast_, differentiable_;
   mutable std::once_flag asked_;
   mutable std::vector<std::string> offers_;
 };

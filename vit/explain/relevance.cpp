@@ -121,10 +121,12 @@ Explanation explain_relevance(const Subject& subject, const Tensor& pixels, cons
           .layer = modules.front() + " to " + modules.back()};
 }
 
-VITKIT_REGISTER_METHOD("relevance", .title = "Class relevance",
-                       .summary = "attention times its gradient, added up through all layers for one answer",
-                       .source = "Chefer, Gur, Wolf 2021, Generic attention-model explainability, section 3",
-                       .needs_gradient = true, .refusal = refuse_relevance, .explain = explain_relevance);
+VITKIT_REGISTER_METHOD(
+    "relevance", .title = "Class relevance",
+    .summary = "attention times its gradient, added up through all layers for one answer",
+    .source = "Chefer, Gur, Wolf 2021, Generic attention-model explainability, section 3", .needs_gradient = true,
+    .layers = [](const Subject& subject) { return modules_offering(subject, ".probs"); }, .refusal = refuse_relevance,
+    .explain = explain_relevance);
 
 }  // namespace
 
