@@ -183,4 +183,24 @@ std::string corruption_summary_text(const datasets::CorruptionSummary& summary) 
   return text;
 }
 
+Record print_corruption_summary(const std::vector<ConditionResult>& results,
+                                const std::optional<CorruptionBaseline>& baseline, Output& output,
+                                const CommonOptions& common) {
+  const datasets::CorruptionErrors errors = corruption_errors(results);
+  if (errors.corrupted.empty()) return nullptr;
+  const int64_t images = results.front().figures.count();
+  if (baseline && baseline->images != images)
+    note(common, "warning: the baseline was measured on {} pictures, this on {}: mCE compares the same ones only",
+         baseline->images, images);
+  const datasets::CorruptionSummary summary =
+      datasets::summarise_corruptions(errors, baseline ? &baseline->errors : nullptr);
+  Record record = corruption_summary_record(summary);
+  const std::string text = corruption_summary_text(summary);
+  if (output.format() == Format::csv)
+    note(common, "{}", text);  // a CSV file has one header
+  else
+    output.write(record, text + "\n");
+  return record;
+}
+
 }  // namespace apps

@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,5 +44,11 @@ CorruptionBaseline load_corruption_baseline(const std::string& file);
 Record corruption_summary_record(const datasets::CorruptionSummary& summary);
 /// The means in a few lines, in percent; no line break at the end.
 std::string corruption_summary_text(const datasets::CorruptionSummary& summary);
+
+/// Prints the summary of the corruptions among results, as a record of JSON, as text, or beside CSV on stderr; nothing
+/// where there are none. Returns the record, or null.
+Record print_corruption_summary(const std::vector<ConditionResult>& results,
+                                const std::optional<CorruptionBaseline>& baseline, Output& output,
+                                const CommonOptions& common);
 
 }  // namespace apps

@@ -31,6 +31,7 @@ Action add_explain(CLI::App& command, const CommonOptions& common);
 Action add_train(CLI::App& command, const CommonOptions& common);
 Action add_ablate(CLI::App& command, const CommonOptions& common);
 Action add_evaluate(CLI::App& command, const CommonOptions& common);
+Action add_robustness(CLI::App& command, const CommonOptions& common);
 Action add_verify(CLI::App& command, const CommonOptions& common);
 Action add_benchmark(CLI::App& command, const CommonOptions& common);
 Action add_doctor(CLI::App& command, const CommonOptions& common);
