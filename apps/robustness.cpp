@@ -1,5 +1,7 @@
 // vitkit robustness: how easily a classifier is fooled, by attacks and by spoilt pictures.
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "apps/model_facts.h"
 #include "apps/model_verb.h"
@@ -21,7 +23,8 @@ namespace apps {
 
 namespace {
 
-constexpr int64_t kPicturesDrawn = 6;
+constexpr int64_t kPicturesKept = 24;  // of which the report draws a few
+constexpr int64_t kSpoiltDrawn = 6;    // under each corruption
 
 /// A classifier with its plain weights, which gradients by the pixels need.
 struct AttackedModel {
@@ -104,11 +107,11 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
   note(common, "{}: {} of {} pictures, the model's classes by {}", data.name, pictures.size(), data.data->size(),
        name_of(mapping.rule));
   if (!options.save.empty()) prepare_save_folder(options.save);
-  ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesDrawn), loaded.labels);
-  SpoiltPictures spoilt(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesDrawn),
+  ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesKept), loaded.labels);
+  SpoiltPictures spoilt(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kSpoiltDrawn),
                         drawn_severity(options.corruptions.severities), loaded.labels);
   const auto see = [&](const Condition& condition, const vit::AttackBatch& batch, const vit::AttackResult& found) {
-    drawn.see(condition, batch, found);
+    if (condition.kind != "corruption") drawn.see(condition, batch, found);
     spoilt.see(condition, batch, found);
   };
   const std::vector<ConditionResult> results = run_conditions(conditions, pictures, target, see, output, common);
@@ -144,7 +147,7 @@ Action add_robustness(CLI::App& command, const CommonOptions& common) {
   command
       .add_option("--save", options->save,
                   with_example("Folder for report.json, report.md, conditions.csv, curves of accuracy and pictures of "
-                               "what each attack does",
+                               "what each attack and corruption does",
                                "--save report"))
       ->type_name("DIR")
       ->default_str("none");

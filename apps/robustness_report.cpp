@@ -15,6 +15,7 @@ namespace {
 
 /// Small pictures are drawn larger.
 constexpr int64_t kCell = 128;
+constexpr size_t kPicturesDrawn = 6;
 constexpr float kGrey = 0.5f;
 
 double softmax_of(const float* logits, int64_t classes, int64_t k) {
@@ -43,6 +44,14 @@ Difference difference_of(const vit::Tensor& before, const vit::Tensor& after) {
 
 std::string percent(const Record& value) {
   return value.is_null() ? "-" : fmt::format("{:.2f} %", 100.0 * value.get<double>());
+}
+
+/// The curve of this name; a new one begins with the accuracy without an attack.
+vit::PlotSeries& series_of(vit::CurvePlot& plot, const std::string& name, double clean) {
+  for (vit::PlotSeries& series : plot.series)
+    if (series.name == name) return series;
+  plot.series.push_back({.name = name, .x = {0.0}, .y = {clean}});
+  return plot.series.back();
 }
 
 /// The conditions of which pictures are drawn: each attack's strongest, in the order of the results.
@@ -94,13 +103,23 @@ std::string ChangedPictures::caption(const Seen& seen) const {
   return fmt::format("{} {:.0f} %", labels_.name(seen.answer), 100.0 * seen.confidence);
 }
 
+std::vector<int64_t> ChangedPictures::drawn(const std::map<int64_t, Seen>& clean) const {
+  std::vector<int64_t> right, wrong;
+  for (const auto& [number, seen] : clean) (seen.answer == seen.label ? right : wrong).push_back(number);
+  right.insert(right.end(), wrong.begin(), wrong.end());
+  if (right.size() > kPicturesDrawn) right.resize(kPicturesDrawn);
+  std::sort(right.begin(), right.end());
+  return right;
+}
+
 vit::Image ChangedPictures::sheet(const Condition& condition) const {
   const auto clean = seen_.find("clean"), changed = seen_.find(condition.title);
   if (clean == seen_.end() || changed == seen_.end()) return {};
   vit::ContactSheet sheet{.title = condition.title + ": as it is, attacked, difference", .columns = 6, .cell = kCell};
-  for (const auto& [number, after] : changed->second) {
-    const auto before = clean->second.find(number);
-    if (before == clean->second.end() || before->second.pixels.shape() != after.pixels.shape()) continue;
+  for (const int64_t number : drawn(clean->second)) {
+    const auto before = clean->second.find(number), found = changed->second.find(number);
+    if (found == changed->second.end() || before->second.pixels.shape() != found->second.pixels.shape()) continue;
+    const Seen& after = found->second;
     const Difference difference = difference_of(before->second.pixels, after.pixels);
     const auto mark = [](const Seen& seen) {
       return seen.answer == seen.label ? vit::SheetMark::right : vit::SheetMark::wrong;
@@ -126,11 +145,7 @@ vit::CurvePlot accuracy_curves(const std::vector<ConditionResult>& results, cons
   for (const ConditionResult& result : results) {
     if (result.condition.kind == "clean") clean = result.figures.accuracy();
     if (result.condition.kind != "attack" || result.condition.facts.value("norm", std::string()) != norm) continue;
-    const auto same = std::find_if(plot.series.begin(), plot.series.end(),
-                                   [&](const vit::PlotSeries& series) { return series.name == result.condition.name; });
-    if (same == plot.series.end())
-      plot.series.push_back({.name = result.condition.name, .x = {0.0}, .y = {100.0 * clean}});
-    vit::PlotSeries& series = same == plot.series.end() ? plot.series.back() : *same;
+    vit::PlotSeries& series = series_of(plot, result.condition.name, 100.0 * clean);
     series.x.push_back(unit * result.condition.strength);
     series.y.push_back(100.0 * result.figures.accuracy());
   }

@@ -17,7 +17,7 @@ namespace apps {
 /// Keeps a few pictures of each condition, to be drawn beside the originals.
 class ChangedPictures {
  public:
-  /// The data's numbers of the pictures that are drawn.
+  /// `numbers`: the data's, of the pictures that may be drawn; those come first that are answered right as they are.
   ChangedPictures(std::vector<int64_t> numbers, const vit::ClassLabels& labels)
       : numbers_(std::move(numbers)), labels_(labels) {}
 
@@ -35,6 +35,7 @@ class ChangedPictures {
     double confidence = 0.0;
   };
   std::string caption(const Seen& seen) const;
+  std::vector<int64_t> drawn(const std::map<int64_t, Seen>& clean) const;
 
   std::vector<int64_t> numbers_;
   const vit::ClassLabels& labels_;
