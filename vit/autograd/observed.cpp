@@ -38,9 +38,10 @@ Var observed(Context& ctx, std::string_view name, const Var& x) {
   ctx.observe(name, x.value());
   // It is asked in every pass: who only listens to the questions learns what there is.
   const std::string gradient = full_name(ctx, name) + ".grad";
-  if (!ctx.observer->wants(gradient) || !recording(ctx, {&x})) return x;
+  if (!ctx.observer->wants(gradient) || !ctx.tape) return x;
+  const Var start = x.requires_grad() ? x : Var::leaf(x.value());
   return with_gradient_shown(
-      ctx, x, [gradient, observer = ctx.observer](Tape&, const Tensor& d_x) { observer->observe(gradient, d_x); });
+      ctx, start, [gradient, observer = ctx.observer](Tape&, const Tensor& d_x) { observer->observe(gradient, d_x); });
 }
 
 Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedValues>& values) {

@@ -10,8 +10,8 @@
 namespace vit {
 
 /// Offers x to the observer under `name`, and where a tape records, the gradient with respect to it under `name`.grad
-/// as soon as backward has it whole. To be used in place of x from there on: what goes past it is not in the gradient.
-/// The observer must live until backward has run.
+/// as soon as backward has it whole; where nothing before x has a gradient the tape begins with it. To be used in place
+/// of x from there on: what goes past it is not in the gradient. The observer must live until backward has run.
 Var observed(Context& ctx, std::string_view name, const Var& x);
 
 /// attention(), of which observers are offered "probs" and "scores", and "probs.grad" as with_probs_gradient() has it.

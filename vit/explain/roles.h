@@ -33,7 +33,10 @@ std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, c
 
 /// Runs `subject` forward on pixels [B, ...] for an observer and back from the sum of its objective; returns the
 /// gradient of the pixels, [B, channels, height, width].
-Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer = nullptr,
-                      Tensor* objective = nullptr);
+Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer = nullptr);
+
+/// The same for who only wants what an observer sees: backward goes no further down than to the first value whose
+/// gradient it wants.
+void run_back(const Subject& subject, const Tensor& pixels, Observer& observer);
 
 }  // namespace vit
