@@ -45,7 +45,8 @@ Var observed(Context& ctx, std::string_view name, const Var& x) {
 }
 
 Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedValues>& values) {
-  if (!ctx.wants("probs.grad") || !recording(ctx, {&mixed})) return mixed;
+  if (!ctx.wants("probs.grad") || !ctx.tape) return mixed;
+  const Var start = mixed.requires_grad() ? mixed : Var::leaf(mixed.value());
   return with_gradient_shown(
       ctx, mixed, [name = full_name(ctx, "probs.grad"), observer = ctx.observer, values](Tape&, const Tensor& d_mixed) {
         std::vector<Var> parts;

@@ -26,8 +26,9 @@ struct MixedValues {
 
 /// `mixed` [B, Nq, sum of H * D] = probabilities times values, from a kernel that keeps no probabilities. Offers
 /// "probs.grad" [B, H, Nq, Nk], d_mixed v^T per head: the gradient with respect to the probabilities as if each could
-/// change by itself (Chefer et al. 2021, "Generic attention-model explainability", eq. 5). Returns what is to be used
-/// in place of `mixed`. Memory O(N^2) where it is wanted.
+/// change by itself (Chefer et al. 2021, "Generic attention-model explainability", eq. 5). As observed() it begins the
+/// tape where nothing before has a gradient. Returns what is to be used in place of `mixed`. Memory O(N^2) where it is
+/// wanted.
 Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedValues>& values);
 
 }  // namespace vit

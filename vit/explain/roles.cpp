@@ -100,9 +100,15 @@ std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, c
                                                        const std::vector<std::string>& modules) {
   AttentionRecorder recorder(subject, {.wants = among(modules), .gradients = true});
   static_cast<void>(input_gradient(subject, pixels, &recorder));
-  for (const RecordedAttention& layer : recorder.layers())
-    check(layer.gradient.defined(), "explain: no gradient came to ", layer.module);
-  return recorder.layers();
+  std::vector<RecordedAttention> layers = recorder.layers();
+  bool reached = false;
+  for (RecordedAttention& layer : layers) {
+    reached = reached || layer.gradient.defined();
+    // What does not lead to the answer has none.
+    if (!layer.gradient.defined()) layer.gradient = Tensor::zeros(layer.probs.shape());
+  }
+  check(reached, "explain: no gradient came to any attention");
+  return layers;
 }
 
 }  // namespace vit
