@@ -128,7 +128,10 @@ void add_classification(TrainSetup& setup, TrainConfig& config) {
     return datasets::make_train_loader(*data, preprocessor, augment, sampler, loader, seed);
   };
   if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
-  setup.task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+  auto task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+  if (config.adversarial)
+    task->learn_from_adversarial(*config.adversarial, vit::PixelScale::of(setup.preprocessor.to_float()));
+  setup.task = std::move(task);
 }
 
 }  // namespace
