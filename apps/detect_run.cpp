@@ -225,7 +225,7 @@ class DetectRun {
 detection::VideoPipelineOptions pipeline_options(const DetectOptions& options, const vit::ClassLabels& labels) {
   detection::VideoPipelineOptions result;
   result.conf = options.conf;
-  result.classes = chosen_classes(options.classes, labels);
+  result.classes = chosen_classes("--classes", options.classes, labels);
   result.max_det = options.max_det;
   result.batch_size = options.batch_size;
   result.max_pixels = options.max_pixels;
@@ -249,7 +249,8 @@ void check_options(const DetectOptions& options) {
 
 }  // namespace
 
-std::vector<int64_t> chosen_classes(const std::string& names, const vit::ClassLabels& labels) {
+std::vector<int64_t> chosen_classes(const std::string& option, const std::string& names,
+                                    const vit::ClassLabels& labels) {
   std::vector<int64_t> chosen;
   std::istringstream list(names);
   for (std::string name; std::getline(list, name, ',');) {
@@ -266,7 +267,7 @@ std::vector<int64_t> chosen_classes(const std::string& names, const vit::ClassLa
     } else {
       std::vector<std::string> known;
       for (int64_t i = 0; i < labels.size(); ++i) known.push_back(labels.name(i));
-      vit::fail_usage("--classes: the model knows no class '", name, "'", vit::did_you_mean(name, known), "; it knows ",
+      vit::fail_usage(option, ": the model knows no class '", name, "'", vit::did_you_mean(name, known), "; it knows ",
                       vit::joined(known, 20));
     }
   }

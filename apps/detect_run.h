@@ -38,8 +38,10 @@ struct DetectOptions {
   int64_t max_pixels = vit::DecodeOptions{}.max_pixels;
 };
 
-/// The numbers of classes that --classes names. Errors (usage): a name that the model does not know, with the nearest.
-std::vector<int64_t> chosen_classes(const std::string& names, const vit::ClassLabels& labels);
+/// The numbers of classes that an option names, separated by commas. Errors (usage), naming the option: a name that the
+/// model does not know, with the nearest.
+std::vector<int64_t> chosen_classes(const std::string& option, const std::string& names,
+                                    const vit::ClassLabels& labels);
 
 /// The verb's work -> exit status. Errors: vit::Error; ClosedPipe, with all files finished.
 int detect(const DetectOptions& options, const CommonOptions& common);

@@ -44,6 +44,7 @@ std::vector<TrainKey> train_keys() {
   keys.add<datasets::LoaderConfig>("Loading");
   keys.add<datasets::SamplerConfig>("Sampling");
   keys.add<datasets::AugmentConfig>("Augmentation");
+  keys.add<datasets::CorruptionAugmentConfig>("Corruptions as augmentation", "corruptions.");
   keys.add<datasets::BoxAugmentConfig>("Augmentation of detectors' pictures", "augment.");
   keys.add<vit::ClassificationLossConfig>("Loss");
   keys.add<detection::CriterionConfig>("Loss of detectors", "criterion.");

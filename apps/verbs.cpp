@@ -12,6 +12,7 @@ const std::vector<Verb>& verbs() {
       {"classify", "what is in these pictures", add_classify},
       {"detect", "what is where in pictures, films and streams", add_detect},
       {"caption", "say what pictures, films and streams show", add_caption},
+      {"explain", "show what an answer rests on, and how far to believe that", add_explain},
       {"train", "train or fine-tune a model from a YAML configuration", add_train},
       {"ablate", "train a model with each of several parts, and compare", add_ablate},
       {"evaluate", "accuracy of a model on a labelled dataset", add_evaluate},
@@ -30,7 +31,7 @@ void require_verb(const std::string& name) {
   for (const Verb& verb : verbs()) names.push_back(verb.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
   // Documented for other versions of the command: whoever asks for one has not misspelt anything.
-  static const std::vector<std::string> elsewhere = {"explain", "robustness"};
+  static const std::vector<std::string> elsewhere = {"robustness"};
   if (std::find(elsewhere.begin(), elsewhere.end(), name) != elsewhere.end())
     vit::fail_usage("the verb '", name, "' is not in this version; available: ", vit::joined(names));
   vit::fail_usage("unknown verb '", name, "'", vit::did_you_mean(name, names), "; available: ", vit::joined(names));

@@ -27,6 +27,7 @@ const std::vector<Verb>& verbs();
 Action add_classify(CLI::App& command, const CommonOptions& common);
 Action add_detect(CLI::App& command, const CommonOptions& common);
 Action add_caption(CLI::App& command, const CommonOptions& common);
+Action add_explain(CLI::App& command, const CommonOptions& common);
 Action add_train(CLI::App& command, const CommonOptions& common);
 Action add_ablate(CLI::App& command, const CommonOptions& common);
 Action add_evaluate(CLI::App& command, const CommonOptions& common);

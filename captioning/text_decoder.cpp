@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 
 namespace captioning {
 

@@ -18,6 +18,24 @@ function(vitkit_add_protos name folder)
   endforeach()
 endfunction()
 
+# Adds a folder's pages (.html, .css, .js) to a target as text: "report_page.css" becomes
+# std::string_view vit::resources::report_page_css(), which a header of the folder declares.
+function(vitkit_add_resources name folder)
+  file(GLOB resources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/${folder}/*.html
+       ${PROJECT_SOURCE_DIR}/${folder}/*.css ${PROJECT_SOURCE_DIR}/${folder}/*.js)
+  foreach(resource IN LISTS resources)
+    set(generated ${PROJECT_BINARY_DIR}/generated/${resource}.cpp)
+    add_custom_command(
+      OUTPUT ${generated}
+      COMMAND ${CMAKE_COMMAND} -D INPUT=${PROJECT_SOURCE_DIR}/${resource} -D OUTPUT=${generated} -P
+              ${PROJECT_SOURCE_DIR}/cmake/EmbedText.cmake
+      DEPENDS ${PROJECT_SOURCE_DIR}/${resource} ${PROJECT_SOURCE_DIR}/cmake/EmbedText.cmake
+      VERBATIM)
+    set_source_files_properties(${generated} PROPERTIES SKIP_LINTING ON)
+    target_sources(${name} PRIVATE ${generated})
+  endforeach()
+endfunction()
+
 # Adds the OBJECT library of one layer from its folder's sources: "vit/core" becomes vit_core. An empty folder is
 # skipped. vit/kernels needs one object per instruction set, which cmake/KernelIsa.cmake knows how to make.
 function(vitkit_add_layer folder)
@@ -35,6 +53,7 @@ function(vitkit_add_layer folder)
   else()
     add_library(${name} OBJECT ${sources})
     vitkit_add_protos(${name} ${folder})
+    vitkit_add_resources(${name} ${folder})
   endif()
   target_link_libraries(${name} PRIVATE vitkit_settings vitkit_private_deps)
   target_compile_definitions(${name} PRIVATE VITKIT_VERSION="${PROJECT_VERSION}")

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "datasets/corruption_augment.h"
 #include "vit/core/config.h"
 
 namespace datasets {
@@ -27,6 +28,7 @@ struct AugmentConfig {
   bool force_color_jitter = false;
   double grayscale_prob = 0.0;
   std::optional<std::string> aa;
+  std::optional<CorruptionAugmentConfig> corruptions;
   double reprob = 0.0;
   std::string remode = "pixel";
   int64_t recount = 1;
@@ -70,6 +72,8 @@ struct AugmentConfig {
     v("force_color_jitter", force_color_jitter, "Colour jitter under aa too.");
     v("grayscale_prob", grayscale_prob, "Probability of taking the colour out.", vit::between(0, 1));
     v("aa", aa, "Policy: rand-m9-mstd0.5-inc1 and the like (RandAugment), ta_wide (TrivialAugment); none: no policy.");
+    v("corruptions", corruptions,
+      "Pictures are spoilt as those of ImageNet-C are: noise, blur, weather, digital; none: they are not.");
     v("reprob", reprob, "Probability of erasing rectangles after normalising.", vit::between(0, 1));
     v("remode", remode, "What fills them: const 0, rand: one normal colour, pixel: normal noise.",
       vit::one_of({"const", "rand", "pixel"}));

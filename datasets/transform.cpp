@@ -64,6 +64,7 @@ TrainTransform::TrainTransform(const AugmentConfig& config, const vit::Preproces
   ratio_ = config_.ratio.value_or(keeps ? kKeepRatio : kCropRatio);
   if (const std::optional<AugmentPolicy> policy = parse_policy(config_.aa.value_or("")))
     policy_.emplace(*policy, mean_colour(preprocessor.to_float()), filter_);
+  if (config_.corruptions) corruptions_.emplace(*config_.corruptions);
   erase_.probability = config_.no_aug ? 0.0 : config_.reprob;
   erase_.count = config_.recount;
   if (config_.remode == "const") erase_.fill = EraseFill::kConst;
@@ -129,6 +130,7 @@ vit::Image TrainTransform::augmented(const vit::Image& image, vit::Rng& rng) con
       jitter_color(picture, config_.color_jitter, config_.hue, rng);
   }
   if (random_chance(rng, config_.grayscale_prob)) to_grayscale(picture);
+  if (corruptions_) (*corruptions_)(picture, rng);
   return picture;
 }
 

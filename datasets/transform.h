@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "datasets/augment_config.h"
+#include "datasets/corruption_augment.h"
 #include "datasets/erase.h"
 #include "datasets/rand_augment.h"
 #include "vit/core/rng.h"
@@ -39,7 +40,7 @@ class EvalTransform : public Transform {
 };
 
 /// timm's transforms_imagenet_train (timm/data/transforms_factory.py): crop, flips, policy or colour jitter, greyscale,
-/// then normalising and erasing.
+/// corruptions (which timm has not), then normalising and erasing.
 class TrainTransform : public Transform {
  public:
   /// The input size and the normalisation are the preprocessor's. Errors (usage): what config.validate() refuses; the
@@ -61,6 +62,7 @@ class TrainTransform : public Transform {
   std::array<double, 2> scale_, ratio_;
   std::optional<vit::Filter> filter_;  // none: at random
   std::optional<PolicyAugment> policy_;
+  std::optional<CorruptionAugment> corruptions_;
   EraseOptions erase_;
   vit::Preprocessor normalise_;  // without steps: the arithmetic only
 };

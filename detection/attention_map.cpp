@@ -52,36 +52,6 @@ Tensor cells_of_probs(const Tensor& probs, const Tensor& layout, int64_t row, st
   return cells;
 }
 
-/// Gives the four cells around a point, in cells from the upper left corner, their parts of a weight.
-void add_point(Tensor& cells, double x, double y, double weight) {
-  const int64_t height = cells.size(0), width = cells.size(1);
-  const double left = std::floor(x - 0.5), top = std::floor(y - 0.5);
-  for (const double row : {top, top + 1.0})
-    for (const double col : {left, left + 1.0}) {
-      if (!(row >= 0.0 && row < static_cast<double>(height) && col >= 0.0 && col < static_cast<double>(width)))
-        continue;
-      const double share = (1.0 - std::abs(x - 0.5 - col)) * (1.0 - std::abs(y - 0.5 - row));
-      cells.f32()[static_cast<int64_t>(row) * width + static_cast<int64_t>(col)] += static_cast<float>(weight * share);
-    }
-}
-
-/// The points of a query: locations [1, T, H, S, 2], shares of the input, weights [1, T, H * S].
-Tensor cells_of_points(const Tensor& locations, const Tensor& weights, int64_t query, std::array<int64_t, 2> heads,
-                       const vit::Extent& grid) {
-  const int64_t count = locations.size(2), samples = locations.size(3);
-  Tensor cells = Tensor::zeros({grid.height, grid.width});
-  for (int64_t h = heads[0]; h < heads[1]; ++h)
-    for (int64_t s = 0; s < samples; ++s) {
-      const int64_t i = (query * count + h) * samples + s;
-      add_point(cells, locations.f32()[2 * i] * static_cast<double>(grid.width),
-                locations.f32()[2 * i + 1] * static_cast<double>(grid.height),
-                weights.f32()[i] / static_cast<double>(heads[1] - heads[0]));
-    }
-  return cells;
-}
-
-constexpr int64_t kPointCell = 8;  ///< pixels of the input along each side of a cell that points are gathered in
-
 /// Runs the model on one picture for an observer; returns the padded extents and the picture's within them.
 std::array<vit::Extent, 2> run_observed(const Detector& detector, const vit::Image& picture, Keeper& keeper) {
   const vit::PixelBatch batch = detector.prepare({picture});
@@ -117,9 +87,8 @@ std::vector<AttentionMap> attention_maps(const Detector& detector, const vit::Im
     map.sampled = names.sampled;
     if (names.sampled) {
       const Tensor& places = keeper.get(locations);
-      map.cells =
-          cells_of_points(places, keeper.get(weights), detection.query, vit::wanted_heads(options.head, places.size(2)),
-                          {(whole.height + kPointCell - 1) / kPointCell, (whole.width + kPointCell - 1) / kPointCell});
+      map.cells = vit::cells_of_points(places, keeper.get(weights), detection.query,
+                                       vit::wanted_heads(options.head, places.size(2)), vit::point_grid(whole));
     } else {
       const Tensor& all = keeper.get(probs);
       map.cells = cells_of_probs(all, keeper.get(names.layout), all.size(2) - model.num_queries() + detection.query,

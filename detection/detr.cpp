@@ -4,6 +4,7 @@
 
 #include "detection/query_references.h"
 #include "detection/reference.h"
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/models/backbone_node.h"
 #include "vit/models/build.h"
@@ -148,7 +149,7 @@ DetrMemory Detr::encode(Context& ctx, const DetectionInput& input) const {
     ctx.observe("", x.value());
   }
   if (encoder_norm_) x = encoder_norm_->forward(ctx, x);
-  ctx.observe("", x.value());
+  x = vit::observed(ctx, "", x);
   return {x, vit::add(ctx, x, positions), masks};
 }
 

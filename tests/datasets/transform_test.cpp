@@ -7,6 +7,7 @@
 #include <set>
 
 #include "datasets/color_ops.h"
+#include "datasets/corruption.h"
 #include "datasets/transform_crop.h"
 #include "tests/datasets/pictures.h"
 #include "tests/support/errors.h"
@@ -161,6 +162,49 @@ TEST(TrainTransform, JittersBrightnessContrastAndSaturation) {
   EXPECT_NE(hash_of(TrainTransform(config, preprocessor(12)).augmented(coloured, rng)), hash_of(coloured));
 }
 
+TEST(TrainTransform, SpoilsPicturesAsItsConfigurationSays) {
+  AugmentConfig config = quiet();
+  config.scale = {1.0, 1.0};
+  config.ratio = {1.0, 1.0};
+  config.corruptions = CorruptionAugmentConfig{.families = {"contrast"}, .severity = {2, 2}, .probability = 0.3};
+  const TrainTransform transform(config, preprocessor(24));
+  const vit::Image image = picture(24, 24), untouched = copy_of(image);
+  vit::Rng rng(1);
+  const vit::Image spoilt = corrupt(image, "contrast", 2, rng);
+  int count = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const uint64_t hash = hash_of(transform.augmented(image, rng));
+    EXPECT_TRUE(hash == hash_of(image) || hash == hash_of(spoilt));
+    count += hash == hash_of(spoilt) ? 1 : 0;
+  }
+  EXPECT_NEAR(count / 2000.0, 0.3, 0.05);
+  EXPECT_EQ(bytes_of(image), bytes_of(untouched)) << "the picture may be in a cache";
+  config.no_aug = true;
+  EXPECT_EQ(hash_of(TrainTransform(config, preprocessor(24)).augmented(image, rng)), hash_of(image));
+}
+
+TEST(TrainTransform, DrawsFamilyAndSeverity) {
+  AugmentConfig config = quiet();
+  config.scale = {1.0, 1.0};
+  config.ratio = {1.0, 1.0};
+  config.corruptions = CorruptionAugmentConfig{.families = {"contrast", "brightness"}, .severity = {2, 4}};
+  config.corruptions->probability = 1.0;
+  const TrainTransform transform(config, preprocessor(24));
+  const vit::Image image = picture(24, 24);
+  std::set<uint64_t> expected, seen;
+  for (const char* family : {"contrast", "brightness"})
+    for (int64_t severity = 2; severity <= 4; ++severity)
+      expected.insert(hash_of(corrupt(image, family, severity, 1, 0)));
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    vit::Rng first(seed), again(seed);
+    const uint64_t hash = hash_of(transform.augmented(image, first));
+    EXPECT_EQ(hash, hash_of(transform.augmented(image, again)));
+    seen.insert(hash);
+  }
+  EXPECT_EQ(expected.size(), 6u);
+  EXPECT_EQ(seen, expected);
+}
+
 TEST(TrainTransform, NeedsOneSizeForAll) {
   const vit::Preprocessor any_size({vit::ResizeShortest{.size = 20}}, {});
   EXPECT_THAT(vit::test::usage_error([&] { TrainTransform(AugmentConfig{}, any_size); }), HasSubstr("set img_size"));
@@ -182,6 +226,25 @@ TEST(AugmentConfig, ReadsTimmsNamesAndRefusesNonsense) {
   EXPECT_THAT(vit::test::usage_error([&] { read("{aa: ta_wide, train_interpolation: lanczos}"); }),
               HasSubstr("not to lanczos"));
   EXPECT_THAT(vit::test::usage_error([&] { read("{mixup_mode: half}"); }), HasSubstr("half"));
+}
+
+TEST(AugmentConfig, ReadsCorruptions) {
+  const auto read = [](const char* text) {
+    return vit::read_config<AugmentConfig>(vit::ConfigNode::parse(text, "train.yaml"));
+  };
+  EXPECT_FALSE(read("{}").corruptions.has_value());
+  const AugmentConfig config = read("{corruptions: {families: [noise, fog], severity: [2, 5], probability: 0.25}}");
+  ASSERT_TRUE(config.corruptions.has_value());
+  EXPECT_EQ(config.corruptions->families, (std::vector<std::string>{"noise", "fog"}));
+  EXPECT_EQ(config.corruptions->severity[1], 5);
+  std::string message = vit::test::usage_error([&] { read("{corruptions: {families: [noise, frog]}}"); });
+  EXPECT_THAT(message, HasSubstr("train.yaml:1"));
+  EXPECT_THAT(message, HasSubstr("unknown corruption 'frog' (did you mean 'fog'?)"));
+  EXPECT_THAT(message, HasSubstr("jpeg_compression"));
+  EXPECT_THAT(vit::test::usage_error([&] { read("{corruptions: {families: []}}"); }), HasSubstr("at least one"));
+  EXPECT_THAT(vit::test::usage_error([&] { read("{corruptions: {severity: [0, 3]}}"); }), HasSubstr("severity"));
+  EXPECT_THAT(vit::test::usage_error([&] { read("{corruptions: {severity: [4, 3]}}"); }), HasSubstr("least, greatest"));
+  EXPECT_THAT(vit::test::usage_error([&] { read("{corruptions: {familys: [fog]}}"); }), HasSubstr("families"));
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "tests/parity/caption_metrics_case.h"
 #include "tests/parity/coco_case.h"
 #include "tests/parity/detection_case.h"
+#include "tests/parity/explain_case.h"
 #include "tests/parity/gradient_case.h"
 #include "tests/parity/preprocess_case.h"
 #include "tests/support/schedule_golden.h"
@@ -159,6 +160,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"C2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detection_loss_golden); }},
       {"C3", [](const fs::path& dir) { return run_figures_case(vit::run_coco_golden(dir)); }},
       {"C4", [](const fs::path& dir) { return run_figures_case(vit::run_caption_metrics_golden(dir)); }},
+      {"F1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_explain_golden); }},
       {"G1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
       {"G2", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_detector_gradients_golden); }},
       {"G3", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_captioner_gradients_golden); }},

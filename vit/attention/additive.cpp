@@ -2,6 +2,7 @@
 
 #include "vit/attention/attention_weights.h"
 #include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -51,8 +52,7 @@ class AdditiveAttention : public Attention, public WeightsSource {
     const Var asking = asking_tokens(ctx, x, input);
     const Var scores = with_memory_bias(ctx, score_.forward(ctx, asking, memory), input, memory);
     ctx.observe("scores", scores.value());
-    const Var weights = softmax(ctx, scores);
-    ctx.observe("probs", weights.value());
+    const Var weights = observed(ctx, "probs", softmax(ctx, scores));
     tell_weights(ctx, weights);
     const Var rows = reshape(ctx, weights, {x.size(0), asking.size(1), memory.size(1)});
     return proj_.forward(ctx, matmul(ctx, rows, memory), input.residual);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 
 namespace vit {
 

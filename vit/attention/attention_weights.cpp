@@ -1,6 +1,6 @@
 #include "vit/attention/attention_weights.h"
 
-#include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -13,8 +13,7 @@ Var WeightsSource::told_attention(Context& ctx, const HeadColumns& q, const Head
   Var scores = matmul(ctx, queries, keys, {.transpose_b = true, .scale = options.scale});
   if (options.bias.defined()) scores = add(ctx, scores, options.bias);
   ctx.observe("scores", scores.value());
-  const Var weights = softmax(ctx, scores);
-  ctx.observe("probs", weights.value());
+  const Var weights = observed(ctx, "probs", softmax(ctx, scores));
   weights_listener_(weights);
   return merge_heads(ctx, matmul(ctx, weights, split_heads(ctx, v, options.heads, options.head_dim)));
 }

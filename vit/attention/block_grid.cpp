@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -79,9 +80,7 @@ Var PartitionAttention::attend_whole(Context& ctx, const Var& qkv, const Attenti
   if (input.bias.defined()) bias = bias.defined() ? add(ctx, bias, input.bias) : input.bias;
   const AttentionOptions options{
       .heads = heads_, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)), .bias = bias};
-  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, {qkv, 0}, {qkv, inner}, options));
-  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, {qkv, 0}, {qkv, inner}, options));
-  const Var mixed = attention(ctx, {qkv, 0}, {qkv, inner}, {qkv, 2 * inner}, options);
+  const Var mixed = observed_attention(ctx, {qkv, 0}, {qkv, inner}, {qkv, 2 * inner}, options);
   return input.wanted_tokens > 0 ? slice_tokens(ctx, mixed, 0, input.wanted_tokens) : mixed;
 }
 

@@ -34,6 +34,7 @@ Var ChannelGroupAttention::forward(Context& ctx, const Var& x, const AttentionIn
   const HeadColumns &rows = mixes_q ? k : q, &columns = mixes_q ? v : k, &mixed = mixes_q ? q : v;
   if (ctx.wants("channel_probs")) ctx.observe("channel_probs", channel_attention_probs(ctx, rows, columns, options));
   Var y = channel_attention(ctx, rows, columns, mixed, options);
+  ctx.observe("channel_values", y.value());
   if (input.wanted_tokens > 0) y = slice_tokens(ctx, y, 0, input.wanted_tokens);
   return proj_.forward(ctx, y, input.residual);
 }

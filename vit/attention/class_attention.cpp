@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 
 namespace vit {
 
@@ -35,9 +36,7 @@ Var ClassAttention::forward(Context& ctx, const Var& x, const AttentionInput& in
                                  .head_dim = head_dim_,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
                                  .bias = input.bias};
-  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, heads.q, heads.k, options));
-  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, heads.q, heads.k, options));
-  const Var mixed = attention(ctx, heads.q, heads.k, heads.v, options);
+  const Var mixed = observed_attention(ctx, heads.q, heads.k, heads.v, options);
   if (asking == outputs) return proj_.forward(ctx, mixed, input.residual);
 
   LinearOptions skip = input.residual;

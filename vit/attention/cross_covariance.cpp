@@ -25,6 +25,7 @@ Var CrossCovarianceAttention::forward(Context& ctx, const Var& x, const Attentio
                                         .normalize = true};
   if (ctx.wants("channel_probs")) ctx.observe("channel_probs", channel_attention_probs(ctx, q, k, options));
   Var y = channel_attention(ctx, q, k, v, options);
+  ctx.observe("channel_values", y.value());
   if (input.wanted_tokens > 0) y = slice_tokens(ctx, y, 0, input.wanted_tokens);
   return proj_.forward(ctx, y, input.residual);
 }

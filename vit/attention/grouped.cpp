@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -162,8 +163,12 @@ Var attend_in_groups(Context& ctx, const std::vector<GroupedHeads>& parts, const
   if (ctx.wants("probs")) ctx.observe("probs", joined_heads(ctx, parts, input, probs_of));
   if (ctx.wants("scores")) ctx.observe("scores", joined_heads(ctx, parts, input, scores_of));
   std::vector<Var> mixed;
-  for (const GroupedHeads& heads : parts) mixed.push_back(attend_part(ctx, heads, input));
-  return mixed.size() == 1 ? mixed[0] : concat(ctx, mixed, 2);
+  std::vector<MixedValues> values;
+  for (const GroupedHeads& heads : parts) {
+    mixed.push_back(attend_part(ctx, heads, input));
+    values.push_back({heads.v, heads.heads, heads.head_dim});
+  }
+  return with_probs_gradient(ctx, mixed.size() == 1 ? mixed[0] : concat(ctx, mixed, 2), values);
 }
 
 }  // namespace vit

@@ -38,13 +38,6 @@ Var asking_tokens(Context& ctx, const Var& x, const AttentionInput& input) {
 
 Var repeat_for_batch(Context& ctx, const Var& x, int64_t batch) { return add(ctx, x, Tensor::zeros({batch, 1, 1})); }
 
-Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
-                       const AttentionOptions& options) {
-  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
-  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, q, k, options));
-  return attention(ctx, q, k, v, options);
-}
-
 int64_t head_dim_of(const AttentionShape& shape) {
   if (shape.num_heads <= 0 || shape.dim % shape.num_heads != 0)
     fail_usage("dim ", shape.dim, " must be divisible by num_heads ", shape.num_heads);

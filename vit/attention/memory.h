@@ -1,5 +1,4 @@
-// What mechanisms share whose queries look at a memory: which tokens that is, what is added to the scores, and what
-// observers are offered.
+// What mechanisms share whose queries look at a memory: which tokens that is, and what is added to the scores.
 #pragma once
 
 #include "vit/nn/attention.h"
@@ -26,10 +25,6 @@ Var asking_tokens(Context& ctx, const Var& x, const AttentionInput& input);
 
 /// What is the same for every sample, [1, N, C], for a batch of them: [B, N, C].
 Var repeat_for_batch(Context& ctx, const Var& x, int64_t batch);
-
-/// attention(), and its "probs" and "scores" to observers who want them.
-Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
-                       const AttentionOptions& options);
 
 /// Head dimension D = dim / num_heads. Errors (usage): num_heads does not divide dim.
 int64_t head_dim_of(const AttentionShape& shape);

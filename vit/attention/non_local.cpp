@@ -1,6 +1,7 @@
 // The non-local block (Wang et al. 2018, "Non-local neural networks"), with timm's options.
 #include <cmath>
 
+#include "vit/autograd/observed.h"
 #include "vit/nn/squeeze.h"
 
 namespace vit {
@@ -43,9 +44,7 @@ class NonLocal : public Attention {
     const Var kept = input.wanted_tokens > 0 ? slice_tokens(ctx, x, 0, input.wanted_tokens) : x;
     const HeadColumns q{t_.forward(ctx, kept)}, k{p_.forward(ctx, x)}, v{g_.forward(ctx, x)};
     const AttentionOptions options{.heads = 1, .head_dim = width_, .scale = scale_, .bias = input.bias};
-    if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
-    if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, q, k, options));
-    const Var y = add(ctx, z_.forward(ctx, attention(ctx, q, k, v, options)), kept);
+    const Var y = add(ctx, z_.forward(ctx, observed_attention(ctx, q, k, v, options)), kept);
     return with_residual(ctx, y, input.residual);
   }
 

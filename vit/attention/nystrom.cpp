@@ -5,6 +5,7 @@
 
 #include "vit/attention/memory.h"
 #include "vit/autograd/map_ops.h"
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/parallel.h"
 #include "vit/nn/linear.h"

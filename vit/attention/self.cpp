@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 
 namespace vit {
 
@@ -45,9 +46,7 @@ Var SelfAttention::forward(Context& ctx, const Var& x, const AttentionInput& inp
                                  .head_dim = head_dim_,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim_)),
                                  .bias = score_bias(ctx, input)};
-  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, heads.q, heads.k, options));
-  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, heads.q, heads.k, options));
-  const Var mixed = filter(ctx, attention(ctx, heads.q, heads.k, heads.v, options), x);
+  const Var mixed = filter(ctx, observed_attention(ctx, heads.q, heads.k, heads.v, options), x);
   return proj_.forward(ctx, norm_.forward(ctx, mixed), input.residual);
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "vit/attention/memory.h"
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/config.h"
 #include "vit/nn/attention.h"
@@ -66,8 +67,7 @@ class TalkingHeadsAttention : public Attention {
     const Var k = split_heads(ctx, {qkv, dim_}, heads_, head_dim_);
     const Var v = split_heads(ctx, {qkv, 2 * dim_}, heads_, head_dim_);
 
-    const Var probs = softmax(ctx, scores(ctx, q, k, input.bias));
-    ctx.observe("probs", probs.value());
+    const Var probs = observed(ctx, "probs", softmax(ctx, scores(ctx, q, k, input.bias)));
     // The bias of proj_w adds the same to all weights of a head: (W + b 1) v = W v + b sum(v), cheaper at the values.
     const Var shared = multiply(ctx, proj_w_.bias_per_head(ctx), sum(ctx, v, {2}, true));
     const Var mixed = add(ctx, matmul(ctx, proj_w_.mix(ctx, probs), v), shared);

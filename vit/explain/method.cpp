@@ -24,18 +24,26 @@ std::vector<std::string> methods_for(const Subject& subject) {
   return names;
 }
 
+void check_method(const std::string& method, const Subject& subject, const MethodOptions& options) {
+  const MethodEntry& entry = method_registry().find(method);
+  if (options.discard_ratio < 0.0 || options.discard_ratio >= 1.0)
+    fail_usage("discard_ratio must be at least 0 and below 1, got ", options.discard_ratio);
+  const std::string reason = entry.refusal ? entry.refusal(subject) : "";
+  if (!reason.empty())
+    fail_usage("the method '", method, "' does not apply to ", subject.model().info().name, ": ", reason,
+               "; those that do: ", joined(methods_for(subject)));
+  if (!options.layer || !entry.layers) return;
+  const std::vector<std::string> layers = entry.layers(subject);
+  if (*options.layer < 0 || *options.layer >= static_cast<int64_t>(layers.size()))
+    fail_usage("there is no layer ", *options.layer, " for the method '", method, "'; ", subject.model().info().name,
+               " has ", layers.size(), ", counted from 0: ", joined(layers, 16));
+}
+
 Explanation explain(const std::string& method, const Subject& subject, const Tensor& pixels,
                     const MethodOptions& options) {
   const MethodEntry& entry = method_registry().find(method);
   check(pixels.rank() == 4 && pixels.size(0) == 1, "explain: expected the pixels of one picture, got ", pixels.shape());
-  if (options.discard_ratio < 0.0 || options.discard_ratio >= 1.0)
-    fail_usage("discard_ratio must be at least 0 and below 1, got ", options.discard_ratio);
-  if (entry.refusal) {
-    const std::string reason = entry.refusal(subject);
-    if (!reason.empty())
-      fail_usage("the method '", method, "' does not apply to ", subject.model().info().name, ": ", reason,
-                 "; those that do: ", joined(methods_for(subject)));
-  }
+  check_method(method, subject, options);
   return entry.explain(subject, pixels, options);
 }
 

@@ -43,6 +43,8 @@ struct MethodEntry {
   std::string summary{};  ///< a line: what the map shows
   std::string source{};   ///< paper
   bool needs_gradient = false;
+  /// The layers that `layer` chooses from; not there: it chooses nothing.
+  std::function<std::vector<std::string>(const Subject&)> layers{};
   /// Why the method cannot explain this subject ("there is no attention between positions"); empty: it can.
   std::function<std::string(const Subject&)> refusal{};
   /// pixels [1, channels, height, width]. Errors (usage): options that the model cannot serve (no such layer or head).
@@ -54,7 +56,11 @@ Registry<MethodEntry>& method_registry();
 /// The methods that can explain a subject, sorted.
 std::vector<std::string> methods_for(const Subject& subject);
 
-/// Runs a method. Errors (usage): an unknown one; one that does not apply (with those that do); options out of range.
+/// Errors (usage): an unknown method; one that does not apply (with those that do); no such layer; options out of
+/// range.
+void check_method(const std::string& method, const Subject& subject, const MethodOptions& options);
+
+/// Runs a method. Errors (usage): as check_method; no such head.
 Explanation explain(const std::string& method, const Subject& subject, const Tensor& pixels,
                     const MethodOptions& options = {});
 

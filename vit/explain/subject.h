@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,21 @@
 #include "vit/models/model.h"
 
 namespace vit {
+
+/// Which tokens ask and which are looked at in one attention of a model.
+enum class AttentionRole {
+  picture,  ///< tokens of the picture, among themselves (others may be among them: class tokens, detection tokens)
+  queries,  ///< queries or words, among themselves
+  cross,    ///< queries or words look at tokens of the picture
+};
+
+/// What the tokens of one attention are: `prefix` class and register tokens, then the cells of the grid, row by row,
+/// then the rest.
+struct TokenLayout {
+  int64_t prefix = 0, rows = 0, columns = 0;
+  int64_t cells() const { return rows * columns; }
+  bool operator==(const TokenLayout&) const = default;
+};
 
 class Subject {
  public:
@@ -31,9 +48,28 @@ class Subject {
   /// Thread-safe.
   virtual std::vector<double> scores(const Tensor& pixels) const = 0;
 
+  /// The names of all that the model offers to observers on its way to the objective, in order
+  /// ("blocks.0.attn.probs"); empty: nothing.
+  virtual const std::vector<std::string>& offers() const;
+
+  /// What the attention of this scope ("encoder.layers.0.self_attn") is between.
+  virtual AttentionRole role_of(const std::string& module) const;
+
+  /// The layout of the tokens that the attention of this scope looks at, where it is no part of what the model shows
+  /// beside it ("layout"); none: it is.
+  virtual std::optional<TokenLayout> layout_of(const std::string& module) const;
+
+  /// How the objective reads the tokens of the last attention with that role: [tokens], sum 1. For `picture`, unless
+  /// there are queries: the class token, or all cells alike. For `queries`: the query or word in question.
+  virtual std::vector<double> readout(int64_t tokens, const TokenLayout& layout) const;
+
   /// The same question to a model of the same architecture with random weights: what of an explanation does not come
   /// from what the model has learnt (Adebayo et al. 2018, "Sanity checks for saliency maps").
   virtual std::unique_ptr<Subject> randomized(uint64_t seed) const = 0;
 };
+
+/// What a pass of `model` on zeros offers to observers: `run` is given an observed context and such pixels.
+std::vector<std::string> offered_names(const ImageModel& model,
+                                       const std::function<void(Context&, const Tensor& pixels)>& run);
 
 }  // namespace vit

@@ -27,6 +27,19 @@ float value_at(const Tensor& cells, double x, double y) {
                             down * ((1 - across) * cell(bottom, left) + across * cell(bottom, right)));
 }
 
+/// Gives the four cells around a point, in cells from the upper left corner, their parts of a weight.
+void add_point(Tensor& cells, double x, double y, double weight) {
+  const int64_t height = cells.size(0), width = cells.size(1);
+  const double left = std::floor(x - 0.5), top = std::floor(y - 0.5);
+  for (const double row : {top, top + 1.0})
+    for (const double col : {left, left + 1.0}) {
+      if (!(row >= 0.0 && row < static_cast<double>(height) && col >= 0.0 && col < static_cast<double>(width)))
+        continue;
+      const double share = (1.0 - std::abs(x - 0.5 - col)) * (1.0 - std::abs(y - 0.5 - row));
+      cells.f32()[static_cast<int64_t>(row) * width + static_cast<int64_t>(col)] += static_cast<float>(weight * share);
+    }
+}
+
 }  // namespace
 
 CellWindow cell_window(const Preprocessor& preprocessor, const Extent& source, const Extent& grid) {
@@ -87,6 +100,25 @@ Tensor smoothed_cells(const Tensor& cells) {
     }
   }
   return result;
+}
+
+Tensor cells_of_points(const Tensor& locations, const Tensor& weights, int64_t query,
+                       const std::array<int64_t, 2>& heads, const Extent& grid) {
+  const int64_t count = locations.size(2), samples = locations.size(3);
+  Tensor cells = Tensor::zeros({grid.height, grid.width});
+  for (int64_t h = heads[0]; h < heads[1]; ++h)
+    for (int64_t s = 0; s < samples; ++s) {
+      const int64_t i = (query * count + h) * samples + s;
+      add_point(cells, locations.f32()[2 * i] * static_cast<double>(grid.width),
+                locations.f32()[2 * i + 1] * static_cast<double>(grid.height),
+                weights.f32()[i] / static_cast<double>(heads[1] - heads[0]));
+    }
+  return cells;
+}
+
+Extent point_grid(const Extent& input) {
+  constexpr int64_t kPointCell = 8;
+  return {(input.height + kPointCell - 1) / kPointCell, (input.width + kPointCell - 1) / kPointCell};
 }
 
 int64_t wanted_layer(const std::optional<int64_t>& layer, int64_t layers) {

@@ -27,6 +27,14 @@ Tensor cells_on_picture(const Tensor& cells, const CellWindow& window, const Ext
 /// Each value of f32 [rows, columns] with its neighbours by a Gaussian with a deviation of one cell.
 Tensor smoothed_cells(const Tensor& cells);
 
+/// The points that a query's deformable attention chose: locations f32 [B, T, H, S, 2], shares of the input (x, y), and
+/// weights [B, T, H * S] of the first sample -> f32 [grid.height, grid.width], each point's weight shared by the four
+/// cells around it, mean over the heads [first, last).
+Tensor cells_of_points(const Tensor& locations, const Tensor& weights, int64_t query,
+                       const std::array<int64_t, 2>& heads, const Extent& grid);
+/// The grid that points on an input of these pixels are gathered on: cells of 8 x 8 pixels.
+Extent point_grid(const Extent& input);
+
 /// Which of a model's layers of attention is looked at: the last where none is asked for. Errors (usage): no such one.
 int64_t wanted_layer(const std::optional<int64_t>& layer, int64_t layers);
 /// The heads that count, [first, last): all where none is asked for. Errors (usage): no such one.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "vit/autograd/observed.h"
 #include "vit/nn/layout.h"
 
 namespace vit {
@@ -34,9 +35,10 @@ DavitBlock::DavitBlock(const DavitBlockOptions& options, std::unique_ptr<Attenti
 }
 
 Var DavitBlock::attend(Context& ctx, const Var& x, const LinearOptions& skip, Grid grid) const {
+  const Var normed = observed(ctx, "norm1", norm1_.forward(ctx, x));
   Scope scope(ctx, "attn");
   observe_layout(ctx, 0, grid);
-  return attention_->forward(ctx, norm1_.forward(ctx, x), {.grid = grid, .residual = skip});
+  return attention_->forward(ctx, normed, {.grid = grid, .residual = skip});
 }
 
 Var DavitBlock::forward(Context& ctx, const Var& x) const {

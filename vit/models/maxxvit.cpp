@@ -6,6 +6,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "vit/autograd/observed.h"
 #include "vit/io/safetensors.h"
 #include "vit/models/attention_list.h"
 #include "vit/models/build.h"
@@ -158,8 +159,7 @@ Var Maxxvit::run_stage(Context& ctx, const Var& x, int64_t stage) const {
     y = training_.grad_checkpointing ? checkpoint(ctx, block, y) : block(ctx, y);
     ctx.observe("", y.value());
   }
-  ctx.observe("", y.value());
-  return y;
+  return observed(ctx, "", y);
 }
 
 Var Maxxvit::forward(Context& ctx, const Var& images) const {

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "vit/autograd/map_ops.h"
+#include "vit/autograd/observed.h"
 #include "vit/models/attention_list.h"
 #include "vit/models/build.h"
 
@@ -258,8 +259,7 @@ Var ResNet::run_stage(Context& ctx, size_t index, Var x) const {
       x = block.forward(ctx, std::move(x));
     ctx.observe("", x.value());
   }
-  ctx.observe(name, x.value());
-  return x;
+  return observed(ctx, name, x);
 }
 
 void ResNet::run_maps(Context& ctx, const Var& images, size_t count, const KeepMap& keep) const {

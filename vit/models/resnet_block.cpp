@@ -4,6 +4,7 @@
 
 #include "vit/autograd/gate_ops.h"
 #include "vit/autograd/map_ops.h"
+#include "vit/nn/layout.h"
 
 namespace vit {
 
@@ -89,6 +90,7 @@ Var ResNetBlock::attend(Context& ctx, const Var& x, const Var& residual) const {
   Scope scope(ctx, "se");
   const Grid grid{x.size(1), x.size(2)};
   const auto tokens = [&](const Var& map) { return reshape(ctx, map, {map.size(0), grid.count(), map.size(3)}); };
+  observe_layout(ctx, 0, grid);
   AttentionInput input{.grid = grid};
   if (residual.defined()) input.residual.residual = tokens(residual);
   return reshape(ctx, attention_->forward(ctx, tokens(x), input), x.shape());

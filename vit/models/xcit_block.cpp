@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "vit/autograd/observed.h"
 #include "vit/nn/layout.h"
 
 namespace vit {
@@ -70,9 +71,10 @@ Var XcitBlock::forward(Context& ctx, const Var& x, Grid grid) const {
     return drop_path(ctx, skip, branch(LinearOptions{.gamma = gamma.value}), path);
   };
   Var y = with_skip(x, gamma1_, [&](const LinearOptions& skip) {
+    const Var normed = observed(ctx, "norm1", norm1_.forward(ctx, x));
     Scope scope(ctx, "attn");
     observe_layout(ctx, 0, grid);
-    return dropout(ctx, attention_->forward(ctx, norm1_.forward(ctx, x), {.grid = grid, .residual = skip}), drop);
+    return dropout(ctx, attention_->forward(ctx, normed, {.grid = grid, .residual = skip}), drop);
   });
   // The original has the third norm before the second, too.
   y = with_skip(y, gamma3_, [&](const LinearOptions& skip) {
@@ -106,7 +108,7 @@ Var XcitClassBlock::update_patches(Context& ctx, const Var& x, const Var& normed
 }
 
 Var XcitClassBlock::forward(Context& ctx, const Var& x, Grid grid, bool class_only) const {
-  const Var normed = norm1_.forward(ctx, x), before = slice_tokens(ctx, x, 0, 1);
+  const Var normed = observed(ctx, "norm1", norm1_.forward(ctx, x)), before = slice_tokens(ctx, x, 0, 1);
   const float drop = ctx.training ? proj_drop_ : 0.0f;
   const auto with_skip = [&](const Var& skip, const Parameter& gamma, const auto& branch) {
     if (drop == 0.0f) return branch(LinearOptions{.gamma = gamma.value, .residual = skip});

@@ -41,8 +41,9 @@ class Attention : public Module {
  public:
   /// x [B, N, C] -> [B, N, C] (or fewer tokens, see AttentionInput::wanted_tokens). A mechanism that computes scores
   /// offers them to observers as "probs", [B, H, N, N] (or [B, H, N, M] with a memory, with zeros where a query cannot
-  /// look), and what they were before the softmax as "scores". A channel mechanism offers its factors or its channel
-  /// matrix as "channel_probs". (The block observes "layout" for those who read them: prefix tokens, grid height, grid
+  /// look), and what they were before the softmax as "scores"; where a tape records, "probs.grad" too (observed.h). A
+  /// channel mechanism offers its factors or its channel matrix as "channel_probs", and the tokens that they made, [B,
+  /// N, C], as "channel_values". (The block observes "layout" for those who read them: prefix tokens, grid height, grid
   /// width, [3].)
   virtual Var forward(Context& ctx, const Var& x, const AttentionInput& input) const = 0;
 

@@ -1,5 +1,6 @@
 #include "vit/nn/block.h"
 
+#include "vit/autograd/observed.h"
 #include "vit/nn/layout.h"
 
 namespace vit {
@@ -28,10 +29,11 @@ Block::Block(const BlockOptions& options, std::unique_ptr<Attention> attention)
 }
 
 Var Block::attend(Context& ctx, const Var& x, AttentionInput input, const LinearOptions& skip) const {
+  const Var normed = observed(ctx, "norm1", norm1_.forward(ctx, x));
   Scope scope(ctx, "attn");
   observe_layout(ctx, input.prefix_tokens, input.grid);
   input.residual = skip;
-  return attention_->forward(ctx, norm1_.forward(ctx, x), input);
+  return attention_->forward(ctx, normed, input);
 }
 
 Var Block::forward(Context& ctx, const Var& x, AttentionInput input, const Between& between) const {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -115,7 +116,8 @@ Tensor MultiheadAttention::merge(Context& ctx, const AttentionMasks& masks, int6
 
 Var MultiheadAttention::mix(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
                             const AttentionOptions& options) const {
-  if (!ctx.training || options_.dropout == 0.0f) return attention(ctx, q, k, v, options);
+  if (!ctx.training || options_.dropout == 0.0f) return observed_attention(ctx, q, k, v, options);
+  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
   // The fused op keeps no probabilities that could be left out.
   const auto heads = [&](const HeadColumns& columns) {
     return split_heads(ctx, columns, options.heads, options.head_dim);
@@ -145,9 +147,7 @@ Var MultiheadAttention::forward(Context& ctx, const Var& query, const Var& key, 
                                  .head_dim = head_dim,
                                  .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
                                  .bias = merge(ctx, masks, query.size(0), query.size(1), keys, p.k.size(1) - keys)};
-  const HeadColumns q{p.q, p.q_first}, k{p.k, p.k_first}, v{p.v, p.v_first};
-  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
-  return out_proj_.forward(ctx, mix(ctx, q, k, v, options), output);
+  return out_proj_.forward(ctx, mix(ctx, {p.q, p.q_first}, {p.k, p.k_first}, {p.v, p.v_first}, options), output);
 }
 
 }  // namespace vit

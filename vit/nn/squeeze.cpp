@@ -62,6 +62,8 @@ Var squeeze_tokens(Context& ctx, const Var& x, bool add_maxpool) {
 
 Var gate_tokens(Context& ctx, const Var& x, const Var& gate, const AttentionInput& input) {
   ctx.observe("channel_probs", gate.value());
+  if (ctx.wants("channel_values"))
+    ctx.observe("channel_values", multiply(ctx, x, reshape(ctx, gate, {gate.size(0), 1, gate.size(1)})).value());
   const Var& gamma = input.residual.gamma;
   return gate_channels(ctx, input.wanted_tokens > 0 ? slice_tokens(ctx, x, 0, input.wanted_tokens) : x,
                        gamma.defined() ? scale_channels(ctx, gate, gamma) : gate, input.residual.residual);

@@ -1,0 +1,241 @@
+#include "apps/explain_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
+#include "apps/common.h"
+#include "apps/explain_files.h"
+#include "apps/frame_pictures.h"
+#include "apps/output.h"
+#include "apps/plural.h"
+#include "apps/predictions.h"
+#include "apps/progress.h"
+#include "apps/stop.h"
+#include "vit/core/check.h"
+#include "vit/core/timer.h"
+#include "vit/media/source.h"
+
+namespace apps {
+
+namespace {
+
+using Kind = vit::VideoEvent::Kind;
+
+Record number_or_null(const std::optional<double>& value) { return value ? Record(*value) : Record(nullptr); }
+
+/// {"source","frame","time_s","method","target","index","score","layer","map","deletion_auc","insertion_auc","road",
+/// "sanity","notes","seconds"}
+Record map_record(const vit::FeedItem& item, const ExplainedMap& map) {
+  Record record = {{"source", item.source}};
+  if (!item.picture()) {
+    record["frame"] = item.event.number;
+    record["time_s"] = item.event.time_s;
+  }
+  record["method"] = map.method;
+  record["target"] = map.answer->label;
+  record["index"] = map.answer->index ? Record(*map.answer->index) : Record(nullptr);
+  record["score"] = map.answer->score;
+  if (map.answer->box) record["box"] = *map.answer->box;
+  record["layer"] = map.explanation.layer.empty() ? Record(nullptr) : Record(map.explanation.layer);
+  record["map"] = map.npy.empty() ? Record(nullptr) : Record(map.npy);
+  const auto figure = [&](auto of) {
+    return number_or_null(map.faithfulness ? std::optional(of(*map.faithfulness)) : std::nullopt);
+  };
+  record["deletion_auc"] = figure([](const vit::Faithfulness& f) { return f.deletion.auc; });
+  record["insertion_auc"] = figure([](const vit::Faithfulness& f) { return f.insertion.auc; });
+  record["road"] = figure([](const vit::Faithfulness& f) { return f.road.combined; });
+  record["sanity"] = map.faithfulness ? Record(vit::to_json(*map.faithfulness)["sanity"]) : Record(nullptr);
+  record["notes"] = map.explanation.notes;
+  record["seconds"] = map.seconds;
+  return record;
+}
+
+/// The same on one level, for tables.
+Record map_row(const vit::FeedItem& item, const ExplainedMap& map) {
+  Record row = map_record(item, map);
+  row.erase("box");
+  row.erase("notes");
+  const Record sanity = row["sanity"];
+  row["sanity"] = sanity.is_object() ? sanity["verdict"] : Record(nullptr);
+  return row;
+}
+
+std::string map_text(const vit::FeedItem& item, const ExplainedMap& map) {
+  std::string text = item.source;
+  if (!item.picture()) text += fmt::format(" frame {}", item.event.number);
+  text += fmt::format("\n  {}: {} {:.1f} %", map.method, map.answer->label, 100.0 * map.answer->score);
+  if (map.faithfulness) {
+    text += fmt::format("; deletion {:.3f}, insertion {:.3f}, ROAD {:.3f}", map.faithfulness->deletion.auc,
+                        map.faithfulness->insertion.auc, map.faithfulness->road.combined);
+    if (map.faithfulness->sanity) text += "; random weights: " + map.faithfulness->sanity->verdict;
+  }
+  for (const std::string& note : map.explanation.notes) text += "\n  " + note;
+  if (!map.npy.empty()) text += "\n  " + map.npy;
+  return text + "\n";
+}
+
+class ExplainRun {
+ public:
+  ExplainRun(const ExplainOptions& options, const CommonOptions& common, const ExplainedAnswers& model,
+             std::vector<std::string> methods, const std::string& title)
+      : options_(options),
+        model_(model),
+        methods_(std::move(methods)),
+        output_(common),
+        files_({.folder = options.save, .report_mb = options.report_mb, .title = title}, model,
+               [this](const std::string& message) {
+                 ++failed_;
+                 print_error("vitkit explain: " + message);
+               }),
+        progress_(common, "maps", /*prints_results=*/true) {}
+
+  void take(const vit::FeedItem& item) {
+    switch (item.event.kind) {
+      case Kind::frame:
+        return answer(item);
+      case Kind::gap:
+        return write_gap(output_, item.source, item.event);
+      case Kind::error:
+        ++failed_;
+        write_error(output_, item.source, nullptr, item.event.reason.empty() ? "unknown" : item.event.reason);
+        return files_.end(item);
+      case Kind::end:
+        return files_.end(item);
+      case Kind::lost:  // has been told when it happened
+        return;
+    }
+  }
+
+  void finish() {
+    files_.finish();
+    output_.finish();
+  }
+
+  int64_t answered() const { return answered_; }
+  int64_t failed() const { return failed_; }
+
+ private:
+  void answer(const vit::FeedItem& item) {
+    const FramePlace place{item.event.number, item.event.time_s};
+    const FramePlace* frame = item.picture() ? nullptr : &place;
+    try {
+      const vit::Image picture = item.event.image.defined()
+                                     ? item.event.image
+                                     : vit::load_image(item.source, {.max_pixels = options_.max_pixels});
+      explain_picture(item, picture);
+      ++answered_;
+    } catch (const vit::Error& error) {
+      // What no picture can have is said before any was explained.
+      if (error.kind() == vit::ErrorKind::kUsage && answered_ == 0 && asked_) throw;
+      ++failed_;
+      write_error(output_, item.source, frame, vit::without_source(error.what(), item.source));
+    }
+    asked_ = false;
+  }
+
+  void explain_picture(const vit::FeedItem& item, const vit::Image& picture) {
+    const vit::Tensor pixels = model_.pixels(picture);
+    const std::vector<ExplainedAnswer> answers = model_.answers(picture, pixels);
+    std::vector<ExplainedMap> maps;
+    for (const ExplainedAnswer& answer : answers) {
+      const bool checks = options_.judge == Judge::always || (options_.judge == Judge::pictures && item.picture());
+      const std::unique_ptr<vit::Subject> forgetful =
+          checks && options_.sanity ? answer.subject->randomized(options_.method.seed + 1) : nullptr;
+      for (const std::string& method : methods_) {
+        asked_ = true;
+        const vit::Timer timer;
+        ExplainedMap map{.method = method,
+                         .answer = &answer,
+                         .explanation = vit::explain(method, *answer.subject, pixels, options_.method)};
+        map.seconds = timer.seconds();
+        asked_ = false;
+        if (checks)
+          map.faithfulness = vit::measure_faithfulness(
+              method, *answer.subject, pixels, map.explanation, options_.method,
+              {.sanity = options_.sanity, .batch_size = options_.method.batch_size, .seed = options_.method.seed},
+              forgetful.get());
+        maps.push_back(std::move(map));
+        progress_.advance();
+      }
+    }
+    files_.add({item, picture, pixels, answers}, maps);
+    for (const ExplainedMap& map : maps)
+      output_.write(output_.format() == Format::csv ? map_row(item, map) : map_record(item, map), map_text(item, map));
+  }
+
+  const ExplainOptions& options_;
+  const ExplainedAnswers& model_;
+  std::vector<std::string> methods_;
+  Output output_;
+  ExplainFiles files_;
+  Progress progress_;
+  int64_t answered_ = 0, failed_ = 0;
+  bool asked_ = false;  // a method is at work
+};
+
+int conclude(const ExplainRun& run, const CommonOptions& common) {
+  clear_progress();
+  if (stop_requested()) note(common, "stopped; what was written is kept");
+  if (run.answered() + run.failed() == 0 && !stop_requested())
+    print_error("vitkit explain: there was no picture and no frame in the sources");
+  if (run.failed() > 0 && run.answered() > 0)
+    note(common, "{}, {}", counted(run.failed(), "failure"),
+         counted(run.answered(), "picture is explained", "pictures are explained"));
+  return run.failed() > 0 || (run.answered() == 0 && !stop_requested()) ? 1 : 0;
+}
+
+}  // namespace
+
+const std::vector<std::pair<Judge, std::string>>& enum_names(Judge) {
+  static const std::vector<std::pair<Judge, std::string>> names = {
+      {Judge::pictures, "pictures"}, {Judge::always, "always"}, {Judge::never, "never"}};
+  return names;
+}
+
+std::vector<std::string> chosen_methods(const std::string& list, const vit::Subject& subject,
+                                        const vit::MethodOptions& options) {
+  if (list == "all") return vit::methods_for(subject);
+  if (list.empty()) {
+    // The best known one that the model allows.
+    const std::vector<std::string> possible = vit::methods_for(subject);
+    for (const char* wanted : {"relevance", "gradcam"})
+      if (std::find(possible.begin(), possible.end(), wanted) != possible.end()) {
+        vit::check_method(wanted, subject, options);
+        return {wanted};
+      }
+    return {"integrated_gradients"};
+  }
+  std::vector<std::string> chosen;
+  std::istringstream in(list);
+  for (std::string name; std::getline(in, name, ',');) {
+    if (name.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end()) continue;
+    vit::check_method(name, subject, options);
+    chosen.push_back(name);
+  }
+  if (chosen.empty()) vit::fail_usage("--method: no method is named in '", list, "'");
+  return chosen;
+}
+
+int explain(const ExplainOptions& options, const CommonOptions& common) {
+  const std::string model = model_or_bundled("explain", options.model, "scenes", common);
+  const auto answers = ExplainedAnswers::load(model, options.answers, common);
+  std::vector<std::string> methods = chosen_methods(options.methods, *answers->sample(), options.method);
+  ExplainRun run(options, common, *answers, std::move(methods), model);
+  stop_on_signals();
+  vit::FeedOptions feeding = feed_options("explain", options.video, options.max_pixels, common);
+  feeding.stop_requested = stop_requested;
+  vit::FrameFeed feed(options.sources, std::move(feeding));
+  try {
+    for (vit::FeedItem item; !stop_requested() && feed.next(item);) run.take(item);
+  } catch (...) {
+    run.finish();
+    throw;
+  }
+  run.finish();
+  return conclude(run, common);
+}
+
+}  // namespace apps

@@ -1,0 +1,68 @@
+#include "vit/autograd/observed.h"
+
+#include <string>
+#include <utility>
+
+#include "vit/autograd/op_support.h"
+#include "vit/autograd/tensor_ops.h"
+
+namespace vit {
+
+namespace {
+
+std::string full_name(const Context& ctx, std::string_view name) {
+  const std::string scope = ctx.scope();
+  if (scope.empty() || name.empty()) return scope + std::string(name);
+  return scope + "." + std::string(name);
+}
+
+/// x itself, whose gradient `receive` is shown on the way back.
+Var with_gradient_shown(Context& ctx, const Var& x, Tape::Backward receive) {
+  return ctx.tape->record(x.value(), {x}, [x, receive = std::move(receive)](Tape& tape, const Tensor& d_x) {
+    receive(tape, d_x);
+    tape.accumulate(x, d_x);
+  });
+}
+
+/// d_mixed v^T of one part: [B, H, Nq, Nk].
+Tensor gradient_of_probs(const Tensor& d_mixed, int64_t first, const MixedValues& part) {
+  Context plain;
+  return attention_scores(plain, {d_mixed, first}, part.v,
+                          {.heads = part.heads, .head_dim = part.head_dim, .scale = 1.0f});
+}
+
+}  // namespace
+
+Var observed(Context& ctx, std::string_view name, const Var& x) {
+  if (!ctx.observer) return x;
+  ctx.observe(name, x.value());
+  // It is asked in every pass: who only listens to the questions learns what there is.
+  const std::string gradient = full_name(ctx, name) + ".grad";
+  if (!ctx.observer->wants(gradient) || !recording(ctx, {&x})) return x;
+  return with_gradient_shown(
+      ctx, x, [gradient, observer = ctx.observer](Tape&, const Tensor& d_x) { observer->observe(gradient, d_x); });
+}
+
+Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedValues>& values) {
+  if (!ctx.wants("probs.grad") || !recording(ctx, {&mixed})) return mixed;
+  return with_gradient_shown(
+      ctx, mixed, [name = full_name(ctx, "probs.grad"), observer = ctx.observer, values](Tape&, const Tensor& d_mixed) {
+        std::vector<Var> parts;
+        int64_t first = 0;
+        for (const MixedValues& part : values) {
+          parts.emplace_back(gradient_of_probs(d_mixed, first, part));
+          first += part.heads * part.head_dim;
+        }
+        Context plain;
+        observer->observe(name, parts.size() == 1 ? parts[0].value() : concat(plain, parts, 1).value());
+      });
+}
+
+Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
+                       const AttentionOptions& options) {
+  if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
+  if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, q, k, options));
+  return with_probs_gradient(ctx, attention(ctx, q, k, v, options), {{v, options.heads, options.head_dim}});
+}
+
+}  // namespace vit
