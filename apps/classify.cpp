@@ -110,7 +110,7 @@ class Answers {
 /// Whole films, for a model of clips.
 void answer_films(const ClassifyOptions& options, const vit::Classifier& classifier, const vit::ClipModel& model,
                   vit::FeedOptions feed, Progress& progress, Answers& answers) {
-  FilmClips films(options.sources, std::move(feed), model);
+  FilmClips films(clip_feed(options.sources, std::move(feed), model));
   const PictureOptions pictures{
       .batch_size = options.batch_size, .decode = {}, .load = [&films](int64_t number) { return films.load(number); }};
   answer_pictures(

@@ -2,47 +2,27 @@
 
 #include <utility>
 
-#include "vit/core/check.h"
-
 namespace apps {
 
-using Kind = vit::VideoEvent::Kind;
-
-FilmClips::FilmClips(std::vector<std::string> sources, vit::FeedOptions feed, const vit::ClipModel& model)
-    : feed_(std::move(sources), std::move(feed)),
-      frames_(model.frames()),
-      size_{model.frame_size()[0], model.frame_size()[1]},
-      wanted_(vit::str("the model ", model.info().name, " wants a film: it sees ", model.frames(), " frames at once")) {
-  if (feed_.has_live()) vit::fail_usage(wanted_, ", from the beginning to the end; a live source has no end");
+std::unique_ptr<vit::ClipFeed> clip_feed(std::vector<std::string> sources, vit::FeedOptions options,
+                                         const vit::ClipModel& model) {
+  const vit::Extent frame{model.frame_size()[0], model.frame_size()[1]};
+  return std::make_unique<vit::ClipFeed>(std::move(sources), std::move(options), model.info().name, model.frames(),
+                                         frame);
 }
 
 bool FilmClips::next(vit::SourceItem& item) {
   vit::FeedItem fed;
-  while (feed_.next(fed)) {
-    item = {.path = fed.source, .error = {}};
-    std::optional<vit::FilmClip> clip;
-    if (fed.picture()) {
-      item.error = wanted_;
-    } else if (fed.event.kind == Kind::frame) {
-      if (!reading_) reading_.emplace(frames_, size_);
-      reading_->add(fed.event.image, fed.event.number, fed.event.time_s);
-      continue;
-    } else if (fed.event.kind == Kind::end) {
-      if (reading_) clip = std::exchange(reading_, std::nullopt)->clip();
-      if (!clip) item.error = "the film has no frame";
-    } else {
-      reading_.reset();
-      item.error = fed.event.reason.empty() ? "unknown" : fed.event.reason;
-    }
-    if (clip) {
-      const std::lock_guard lock(mutex_);
-      waiting_[count_] = std::exchange(clip->strip, {});
-    }
-    clips_.push_back(std::move(clip));
-    ++count_;
-    return true;
+  std::optional<vit::FilmClip> clip;
+  if (!feed_->next(fed, clip)) return false;
+  item = {.path = fed.source, .error = clip ? std::string() : fed.event.reason};
+  if (clip) {
+    const std::lock_guard lock(mutex_);
+    waiting_[count_] = std::exchange(clip->strip, {});
   }
-  return false;
+  clips_.push_back(std::move(clip));
+  ++count_;
+  return true;
 }
 
 vit::Image FilmClips::load(int64_t number) {

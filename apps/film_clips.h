@@ -4,23 +4,27 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "vit/media/clip_film.h"
-#include "vit/media/frame_feed.h"
+#include "vit/media/clip_feed.h"
 #include "vit/media/source.h"
 #include "vit/models/clip_model.h"
 
 namespace apps {
 
-/// The feed: `next` and the answers on one thread, `load` from any.
+/// The feed of a model's clips. Errors (usage): a source is live.
+std::unique_ptr<vit::ClipFeed> clip_feed(std::vector<std::string> sources, vit::FeedOptions options,
+                                         const vit::ClipModel& model);
+
+/// `next` and the answers on one thread, `load` from any.
 class FilmClips {
  public:
-  /// Errors (usage): a source is live, and so has no end.
-  FilmClips(std::vector<std::string> sources, vit::FeedOptions feed, const vit::ClipModel& model);
+  explicit FilmClips(std::unique_ptr<vit::ClipFeed> feed) : feed_(std::move(feed)) {}
 
   /// The next film, read to its end, or what is wrong with a source: that it is a picture, too.
   bool next(vit::SourceItem& item);
@@ -31,13 +35,9 @@ class FilmClips {
   std::optional<vit::FilmClip> take_clip();
 
  private:
-  vit::FrameFeed feed_;
-  int64_t frames_;
-  vit::Extent size_;
-  std::string wanted_;  ///< what the model wants, for those who give it something else
+  std::unique_ptr<vit::ClipFeed> feed_;
   int64_t count_ = 0;
   std::deque<std::optional<vit::FilmClip>> clips_;
-  std::optional<vit::EvenFrames> reading_;
   std::mutex mutex_;  ///< of what follows
   std::map<int64_t, vit::Image> waiting_;
 };

@@ -72,12 +72,11 @@ void write_actions(const ScenesOptions& options, const CommonOptions& common, co
     const datasets::ActionClip clip = datasets::draw_action(common.seed, i, options.clip, options.size);
     const std::string film = files.add_action(i, clip, options.clip);
     const std::string& label = datasets::action_names()[static_cast<size_t>(clip.action)];
-    const std::string when = fmt::format(", frames {} to {}", clip.event.first, clip.event.end - 1);
     output.write({{"source", film},
                   {"label", label},
                   {"index", static_cast<int64_t>(clip.action)},
                   {"event", {clip.event.first, clip.event.end}}},
-                 fmt::format("{}: {}{}\n", film, label, clip.event.count() == 0 ? std::string() : when));
+                 fmt::format("{}: {}, frames {} to {}\n", film, label, clip.event.first, clip.event.end - 1));
     progress.advance();
   }
 }

@@ -20,7 +20,7 @@ using vit::Rng;
 
 constexpr const char* kPrefix = "actions:";
 constexpr int64_t kMaxClips = int64_t{1} << 30;
-/// How far an object moves, and its radius at rest, as shares of the side; how much larger it becomes.
+/// How far an object moves, and its radius in the middle, as shares of the side; how much larger it becomes.
 constexpr float kMinWay = 0.36f, kMaxWay = 0.52f, kMinRadius = 0.13f, kMaxRadius = 0.19f, kMinGrowth = 2.0f,
                 kMaxGrowth = 2.8f;
 
@@ -30,7 +30,7 @@ Rng action_rng(uint64_t seed, int64_t index, Use use, int64_t frame = 0) {
   return Rng(seed, Rng::stream_of(vit::str("actions.", static_cast<int>(use), ".", index, ".", frame)));
 }
 
-/// What a clip shows at rest.
+/// What a clip shows.
 struct Look {
   PlannedObject object;
   SceneStyle style;
@@ -92,7 +92,7 @@ struct Look {
         acting.radius *= std::pow(growth, -phase);
         break;
       case Action::blinks:
-        if (step % 2 == 0) return std::nullopt;
+        if (step % 2 == 1) return std::nullopt;
         break;
       case Action::still:
         break;
@@ -123,7 +123,6 @@ Action action_of(uint64_t seed, int64_t index) {
 }
 
 FrameRange action_event(uint64_t seed, int64_t index, int64_t frames) {
-  if (action_of(seed, index) == Action::still) return {};
   Rng rng = action_rng(seed, index, Use::event);
   const int64_t least = std::max<int64_t>(3, frames / 3), most = std::max<int64_t>(least, frames * 5 / 8);
   const int64_t count = least + pick(rng, most - least + 1);
@@ -141,9 +140,8 @@ ActionClip draw_action(uint64_t seed, int64_t index, int64_t frames, int64_t sid
   std::vector<vit::Image> pictures;
   for (int64_t t = 0; t < frames; ++t) {
     vit::Image frame(ground.pixels.clone());
-    const bool acts = clip.event.contains(t);
-    const std::optional<PlannedObject> object =
-        acts ? look.acting(clip.action, t - clip.event.first, clip.event.count()) : look.object;
+    std::optional<PlannedObject> object;
+    if (clip.event.contains(t)) object = look.acting(clip.action, t - clip.event.first, clip.event.count());
     std::vector<uint8_t> owners(static_cast<size_t>(side * side), kNoOwner);
     if (object) paint_object(frame, *object, look.style, 0, owners);
     Rng noise = action_rng(seed, index, Use::noise, t);

@@ -21,18 +21,17 @@ inline constexpr int64_t kDefaultActionSide = 64;
 inline constexpr int64_t kMinActionFrames = 4, kMaxActionFrames = 256;
 inline constexpr int64_t kMinActionSide = 16, kMaxActionSide = 512;
 
-/// Frames [first, end) in which the action happens; empty of a clip where nothing happens.
+/// Frames [first, end) in which something can be seen.
 struct FrameRange {
   int64_t first = 0, end = 0;
   int64_t count() const { return end - first; }
   bool contains(int64_t frame) const { return frame >= first && frame < end; }
 };
 
-/// One clip. An object rests on a still ground. During the event, a third to five eighths of the frames, it acts: it
-/// steps from one side of its place of rest to the other, or from small to large, or goes and comes; then it rests
-/// where it rested before. Frames outside the event are alike but for noise, so that they tell nothing. Of the whole
-/// set, a clip played backwards is as likely as it is: what does not know the order of the frames is right in at most
-/// five of eight clips.
+/// One clip. On a still, empty ground an object appears, acts for a third to five eighths of the frames, the event, and
+/// is gone: it crosses its place from one side to the other, or becomes larger or smaller, or goes and comes, or rests.
+/// Frames outside the event show the ground and noise, and tell nothing. Of the whole set, a clip played backwards is
+/// as likely as it is: what does not know the order of the frames is right in at most five of eight clips.
 struct ActionClip {
   vit::Image strip;  ///< [frames * side, side, 3], the frames beneath one another
   Action action{};

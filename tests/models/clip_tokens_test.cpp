@@ -98,6 +98,24 @@ TEST(ClipTokens, ProbabilitiesAmongAllTokens) {
   }
 }
 
+TEST(ClipTokens, GradientsTimesProbabilitiesAreThoseOfTheParts) {
+  for (const ClipPart part : {ClipPart::places, ClipPart::frames}) {
+    const bool places = part == ClipPart::places;
+    const int64_t parts = places ? kPlaces : 3, length = places ? 3 : 5;
+    const Tensor probs = random_probs({parts, 2, length, length});
+    Tensor gradient = test::random_tensor(probs.shape(), 9);
+    // What copies of the class token say of themselves is one number among all tokens: let them agree.
+    for (int64_t s = 0; !places && s < parts * 2; ++s) gradient.f32()[s * length * length] = 0.5f;
+    const Tensor wide = spread_probs(probs, kClip, part), slopes = spread_probs_gradient(gradient, kClip, part);
+    double within = 0.0, among = 0.0;
+    for (int64_t i = 0; i < probs.numel(); ++i)
+      within += static_cast<double>(probs.f32()[i]) * static_cast<double>(gradient.f32()[i]);
+    for (int64_t i = 0; i < wide.numel(); ++i)
+      among += static_cast<double>(wide.f32()[i]) * static_cast<double>(slopes.f32()[i]);
+    EXPECT_NEAR(within, among, 1e-4);
+  }
+}
+
 TEST(ClipTokens, ScoresHideWhatCannotBeSeen) {
   const Tensor scores = test::random_tensor({3, 1, 5, 5}, 3);
   const Tensor wide = spread_scores(scores, kClip, ClipPart::frames);

@@ -15,6 +15,7 @@
 #include "tests/support/model_check.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tolerance.h"
+#include "vit/autograd/tape.h"
 #include "vit/models/build.h"
 #include "vit/models/load.h"
 
@@ -155,6 +156,41 @@ TEST(Timesformer, ObserversSeeAttentionAmongAllTokens) {
   EXPECT_EQ(in_time[2], 0.0f);
   EXPECT_GT(in_space[2], 0.0f);
   EXPECT_EQ(in_space[5], 0.0f);
+}
+
+TEST(Timesformer, ObserversSeeGradientsOnTheWayBack) {
+  struct Keep : Observer {
+    bool wants(const std::string& name) override {
+      return name.find("probs") != name.npos || name.find("norm1") != name.npos;
+    }
+    void observe(const std::string& name, const Tensor& value) override { seen[name] = value.clone(); }
+    std::map<std::string, Tensor> seen;
+  };
+  for (const ClipAttention type : {ClipAttention::divided_space_time, ClipAttention::space_only}) {
+    Timesformer model(small(type), "timesformer");
+    initialise_parameters(model, 1, Purpose::training);
+    Keep keep;
+    Context ctx;
+    ctx.observer = &keep;
+    Tape tape(ctx);
+    ctx.tape = &tape;
+    const Var input = Var::leaf(clips());
+    const Var logits = model.forward(ctx, input);
+    tape.backward(logits, test::random_tensor(logits.shape(), 4));
+    const Tensor seen = input.grad().clone();
+    EXPECT_EQ(keep.seen.at("blocks.1.attn.probs.grad").shape(), (Shape{2, 3, 13, 13}));
+    EXPECT_EQ(keep.seen.at("blocks.1.norm1").shape(), (Shape{2, 13, 12}));
+    EXPECT_EQ(keep.seen.at("blocks.1.norm1.grad").shape(), (Shape{2, 13, 12}));
+    EXPECT_EQ(keep.seen.count("blocks.0.temporal_attn.probs.grad"), type == ClipAttention::space_only ? 0u : 1u);
+    // Nobody's looking changes the gradient.
+    Context alone;
+    Tape other(alone);
+    alone.tape = &other;
+    const Var again = Var::leaf(clips());
+    const Var unseen = model.forward(alone, again);
+    other.backward(unseen, test::random_tensor(unseen.shape(), 4));
+    EXPECT_LT(test::relative_l2(seen.f32(), again.grad().f32(), seen.numel()), 1e-5);
+  }
 }
 
 TEST(Timesformer, FramesOfAnotherSize) {

@@ -3,6 +3,7 @@
 #include <limits>
 #include <vector>
 
+#include "vit/autograd/tape.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -116,9 +117,24 @@ Tensor spread_scores(const Tensor& scores, const ClipGrid& clip, ClipPart part) 
                  .alone = 0.0f});
 }
 
+Tensor spread_probs_gradient(const Tensor& gradient, const ClipGrid& clip, ClipPart part) {
+  return spread(gradient, clip, part, {.copy_row = static_cast<float>(clip.frames), .alone = 0.0f});
+}
+
 void ObserveWholeClip::Spreading::observe(const std::string& name, const Tensor& value) {
+  Context plain;
   if (name.ends_with(".probs")) return outer_->observe(name, spread_probs(value, clip_, part_));
+  if (name.ends_with(".probs.grad")) return outer_->observe(name, spread_probs_gradient(value, clip_, part_));
   if (name.ends_with(".scores")) return outer_->observe(name, spread_scores(value, clip_, part_));
+  if (name.ends_with(".norm1")) return outer_->observe(name, join_clip(plain, value, clip_, part_).value());
+  if (name.ends_with(".norm1.grad")) {
+    // What the copies of the class token get adds up; it is their mean that join_clip gives.
+    const Tensor joined = join_clip(plain, value, clip_, part_).value().clone();
+    const int64_t tokens = joined.size(1), width = joined.size(2);
+    for (int64_t b = 0; part_ == ClipPart::frames && b < joined.size(0); ++b)
+      for (int64_t c = 0; c < width; ++c) joined.f32()[b * tokens * width + c] *= static_cast<float>(clip_.frames);
+    return outer_->observe(name, joined);
+  }
   if (!name.ends_with(".layout")) return outer_->observe(name, value);
   const std::vector<float> layout = {1.0f, static_cast<float>(clip_.frames * clip_.grid.height),
                                      static_cast<float>(clip_.grid.width)};
@@ -126,10 +142,21 @@ void ObserveWholeClip::Spreading::observe(const std::string& name, const Tensor&
 }
 
 ObserveWholeClip::ObserveWholeClip(Context& ctx, const ClipGrid& clip, ClipPart part)
-    : ctx_(ctx), spreading_(ctx.observer, clip, part) {
-  if (ctx.observer) ctx.observer = &spreading_;
+    : ctx_(ctx), outer_(ctx.observer) {
+  if (!outer_) return;
+  spreading_ = std::make_shared<Spreading>(outer_, clip, part);
+  ctx.observer = spreading_.get();
 }
 
-ObserveWholeClip::~ObserveWholeClip() { ctx_.observer = spreading_.outer(); }
+ObserveWholeClip::~ObserveWholeClip() { ctx_.observer = outer_; }
+
+Var ObserveWholeClip::until_backward(Context& ctx, const Var& x) const {
+  if (!spreading_ || !ctx.tape) return x;
+  // A record is dropped when it has run, which is after all that came after it. The leaf makes it one even where x
+  // needs no gradient, and the mechanism's parameters do.
+  const Var always = Var::leaf(Tensor::zeros({1}));
+  return ctx.tape->record(x.value(), {x, always},
+                          [x, kept = spreading_](Tape& tape, const Tensor& d_x) { tape.accumulate(x, d_x); });
+}
 
 }  // namespace vit

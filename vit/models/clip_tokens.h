@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "vit/autograd/ops.h"
@@ -36,8 +37,13 @@ Tensor spread_probs(const Tensor& probs, const ClipGrid& clip, ClipPart part);
 /// The same of scores: -inf where a token cannot look, the copies' own scores where they look.
 Tensor spread_scores(const Tensor& scores, const ClipGrid& clip, ClipPart part);
 
+/// The gradient with respect to such probabilities, likewise: 0 where a token cannot look. In frames the class token's
+/// row is as if its copies changed together, so that probability times gradient is what the copies' products come to.
+Tensor spread_probs_gradient(const Tensor& gradient, const ClipGrid& clip, ClipPart part);
+
 /// For its lifetime the context's observer, where there is one, sees the mechanism of a part as one among all tokens:
-/// "probs" and "scores" spread, "layout" that of the strip: a class token and T * grid.height rows.
+/// "probs", "probs.grad" and "scores" spread, "norm1" joined, "layout" that of the strip: a class token and
+/// T * grid.height rows.
 class ObserveWholeClip {
  public:
   ObserveWholeClip(Context& ctx, const ClipGrid& clip, ClipPart part);
@@ -45,13 +51,16 @@ class ObserveWholeClip {
   ObserveWholeClip(const ObserveWholeClip&) = delete;
   ObserveWholeClip& operator=(const ObserveWholeClip&) = delete;
 
+  /// x itself, to be used in place of it by the mechanism: gradients that backward offers of what comes after it are
+  /// seen likewise.
+  Var until_backward(Context& ctx, const Var& x) const;
+
  private:
   class Spreading : public Observer {
    public:
     Spreading(Observer* outer, const ClipGrid& clip, ClipPart part) : outer_(outer), clip_(clip), part_(part) {}
     bool wants(const std::string& name) override { return outer_->wants(name); }
     void observe(const std::string& name, const Tensor& value) override;
-    Observer* outer() const { return outer_; }
 
    private:
     Observer* outer_;
@@ -59,7 +68,8 @@ class ObserveWholeClip {
     ClipPart part_;
   };
   Context& ctx_;
-  Spreading spreading_;
+  Observer* outer_;
+  std::shared_ptr<Spreading> spreading_;
 };
 
 }  // namespace vit

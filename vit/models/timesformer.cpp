@@ -167,7 +167,8 @@ Var Timesformer::run_block(Context& ctx, size_t index, const Var& x) const {
     const Grid strip{clip.frames * clip.grid.height, clip.grid.width};
     if (joint) return plain_blocks_[index].forward(inner, tokens, {.grid = strip, .prefix_tokens = 1});
     const ObserveWholeClip whole(inner, clip, ClipPart::frames);
-    return plain_blocks_[index].forward(inner, tokens, {.grid = clip.grid, .prefix_tokens = 1});
+    return plain_blocks_[index].forward(inner, whole.until_backward(inner, tokens),
+                                        {.grid = clip.grid, .prefix_tokens = 1});
   };
   const Var y = training_.grad_checkpointing ? checkpoint(ctx, block, x) : block(ctx, x);
   ctx.observe("", y.value());

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "vit/autograd/observed.h"
 #include "vit/nn/layout.h"
 
 namespace vit {
@@ -25,13 +26,14 @@ SpaceTimeBlock::SpaceTimeBlock(const BlockOptions& options, std::unique_ptr<Atte
 }
 
 Var SpaceTimeBlock::attend_in_time(Context& ctx, const Var& x, const ClipGrid& clip) const {
-  const Var places = split_clip(ctx, x, clip, ClipPart::places);
+  const Var normed = observed(ctx, "temporal_norm1", temporal_norm1_.forward(ctx, x));
   Var attended;
   {
     Scope scope(ctx, "temporal_attn");
     const ObserveWholeClip whole(ctx, clip, ClipPart::places);
     observe_layout(ctx, 0, {1, clip.frames});
-    attended = temporal_attention_->forward(ctx, temporal_norm1_.forward(ctx, places), {.grid = {1, clip.frames}});
+    const Var places = whole.until_backward(ctx, split_clip(ctx, normed, clip, ClipPart::places));
+    attended = temporal_attention_->forward(ctx, places, {.grid = {1, clip.frames}});
   }
   if (drops(ctx)) {
     // As the authors: dropped is what attention found at a place, before temporal_fc.
@@ -45,6 +47,7 @@ Var SpaceTimeBlock::attend_in_time(Context& ctx, const Var& x, const ClipGrid& c
 }
 
 Var SpaceTimeBlock::attend_in_space(Context& ctx, const Var& x, const ClipGrid& clip) const {
+  const Var normed = observed(ctx, "norm1", norm1_.forward(ctx, x));
   const Var frames = split_clip(ctx, x, clip, ClipPart::frames);
   Scope scope(ctx, "attn");
   const ObserveWholeClip whole(ctx, clip, ClipPart::frames);
@@ -52,7 +55,8 @@ Var SpaceTimeBlock::attend_in_space(Context& ctx, const Var& x, const ClipGrid& 
   AttentionInput input{.grid = clip.grid, .prefix_tokens = 1};
   const bool dropping = drops(ctx);
   if (!dropping) input.residual.residual = frames;
-  Var attended = attention_->forward(ctx, norm1_.forward(ctx, frames), input);
+  const Var asked = whole.until_backward(ctx, split_clip(ctx, normed, clip, ClipPart::frames));
+  Var attended = attention_->forward(ctx, asked, input);
   if (dropping) attended = drop_path(ctx, frames, dropout(ctx, attended, dropout_.proj_drop), dropout_.drop_path);
   // The copies of the class token began alike, so that their mean is the token and the mean of what they learnt.
   return join_clip(ctx, attended, clip, ClipPart::frames);
