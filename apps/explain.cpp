@@ -41,7 +41,7 @@ void add_method_options(CLI::App& command, ExplainOptions& options) {
           "--method", options.methods,
           with_example("Methods, separated by commas, or all: " + known_methods(), "--method relevance,gradcam"))
       ->type_name("A,B")
-      ->default_str("relevance, or gradcam where that does not apply")
+      ->default_str("relevance; where that does not apply gradcam, or layercam for objects and words")
       ->group(kMethodGroup);
   const CLI::Range layers(int64_t{0}, int64_t{1} << 20);
   add_number(command, "--layer", options.method.layer, "the method's own", layers,

@@ -17,10 +17,9 @@ namespace apps {
 int compare_methods(const ExplainOptions& options, const CommonOptions& common) {
   const std::string model = model_or_bundled("explain", options.model, "scenes", common);
   const auto answers = ExplainedAnswers::load(model, options.answers, common);
-  const std::unique_ptr<vit::Subject> sample = answers->of_class(0);
-  if (!sample) vit::fail_usage("--data compares methods on classifiers; ", model, " is none");
+  if (!answers->of_class(0)) vit::fail_usage("--data compares methods on classifiers; ", model, " is none");
   const std::vector<std::string> methods =
-      chosen_methods(options.methods.empty() ? "all" : options.methods, *sample, options.method);
+      chosen_methods(options.methods.empty() ? "all" : options.methods, *answers, options.method);
   const EvaluationData data = open_evaluation_data({.data = options.data, .max_pixels = options.max_pixels}, model,
                                                    EvaluatedLabels::classes, common);
   const datasets::ClassMapping mapping = datasets::map_classes(data.data->class_names(), *answers->labels());

@@ -129,7 +129,7 @@ void ExplainFiles::add_to_film(const ExplainedPicture& explained, const Explaine
   const std::string name =
       film_names_.try_emplace(explained.item.stream, names_.take(explained.item.source)).first->second;
   const std::string file = fmt::format("{}_{}{}.mp4", name, map.method, number > 1 ? "_" + std::to_string(number) : "");
-  auto& film = films_[file];
+  auto& film = films_[{explained.item.stream, file}];
   if (!film) {
     const double rate = explained.item.info.frame_rate > 0.0 ? explained.item.info.frame_rate : 25.0;
     film = std::make_unique<vit::OverlayFilm>((fs::path(options_.folder) / file).string(),
@@ -142,7 +142,7 @@ void ExplainFiles::add_to_film(const ExplainedPicture& explained, const Explaine
   });
 }
 
-void ExplainFiles::write_attention(const ExplainedPicture& explained, const std::string& name) {
+vit::ReportPicture ExplainFiles::write_attention(const ExplainedPicture& explained, const std::string& name) {
   const ExplainedAnswer& answer = explained.answers.front();
   const vit::Extent source = extent_of(explained.picture);
   vit::ReportPicture page{.name = explained.item.source, .picture = explained.picture};
@@ -158,14 +158,15 @@ void ExplainFiles::write_attention(const ExplainedPicture& explained, const std:
             explained.picture, sheet_layers(*answer.subject, layers, model_.preprocessor(), source),
             {.title = options_.title + ": " + answer_text(answer), .query = "what the answer is read from"}));
   });
-  report_.pictures.push_back(std::move(page));
+  return page;
 }
 
 void ExplainFiles::add(const ExplainedPicture& explained, std::vector<ExplainedMap>& maps) {
   if (!enabled()) return;
   const bool is_frame = !explained.item.picture();
   const std::string name = is_frame ? "" : names_.take(explained.item.source);
-  if (!is_frame) write_attention(explained, name);
+  vit::ReportPicture page;
+  if (!is_frame) page = write_attention(explained, name);
   std::map<std::string, int64_t> numbers;
   for (ExplainedMap& map : maps) {
     const int64_t number = ++numbers[map.method];
@@ -177,21 +178,20 @@ void ExplainFiles::add(const ExplainedPicture& explained, std::vector<ExplainedM
     const fs::path stem = fs::path(options_.folder) / (name + "_" + as_file_name(map.method, "map") + suffix);
     write_map(explained, map, stem);
     write_frames(explained, map, stem);
-    report_.pictures.back().maps.push_back({.name = vit::method_registry().find(map.method).title,
-                                            .subject = answer_text(*map.answer),
-                                            .map = map.explanation.map,
-                                            .window = window_of(model_, explained.picture, map.explanation.map),
-                                            .is_signed = map.explanation.is_signed,
-                                            .figures = report_figures(map),
-                                            .note = joined_lines(map.explanation.notes)});
+    page.maps.push_back({.name = vit::method_registry().find(map.method).title,
+                         .subject = answer_text(*map.answer),
+                         .map = map.explanation.map,
+                         .window = window_of(model_, explained.picture, map.explanation.map),
+                         .is_signed = map.explanation.is_signed,
+                         .figures = report_figures(map),
+                         .note = joined_lines(map.explanation.notes)});
   }
+  if (!is_frame) attempt([&] { vit::add_to_report(report_, std::move(page), report_options()); });
 }
 
 void ExplainFiles::end(const vit::FeedItem& item) {
-  const auto name = film_names_.find(item.stream);
-  if (name == film_names_.end()) return;
   for (auto film = films_.begin(); film != films_.end();) {
-    if (!film->first.starts_with(name->second + "_")) {
+    if (film->first.first != item.stream) {
       ++film;
       continue;
     }
@@ -204,10 +204,7 @@ void ExplainFiles::finish() {
   for (auto& [name, film] : films_) attempt([&, open = film.get()] { open->finish(); });
   films_.clear();
   if (!enabled() || report_.pictures.empty()) return;
-  attempt([&] {
-    vit::write_html_report(fs::path(options_.folder) / "report.html", report_,
-                           {.max_bytes = options_.report_mb * 1'000'000});
-  });
+  attempt([&] { vit::write_html_report(fs::path(options_.folder) / "report.html", report_, report_options()); });
 }
 
 }  // namespace apps

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/explained.h"
@@ -68,7 +69,9 @@ class ExplainFiles {
   /// Of a clip: NAME_METHOD_frames.png.
   void write_frames(const ExplainedPicture& explained, const ExplainedMap& map, const std::filesystem::path& stem);
   void add_to_film(const ExplainedPicture& explained, const ExplainedMap& map, int64_t number);
-  void write_attention(const ExplainedPicture& explained, const std::string& name);
+  /// The sheet of all heads, as a file; the picture and its attention, for the report.
+  vit::ReportPicture write_attention(const ExplainedPicture& explained, const std::string& name);
+  vit::ReportOptions report_options() const { return {.max_bytes = options_.report_mb * 1'000'000}; }
   bool attempt(const std::function<void()>& work);
 
   ExplainFileOptions options_;
@@ -76,8 +79,8 @@ class ExplainFiles {
   std::function<void(const std::string&)> failed_;
   SavedNames names_;
   vit::Report report_;
-  std::map<int64_t, std::string> film_names_;  // by stream
-  std::map<std::string, std::unique_ptr<vit::OverlayFilm>> films_;
+  std::map<int64_t, std::string> film_names_;                                           // by stream
+  std::map<std::pair<int64_t, std::string>, std::unique_ptr<vit::OverlayFilm>> films_;  // by stream and file
 };
 
 }  // namespace apps

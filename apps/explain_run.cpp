@@ -224,13 +224,14 @@ const std::vector<std::pair<Judge, std::string>>& enum_names(Judge) {
   return names;
 }
 
-std::vector<std::string> chosen_methods(const std::string& list, const vit::Subject& subject,
+std::vector<std::string> chosen_methods(const std::string& list, const ExplainedAnswers& model,
                                         const vit::MethodOptions& options) {
+  const std::unique_ptr<vit::Subject> sample = model.sample();
+  const vit::Subject& subject = *sample;
   if (list == "all") return vit::methods_for(subject);
   if (list.empty()) {
-    // The best known one that the model allows.
     const std::vector<std::string> possible = vit::methods_for(subject);
-    for (const char* wanted : {"relevance", "gradcam"})
+    for (const std::string& wanted : {std::string("relevance"), model.usual_map_method()})
       if (std::find(possible.begin(), possible.end(), wanted) != possible.end()) {
         vit::check_method(wanted, subject, options);
         return {wanted};
@@ -251,7 +252,7 @@ std::vector<std::string> chosen_methods(const std::string& list, const vit::Subj
 int explain(const ExplainOptions& options, const CommonOptions& common) {
   const std::string model = model_or_bundled("explain", options.model, "scenes", common);
   const auto answers = ExplainedAnswers::load(model, options.answers, common);
-  std::vector<std::string> methods = chosen_methods(options.methods, *answers->sample(), options.method);
+  std::vector<std::string> methods = chosen_methods(options.methods, *answers, options.method);
   ExplainRun run(options, common, *answers, std::move(methods), model);
   stop_on_signals();
   vit::FeedOptions feeding = feed_options("explain", options.video, options.max_pixels, common);

@@ -33,8 +33,9 @@ struct ExplainOptions {
   int64_t max_pixels = vit::DecodeOptions{}.max_pixels;
 };
 
-/// The names that --method gives, checked against a model. Errors (usage): as vit::check_method.
-std::vector<std::string> chosen_methods(const std::string& list, const vit::Subject& subject,
+/// The names that --method gives, checked against a model; without any, relevance, else what suits the model's maps.
+/// Errors (usage): as vit::check_method.
+std::vector<std::string> chosen_methods(const std::string& list, const ExplainedAnswers& model,
                                         const vit::MethodOptions& options);
 
 /// The verb's work -> exit status. Errors: vit::Error; ClosedPipe.

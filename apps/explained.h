@@ -56,6 +56,9 @@ class ExplainedAnswers {
   virtual std::unique_ptr<vit::Subject> of_class(int64_t /*index*/) const { return nullptr; }
   /// The classes; null: it answers with words.
   virtual const vit::ClassLabels* labels() const { return nullptr; }
+  /// The method on feature maps that suits its answers: means of gradients over the whole map say little about what is
+  /// found at one place of it.
+  virtual std::string usual_map_method() const { return "layercam"; }
   /// What the queries of its attention are called, from the first on: the objects that were found; empty: they have no
   /// names.
   virtual std::vector<std::string> query_names(const std::vector<ExplainedAnswer>& /*answers*/) const { return {}; }

@@ -40,6 +40,7 @@ class ExplainedClassifier : public ExplainedAnswers {
   std::unique_ptr<vit::Subject> of_class(int64_t index) const override {
     return std::make_unique<vit::ClassifierSubject>(model_, index, classifier_.labels().name(index));
   }
+  std::string usual_map_method() const override { return "gradcam"; }
   const vit::ClassLabels* labels() const override { return &classifier_.labels(); }
 
  private:

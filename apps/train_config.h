@@ -66,6 +66,7 @@ struct TrainConfig {
   bool grad_checkpointing = false;
   bool linear_probe = false;
   std::optional<vit::LoraConfig> lora{};
+  std::optional<vit::AdversarialConfig> adversarial{};
   std::optional<std::array<double, 3>> mean{};
   std::optional<std::array<double, 3>> std{};
   std::optional<std::string> interpolation{};
@@ -87,6 +88,8 @@ struct TrainConfig {
     augment.visit_fields(v);
     v("augment", box_augment, "What is done to a detector's training pictures and their boxes.");
     loss.visit_fields(v);
+    v("adversarial", adversarial,
+      "A classifier learns from pictures changed to fool it, within `eps`; none: from the pictures as they are.");
     v("criterion", criterion, "What a detector is trained to; what it does not say is as the model's authors have it.");
     v("caption_augment", caption_augment, "What is done to a captioner's training pictures.");
     v("caption", caption, "What a captioner is trained to.");

@@ -59,6 +59,7 @@ std::vector<TrainKey> train_keys() {
   keys.add<vit::TrainerConfig>("Run");
   keys.add<TrainConfig>("Model");
   keys.add<vit::LoraConfig>("Low-rank adapters", "lora.");
+  keys.add<vit::AdversarialConfig>("Adversarial training", "adversarial.");
   keys.add<vit::ParamRule>("Parameters with options of their own", "param_groups[].");
   return keys.take();
 }

@@ -32,6 +32,7 @@ std::vector<KindKeys> kind_keys(const TrainConfig& config) {
   add_changed(classes.given, config.loss);
   if (config.linear_probe) classes.given.emplace_back("linear_probe");
   if (config.lora) classes.given.emplace_back("lora");
+  if (config.adversarial) classes.given.emplace_back("adversarial");
   if (config.crop_pct) crops.given.emplace_back("crop_pct");
   add_changed(boxes.given, config.box_augment, "augment.");
   if (!config.criterion.is_null()) boxes.given.emplace_back("criterion");

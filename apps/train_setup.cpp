@@ -140,9 +140,8 @@ void add_classification(TrainSetup& setup, TrainConfig& config) {
     setup.start += fmt::format(", adapters of rank {} in {} layers", config.lora->rank, adapted);
   }
   if (config.linear_probe || config.lora) freeze_all_but_head(config, *setup.model);
-  const auto* const clip_model = dynamic_cast<const vit::ClipModel*>(setup.model.get());
-  if (clip_model) {
-    add_clip_loaders(setup, config, clip_model->frames());
+  if (const auto* clips = dynamic_cast<const vit::ClipModel*>(setup.model.get())) {
+    add_clip_loaders(setup, config, clips->frames());
   } else {
     setup.make_train_loader = [data = setup.data.train, preprocessor = setup.preprocessor, augment = config.augment,
                                sampler = config.sampler, seed](const datasets::LoaderConfig& loader) {
@@ -150,7 +149,10 @@ void add_classification(TrainSetup& setup, TrainConfig& config) {
     };
     if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
   }
-  setup.task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+  auto task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
+  if (config.adversarial)
+    task->learn_from_adversarial(*config.adversarial, vit::PixelScale::of(setup.preprocessor.to_float()));
+  setup.task = std::move(task);
 }
 
 }  // namespace

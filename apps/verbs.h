@@ -31,6 +31,7 @@ Action add_explain(CLI::App& command, const CommonOptions& common);
 Action add_train(CLI::App& command, const CommonOptions& common);
 Action add_ablate(CLI::App& command, const CommonOptions& common);
 Action add_evaluate(CLI::App& command, const CommonOptions& common);
+Action add_robustness(CLI::App& command, const CommonOptions& common);
 Action add_verify(CLI::App& command, const CommonOptions& common);
 Action add_benchmark(CLI::App& command, const CommonOptions& common);
 Action add_doctor(CLI::App& command, const CommonOptions& common);
@@ -38,7 +39,7 @@ Action add_scenes(CLI::App& command, const CommonOptions& common);
 Action add_export(CLI::App& command, const CommonOptions& common);
 Action add_info(CLI::App& command, const CommonOptions& common);
 
-/// Errors (usage) for a first argument that is no verb: one of later versions, or a slip of the pen.
+/// Errors (usage) for a first argument that is no verb, with the nearest one.
 void require_verb(const std::string& name);
 
 }  // namespace apps

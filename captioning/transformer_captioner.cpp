@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "captioning/fan_in.h"
+#include "vit/autograd/observed.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/check.h"
 #include "vit/models/build.h"
@@ -84,12 +85,21 @@ Var CaptionerBlock::among_words(Context& ctx, const Var& x, Var& past) const {
                                       .head_dim = head_dim,
                                       .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
                                       .bias = causal_mask(before, x.size(1))};
-  return proj_.forward(ctx, vit::attention(ctx, {qkv, 0}, {past, 0}, {past, dim_}, options));
+  const auto mixed = [&] {
+    Scope scope(ctx, "self_attn");
+    return vit::observed_attention(ctx, {qkv, 0}, {past, 0}, {past, dim_}, options);
+  };
+  return proj_.forward(ctx, mixed());
 }
 
 Var CaptionerBlock::at_regions(Context& ctx, const Var& x, const Var& regions,
                                const std::vector<vit::Grid>& grids) const {
   const int64_t rows = x.size(0), words = x.size(1), groups = regions.size(0);
+  if (rows == groups) {
+    Scope scope(ctx, "attn");
+    return attention_->forward(ctx, x, {.memory = regions, .memory_grids = grids});
+  }
+  // Several captions of a picture ask together.
   const Var queries = vit::reshape(ctx, x, {groups, rows / groups * words, dim_});
   Tensor probs;
   const Var seen = looked(

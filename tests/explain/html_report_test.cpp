@@ -193,7 +193,59 @@ TEST(HtmlReport, KeepsToItsLimit) {
   EXPECT_LE(static_cast<int64_t>(least.size()), little);
   EXPECT_THAT(least, HasSubstr("these layers are left out: large"));
   EXPECT_THAT(test::usage_error([&] { html_report(report, {.max_bytes = 10'000}); }),
-              AllOf(HasSubstr("more than the limit of 10000"), HasSubstr("raise it")));
+              AllOf(HasSubstr("a.png and its maps"), HasSubstr("more than the limit of 10000"), HasSubstr("raise it")));
+}
+
+TEST(HtmlReport, LastPicturesGoWhereThereIsNoRoom) {
+  Report report = report_of();
+  for (int i = 1; i < 8; ++i) report.pictures.push_back(picture_of(std::to_string(i)));
+  for (ReportPicture& picture : report.pictures) {
+    picture.layers.clear();
+    picture.maps[0].map = Tensor::full({150, 100}, 0.5f);
+  }
+  const std::string page = html_report(report, {.max_bytes = 120'000});
+  EXPECT_LE(page.size(), 120'000u);
+  const size_t kept = data_of(page)["pictures"].size();
+  EXPECT_GE(kept, 2u);
+  EXPECT_LT(kept, 8u);
+  EXPECT_THAT(page,
+              HasSubstr("To keep the file small, " + std::to_string(8 - kept) + " further pictures are not in it"));
+}
+
+TEST(AddToReport, HoldsNoMoreThanFits) {
+  Report report;
+  const ReportOptions options{.max_bytes = 200'000};
+  int64_t taken = 0;
+  for (int i = 0; i < 40; ++i) {
+    ReportPicture picture = picture_of(std::to_string(i) + ".png");
+    picture.layers[0] = layer_of("large", 8, 8, 6);
+    taken += add_to_report(report, std::move(picture), options) ? 1 : 0;
+  }
+  EXPECT_EQ(taken + report.left_out, 40);
+  EXPECT_EQ(static_cast<int64_t>(report.pictures.size()), taken);
+  EXPECT_GE(taken, 4);
+  EXPECT_LT(taken, 30);
+  EXPECT_EQ(report.pictures[0].layers[0].mean_of, 8) << "heads become their mean before pictures go";
+  EXPECT_EQ(report.pictures[0].layers[0].probs.shape(), (Shape{1, 49, 49}));
+  const ReportLayer whole = layer_of("large", 8, 8, 6);
+  for (int64_t i = 0; i < 49 * 49; i += 97) {
+    double mean = 0.0;
+    for (int64_t h = 0; h < 8; ++h) mean += whole.probs.f32()[h * 49 * 49 + i] / 8.0;
+    EXPECT_NEAR(report.pictures[0].layers[0].probs.f32()[i], mean, 1e-6);
+  }
+  const std::string page = html_report(report, options);
+  EXPECT_LE(static_cast<int64_t>(page.size()), options.max_bytes);
+  EXPECT_THAT(page, AllOf(HasSubstr("mean of 8 heads"), HasSubstr("further pictures are not in it")));
+  EXPECT_EQ(static_cast<int64_t>(data_of(page)["pictures"].size()), taken) << "what was taken is in the file";
+}
+
+TEST(AddToReport, TheFirstIsAlwaysTaken) {
+  Report report;
+  EXPECT_TRUE(add_to_report(report, picture_of("a.png"), {.max_bytes = 100}));
+  EXPECT_FALSE(add_to_report(report, picture_of("b.png"), {.max_bytes = 100}));
+  EXPECT_EQ(report.left_out, 1);
+  EXPECT_THAT(test::failure([&] { add_to_report(report, {.name = "c.png"}); }),
+              HasSubstr("c.png: there are no pixels"));
 }
 
 TEST(ReportPlan, EarliestOfEqualLayersGoFirst) {

@@ -35,7 +35,7 @@ constexpr unsigned kSecondsAtMost = 120;
     dup2(open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
   }
   alarm(kSecondsAtMost);
-  execv(arguments[0], arguments.data());
+  execvp(arguments[0], arguments.data());
   _exit(127);
 }
 

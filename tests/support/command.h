@@ -19,7 +19,7 @@ struct CommandResult {
   std::vector<std::string> lines() const;
 };
 
-/// Errors: the program cannot be started (status 127). It is killed after two minutes.
+/// The program is a path, or a name of PATH. Errors: it cannot be started (status 127). It is killed after two minutes.
 CommandResult run_command(const std::vector<std::string>& command, const CommandOptions& options = {});
 
 /// The vitkit of this build, with the configurations of this source tree.

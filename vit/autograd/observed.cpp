@@ -38,13 +38,15 @@ Var observed(Context& ctx, std::string_view name, const Var& x) {
   ctx.observe(name, x.value());
   // It is asked in every pass: who only listens to the questions learns what there is.
   const std::string gradient = full_name(ctx, name) + ".grad";
-  if (!ctx.observer->wants(gradient) || !recording(ctx, {&x})) return x;
+  if (!ctx.observer->wants(gradient) || !ctx.tape) return x;
+  const Var start = x.requires_grad() ? x : Var::leaf(x.value());
   return with_gradient_shown(
-      ctx, x, [gradient, observer = ctx.observer](Tape&, const Tensor& d_x) { observer->observe(gradient, d_x); });
+      ctx, start, [gradient, observer = ctx.observer](Tape&, const Tensor& d_x) { observer->observe(gradient, d_x); });
 }
 
 Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedValues>& values) {
-  if (!ctx.wants("probs.grad") || !recording(ctx, {&mixed})) return mixed;
+  if (!ctx.wants("probs.grad") || !ctx.tape) return mixed;
+  const Var start = mixed.requires_grad() ? mixed : Var::leaf(mixed.value());
   return with_gradient_shown(
       ctx, mixed, [name = full_name(ctx, "probs.grad"), observer = ctx.observer, values](Tape&, const Tensor& d_mixed) {
         std::vector<Var> parts;

@@ -184,7 +184,6 @@ Explanation explain_rollout(const Subject& subject, const Tensor& pixels, const 
 
 /// Heads by their mean, what speaks against the subject left out (Gildenblat's vit-explain).
 Tensor weighed_by_gradient(const RecordedAttention& layer, const MethodOptions& options) {
-  check(layer.gradient.defined(), "explain: no gradient came to ", layer.module);
   Tensor weighed = layer.probs.clone();
   for (int64_t i = 0; i < weighed.numel(); ++i) weighed.f32()[i] *= layer.gradient.f32()[i];
   Tensor matrix = fused_heads(weighed, options.head, options.head_fusion);

@@ -224,7 +224,7 @@ std::vector<CamLayer> cam_layers(const Subject& subject) {
 Tensor layer_map(const Subject& subject, const Tensor& pixels, const CamLayer& layer, Tensor* gradients) {
   MapRecorder recorder(layer, gradients != nullptr);
   if (gradients) {
-    static_cast<void>(input_gradient(subject, pixels, &recorder));
+    run_back(subject, pixels, recorder);
     *gradients = recorder.gradient();
   } else {
     Context ctx;

@@ -24,12 +24,17 @@ const ImageModel& ExplainedModel::get(std::shared_ptr<const ImageModel>& model, 
 }
 
 std::shared_ptr<const ExplainedModel> ExplainedModel::randomized(uint64_t seed) const {
-  return std::make_shared<ExplainedModel>([load = load_, seed](Purpose purpose) {
-    // What was prepared has no plain weights left that could be drawn anew.
-    std::shared_ptr<ImageModel> model = load(Purpose::training);
-    initialise_parameters(*model, seed, purpose);
-    return model;
-  });
+  const std::lock_guard lock(mutex_);
+  if (!randomized_ || random_seed_ != seed) {
+    randomized_ = std::make_shared<ExplainedModel>([load = load_, seed](Purpose purpose) {
+      // What was prepared has no plain weights left that could be drawn anew.
+      std::shared_ptr<ImageModel> model = load(Purpose::training);
+      initialise_parameters(*model, seed, purpose);
+      return model;
+    });
+    random_seed_ = seed;
+  }
+  return randomized_;
 }
 
 const std::vector<std::string>& ExplainedModel::offers(const std::function<void(Context&, const Tensor&)>& run) const {

@@ -34,7 +34,7 @@ class ExplainedModel {
   /// The one that a context needs.
   const ImageModel& for_context(const Context& ctx) const { return ctx.tape ? differentiable() : fast(); }
 
-  /// The same architecture, every parameter drawn anew.
+  /// The same architecture, every parameter drawn anew. The last one made is kept: all pictures ask the same.
   std::shared_ptr<const ExplainedModel> randomized(uint64_t seed) const;
 
   /// What `run` offers to observers (offered_names()), found once.
@@ -46,6 +46,8 @@ class ExplainedModel {
   Load load_;
   mutable std::mutex mutex_;
   mutable std::shared_ptr<const ImageModel> fast_, differentiable_;
+  mutable std::shared_ptr<const ExplainedModel> randomized_;
+  mutable uint64_t random_seed_ = 0;
   mutable std::once_flag asked_;
   mutable std::vector<std::string> offers_;
 };

@@ -1,5 +1,6 @@
 #include "vit/explain/html_report.h"
 
+#include <algorithm>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -60,23 +61,37 @@ std::string page_with(const Report& report, const std::string& data) {
                                                 {"version", VITKIT_VERSION}});
 }
 
+/// Bytes of the page without any attention, but with all that may be said about what is left out.
+int64_t bare_size(const Report& report, const ReportOptions& options) {
+  constexpr int64_t kNotesRoom = 256;  // for a second note of a picture
+  detail::ReportPlan plan = detail::plan_report(report, std::numeric_limits<int64_t>::max());
+  plan.notes = detail::plan_report(report, 0).notes;
+  return static_cast<int64_t>(page_with(report, detail::report_json(report, plan, options, false)).size() +
+                              kNotesRoom * (report.pictures.size() + 1));
+}
+
 }  // namespace
 
 std::string html_report(const Report& report, const ReportOptions& options) {
   check(options.picture_side >= 32 && options.picture_side <= 8192,
         "report: expected a picture_side from 32 to 8192, got ", options.picture_side);
-  detail::check_report(report);
-  // First without any attention, but with all that is said about what is left out: what remains is its room.
-  detail::ReportPlan plan = detail::plan_report(report, std::numeric_limits<int64_t>::max());
-  plan.notes = detail::plan_report(report, 0).notes;
-  constexpr int64_t kNotesRoom = 256;  // for a second note of a picture
-  const auto bare = static_cast<int64_t>(page_with(report, detail::report_json(report, plan, options, false)).size() +
-                                         kNotesRoom * report.pictures.size());
+  check(!report.pictures.empty(), "report: there is no picture");
+  for (size_t p = 0; p < report.pictures.size(); ++p) detail::check_picture(report.pictures[p], p);
+  Report kept = report;  // tensors are shared
+  int64_t bare = bare_size(kept, options);
+  while (bare > options.max_bytes && kept.pictures.size() > 1) {
+    const auto count = static_cast<int64_t>(kept.pictures.size());
+    const int64_t fitting = std::clamp<int64_t>(count * options.max_bytes / bare, 1, count - 1);
+    kept.pictures.resize(static_cast<size_t>(fitting));
+    kept.left_out += count - fitting;
+    bare = bare_size(kept, options);
+  }
   if (bare > options.max_bytes)
-    fail_usage("report: the pictures and maps alone take ", bare, " bytes, more than the limit of ", options.max_bytes,
-               "; raise it, explain fewer pictures, or make them smaller (picture_side ", options.picture_side, ")");
-  plan = detail::plan_report(report, options.max_bytes - bare);
-  return page_with(report, detail::report_json(report, plan, options));
+    fail_usage("report: ", kept.pictures.front().name, " and its maps alone take ", bare,
+               " bytes, more than the limit of ", options.max_bytes,
+               "; raise it, or make pictures smaller (picture_side ", options.picture_side, ")");
+  const detail::ReportPlan plan = detail::plan_report(kept, options.max_bytes - bare);
+  return page_with(kept, detail::report_json(kept, plan, options));
 }
 
 void write_html_report(const std::filesystem::path& path, const Report& report, const ReportOptions& options) {

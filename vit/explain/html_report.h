@@ -31,6 +31,7 @@ struct ReportLayer {
   std::string name{};  ///< "blocks.11.attn"
   ReportTokens queries{}, keys{};
   Tensor probs{};                ///< f32 [heads, queries, keys], none below 0
+  int64_t mean_of = 1;           ///< the number of heads that `probs` [1, queries, keys] is the mean of
   std::vector<int64_t> heads{};  ///< their numbers where not all are there; empty: from 0
   std::string note{};            ///< what to know: "outside of a query's window attention is 0"
 };
@@ -69,14 +70,21 @@ struct Report {
   std::string title{};               ///< "vitkit explain"
   std::vector<std::string> lines{};  ///< below it: model, options
   std::vector<ReportPicture> pictures{};
+  int64_t left_out = 0;  ///< pictures that are not in it, as the page says
 };
 
 struct ReportOptions {
   /// Of the file. What is larger is made smaller, and the page says so: heads become their mean, largest layers first,
-  /// of equal ones the earliest; then layers are left out in the same order. Pictures and maps stay.
+  /// of equal ones the earliest; then layers are left out in the same order. Where pictures and maps alone are too
+  /// large, the last pictures are left out.
   int64_t max_bytes = 25'000'000;
   int64_t picture_side = 768;  ///< larger pictures are embedded scaled down to this longer side
 };
+
+/// Adds a picture while a folder is worked through, so that nothing is held that will not be in the file: where all
+/// attention is above the limit, heads become their mean at once, as ReportOptions::max_bytes has it; a picture for
+/// which that is not enough is left out and counted. The first is always taken. Says whether it was.
+bool add_to_report(Report& report, ReportPicture picture, const ReportOptions& options = {});
 
 /// The page. The same report makes the same bytes. Errors: no picture; an undefined one; probabilities or maps of
 /// another dtype or shape than their tokens, or that are not finite, naming picture and layer; (usage) pictures and

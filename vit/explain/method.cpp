@@ -30,13 +30,13 @@ void check_method(const std::string& method, const Subject& subject, const Metho
     fail_usage("discard_ratio must be at least 0 and below 1, got ", options.discard_ratio);
   const std::string reason = entry.refusal ? entry.refusal(subject) : "";
   if (!reason.empty())
-    fail_usage("the method '", method, "' does not apply to ", subject.model().info().name, ": ", reason,
+    fail_usage("the method '", method, "' does not apply to the model: ", reason,
                "; those that do: ", joined(methods_for(subject)));
   if (!options.layer || !entry.layers) return;
   const std::vector<std::string> layers = entry.layers(subject);
   if (*options.layer < 0 || *options.layer >= static_cast<int64_t>(layers.size()))
-    fail_usage("there is no layer ", *options.layer, " for the method '", method, "'; ", subject.model().info().name,
-               " has ", layers.size(), ", counted from 0: ", joined(layers, 16));
+    fail_usage("there is no layer ", *options.layer, " for the method '", method, "'; the model has ", layers.size(),
+               ", counted from 0: ", joined(layers, 16));
 }
 
 Explanation explain(const std::string& method, const Subject& subject, const Tensor& pixels,

@@ -46,6 +46,7 @@ ordered_json tokens_of(const ReportTokens& tokens) {
 
 ordered_json heads_of(const ReportLayer& layer, LayerPart part) {
   const int64_t heads = layer.probs.size(0);
+  if (layer.mean_of > 1) return {str("mean of ", layer.mean_of, " heads")};
   if (part == LayerPart::mean && heads > 1) return {str("mean of ", heads, " heads")};
   ordered_json names = ordered_json::array();
   for (int64_t h = 0; h < heads; ++h)
@@ -157,6 +158,9 @@ ordered_json notes_json(const Report& report, const ReportPlan& plan) {
     attention = attention || !report.pictures[p].layers.empty();
     for (const std::string& note : plan.notes[p]) notes.push_back(repaired_utf8(note));
   }
+  if (report.left_out > 0)
+    notes.push_back(str("To keep the file small, ", report.left_out,
+                        report.left_out == 1 ? " further picture is" : " further pictures are", " not in it."));
   if (attention)
     notes.push_back(
         "Attention is kept in steps of 1/255 of the largest value of each query's row. Thumbnails show all of a "
@@ -179,6 +183,8 @@ void check_layer(const ReportLayer& layer, const std::string& where) {
         layer.probs.defined() ? str(name_of(layer.probs.dtype()), " ", layer.probs.shape()) : "nothing");
   check(layer.heads.empty() || static_cast<int64_t>(layer.heads.size()) == layer.probs.size(0), "report: ", where, ": ",
         layer.heads.size(), " numbers of heads for ", layer.probs.size(0), " heads");
+  check(layer.mean_of == 1 || layer.probs.size(0) == 1, "report: ", where, ": a mean of ", layer.mean_of, " heads has ",
+        layer.probs.size(0), " heads");
   check_finite(layer.probs, false, where);
 }
 
@@ -216,20 +222,16 @@ QuantisedAttention quantised(const ReportLayer& layer, LayerPart part) {
   return result;
 }
 
-void check_report(const Report& report) {
-  check(!report.pictures.empty(), "report: there is no picture");
-  for (size_t p = 0; p < report.pictures.size(); ++p) {
-    const ReportPicture& picture = report.pictures[p];
-    const std::string name = picture.name.empty() ? str("picture ", p) : picture.name;
-    check(picture.picture.defined(), "report: ", name, ": there are no pixels");
-    for (const ReportLayer& layer : picture.layers) check_layer(layer, name + ": " + layer.name);
-    for (const ReportMap& map : picture.maps) {
-      const std::string where = name + ": " + map.name;
-      check(map.map.defined() && map.map.dtype() == DType::f32 && map.map.rank() == 2 && map.map.numel() > 0,
-            "report: ", where, ": expected a map f32 [rows, columns], got ",
-            map.map.defined() ? str(name_of(map.map.dtype()), " ", map.map.shape()) : "nothing");
-      check_finite(map.map, true, where);
-    }
+void check_picture(const ReportPicture& picture, size_t number) {
+  const std::string name = picture.name.empty() ? str("picture ", number) : picture.name;
+  check(picture.picture.defined(), "report: ", name, ": there are no pixels");
+  for (const ReportLayer& layer : picture.layers) check_layer(layer, name + ": " + layer.name);
+  for (const ReportMap& map : picture.maps) {
+    const std::string where = name + ": " + map.name;
+    check(map.map.defined() && map.map.dtype() == DType::f32 && map.map.rank() == 2 && map.map.numel() > 0,
+          "report: ", where, ": expected a map f32 [rows, columns], got ",
+          map.map.defined() ? str(name_of(map.map.dtype()), " ", map.map.shape()) : "nothing");
+    check_finite(map.map, true, where);
   }
 }
 

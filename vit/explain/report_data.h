@@ -23,8 +23,8 @@ struct QuantisedAttention {
 /// All heads, or their mean as one.
 QuantisedAttention quantised(const ReportLayer& layer, LayerPart part);
 
-/// Errors: as html_report's, which name the picture and the layer or map.
-void check_report(const Report& report);
+/// Errors: as html_report's, which name the picture (or its number) and the layer or map.
+void check_picture(const ReportPicture& picture, size_t number);
 
 /// The JSON text, without "<": it may stand in an HTML script element. Without numbers: the layers' attention is empty,
 /// which tells how much the rest takes.

@@ -55,6 +55,8 @@ function showAttention() {
   const common = element("common").checked ? largestOf([...ofLayerGrids, ...ofHeadGrids].map(largestOf)) : null;
   const scaleOf = (grid) => attentionScale(common ?? largestOf(grid));
 
+  element("layers").querySelectorAll("button").forEach((button, i) =>
+    button.classList.toggle("absent", tokenOf(thePicture().layers[i], query) < 0));
   drawStrip(element("layers"), ofLayerGrids, (i) => shownSide(thePicture().layers[i]), scaleOf, state.layer);
   drawStrip(element("heads"), ofHeadGrids, () => tokens, scaleOf, chosen);
   const grid = onGrid(tokens, values), scale = scaleOf(grid);
@@ -162,8 +164,7 @@ function drawStrip(strip, grids, tokensOf, scaleOf, chosen) {
   press(strip, String(chosen));
 }
 
-function fillStrip(strip, names, choose) {
-  const labels = differingParts(names);
+function fillStrip(strip, names, labels, choose) {
   strip.replaceChildren(...names.map((name, i) => {
     const button = choice(String(i), () => choose(i), made("canvas", {}), made("span", { className: "clip" }, labels[i]));
     button.title = name;
@@ -172,15 +173,14 @@ function fillStrip(strip, names, choose) {
   }));
 }
 
-/** What names differ in, by their parts between points: "blocks.3.attn" among its like is "3". */
-function differingParts(names) {
-  const parts = names.map((name) => name.split("."));
-  const shortest = Math.min(...parts.map((list) => list.length));
-  const same = (place) => parts.every((list) => list.at(place) === parts[0].at(place));
-  let first = 0, last = 0;
-  while (first < shortest - 1 && same(first)) ++first;
-  while (last < shortest - 1 - first && same(-1 - last)) ++last;
-  return parts.map((list) => list.slice(first, list.length - last).join("."));
+/** What layers are told apart by: their numbers, with the first word where there are several kinds of layers. */
+function shortNames(names) {
+  const kinds = new Set(names.map((name) => name.replace(/\d+/g, "#")));
+  const labels = names.map((name) => {
+    const numbers = (name.match(/\d+/g) ?? []).join(".");
+    return kinds.size > 1 ? `${name.split(".")[0]} ${numbers}` : numbers;
+  });
+  return new Set(labels).size === names.length && names.length > 1 ? labels : names;
 }
 
 /** Everything that depends on the layer: its heads, and the tokens to choose from. */
@@ -188,7 +188,8 @@ function fillLayer() {
   if (thePicture().layers.length === 0) return;
   const layer = theLayer(), choices = headChoices(layer);
   element("layer-name").textContent = layer.name;
-  fillStrip(element("heads"), choices.map((c) => c.name), (i) => change({ head: choices[i].head }));
+  const heads = choices.map((c) => c.name);
+  fillStrip(element("heads"), heads, heads, (i) => change({ head: choices[i].head }));
   const names = namesOf(pointedSide(layer));
   element("queries").replaceChildren(...names.map((name, ordinal) =>
     choice(String(ordinal), () => change({ query: { ordinal, name }, held: true }), name)));
@@ -207,7 +208,8 @@ function fillPicture() {
   heat.height = factor * picture.height;
   element("frame").style.setProperty("--shape", picture.width / picture.height);
   element("frame").setAttribute("aria-label", `${picture.name}: move through the cells with the arrow keys`);
-  fillStrip(element("layers"), picture.layers.map((layer) => layer.name), (i) => change({ layer: i }));
+  const layers = picture.layers.map((layer) => layer.name);
+  fillStrip(element("layers"), layers, shortNames(layers), (i) => change({ layer: i }));
   const modes = [["attention", "Attention", picture.layers], ["map", "Maps and figures", picture.maps]];
   element("modes").replaceChildren(...modes.filter(([, , list]) => list.length > 0)
     .map(([mode, title]) => choice(mode, () => change({ mode }), title)));
@@ -264,12 +266,12 @@ function pointedGrid() {
   return grid && grid.rows > 0 ? grid : null;
 }
 
-/** Takes the cell at a pointer event as the query. Says whether it is another one than before. */
+/** Takes the cell at a pointer event as the query. Says whether it is another one than before; null: there is no cell. */
 function pointAt(event) {
   const box = element("frame").getBoundingClientRect(), grid = pointedGrid();
   const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
   const cell = grid && cellAt(grid, x, y);
-  if (!cell) return false;
+  if (!cell) return null;
   const place = placeOf(grid, cell), before = state.query;
   if (before && before.x === place.x && before.y === place.y) return false;
   state.query = place;
@@ -284,8 +286,7 @@ function listenToPointer() {
   });
   frame.addEventListener("pointerdown", (event) => {
     const isNew = pointAt(event);
-    state.held = isNew || !state.held;
-    show();
+    if (isNew !== null) change({ held: isNew || !state.held });
   });
 }
 

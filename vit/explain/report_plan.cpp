@@ -1,10 +1,14 @@
 #include "vit/explain/report_plan.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "vit/core/check.h"
+#include "vit/explain/report_data.h"
 
-namespace vit::detail {
+namespace vit {
+
+namespace detail {
 
 namespace {
 
@@ -29,7 +33,9 @@ std::vector<Candidate> largest_first(const Report& report, const ReportPlan& pla
 std::vector<std::string> notes_of(const ReportPicture& picture, const std::vector<LayerPart>& parts) {
   std::vector<std::string> averaged, missing;
   for (size_t l = 0; l < parts.size(); ++l) {
-    if (parts[l] == LayerPart::mean && picture.layers[l].probs.size(0) > 1) averaged.push_back(picture.layers[l].name);
+    const bool mean = parts[l] == LayerPart::mean && picture.layers[l].probs.size(0) > 1;
+    if (mean || (parts[l] != LayerPart::none && picture.layers[l].mean_of > 1))
+      averaged.push_back(picture.layers[l].name);
     if (parts[l] == LayerPart::none) missing.push_back(picture.layers[l].name);
   }
   const auto listed = [](const std::vector<std::string>& names) {
@@ -45,6 +51,30 @@ std::vector<std::string> notes_of(const ReportPicture& picture, const std::vecto
   if (!missing.empty())
     notes.push_back(str(prefix, "to keep the file small, these layers are left out: ", listed(missing), "."));
   return notes;
+}
+
+/// What a picture takes without its attention, about: a byte per pixel of a JPEG, four of a PNG, its maps, names.
+int64_t estimated_size(const ReportPicture& picture, int64_t side) {
+  constexpr int64_t kNames = 8'000, kSmall = 256 * 256;
+  const int64_t longer = std::max<int64_t>(1, std::max(picture.picture.height(), picture.picture.width()));
+  const double scale = std::min(1.0, static_cast<double>(side) / static_cast<double>(longer));
+  const auto pixels =
+      static_cast<int64_t>(scale * scale * static_cast<double>(picture.picture.height() * picture.picture.width()));
+  int64_t size = kNames + (pixels <= kSmall ? 4 * pixels : pixels);
+  for (const ReportMap& map : picture.maps) size += base64_size(map.map.numel());
+  return size;
+}
+
+/// In place: the mean of a layer's heads for all of them.
+void average_heads(ReportLayer& layer) {
+  const int64_t heads = layer.probs.size(0), each = layer.probs.numel() / heads;
+  if (heads == 1) return;
+  Tensor mean = Tensor::zeros({1, layer.probs.size(1), layer.probs.size(2)});
+  for (int64_t h = 0; h < heads; ++h)
+    for (int64_t i = 0; i < each; ++i) mean.f32()[i] += layer.probs.f32()[h * each + i] / static_cast<float>(heads);
+  layer.probs = mean;
+  layer.mean_of = heads;
+  layer.heads.clear();
 }
 
 }  // namespace
@@ -78,4 +108,28 @@ ReportPlan plan_report(const Report& report, int64_t budget) {
   return plan;
 }
 
-}  // namespace vit::detail
+}  // namespace detail
+
+bool add_to_report(Report& report, ReportPicture picture, const ReportOptions& options) {
+  using detail::LayerPart;
+  constexpr int64_t kPage = 64'000;
+  detail::check_picture(picture, report.pictures.size());
+  report.pictures.push_back(std::move(picture));
+  int64_t room = options.max_bytes - kPage;
+  for (const ReportPicture& each : report.pictures) room -= detail::estimated_size(each, options.picture_side);
+  const detail::ReportPlan plan = detail::plan_report(report, room);
+  const bool fits = room >= 0 && std::all_of(plan.layers.begin(), plan.layers.end(), [](const auto& parts) {
+                      return std::find(parts.begin(), parts.end(), LayerPart::none) == parts.end();
+                    });
+  if (!fits && report.pictures.size() > 1) {
+    report.pictures.pop_back();
+    ++report.left_out;
+    return false;
+  }
+  for (size_t p = 0; p < plan.layers.size(); ++p)
+    for (size_t l = 0; l < plan.layers[p].size(); ++l)
+      if (plan.layers[p][l] != LayerPart::heads) detail::average_heads(report.pictures[p].layers[l]);
+  return true;
+}
+
+}  // namespace vit

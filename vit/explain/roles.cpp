@@ -72,26 +72,43 @@ Tensor roll_back(const Subject& subject, const std::vector<RecordedAttention>& l
   return cells_of(values, layout);
 }
 
-Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer, Tensor* objective) {
+namespace {
+
+void forward_and_back(const Subject& subject, const Var& pixels, Observer* observer) {
   Context ctx;
   ctx.observer = observer;
   Tape tape(ctx);
   ctx.tape = &tape;
-  const Var input = Var::leaf(pixels);
-  const Var answer = subject.objective(ctx, input);
-  if (objective) *objective = answer.value();
+  const Var answer = subject.objective(ctx, pixels);
   tape.backward(answer, Tensor::full(answer.shape(), 1.0f));
+}
+
+}  // namespace
+
+Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer) {
+  const Var input = Var::leaf(pixels);
+  forward_and_back(subject, input, observer);
   check(input.grad().defined(), "explain: ", subject.model().info().name, " has no gradient of its pixels");
   return input.grad();
+}
+
+void run_back(const Subject& subject, const Tensor& pixels, Observer& observer) {
+  forward_and_back(subject, Var(pixels), &observer);
 }
 
 std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, const Tensor& pixels,
                                                        const std::vector<std::string>& modules) {
   AttentionRecorder recorder(subject, {.wants = among(modules), .gradients = true});
   static_cast<void>(input_gradient(subject, pixels, &recorder));
-  for (const RecordedAttention& layer : recorder.layers())
-    check(layer.gradient.defined(), "explain: no gradient came to ", layer.module);
-  return recorder.layers();
+  std::vector<RecordedAttention> layers = recorder.layers();
+  bool reached = false;
+  for (RecordedAttention& layer : layers) {
+    reached = reached || layer.gradient.defined();
+    // What does not lead to the answer has none.
+    if (!layer.gradient.defined()) layer.gradient = Tensor::zeros(layer.probs.shape());
+  }
+  check(reached, "explain: no gradient came to any attention");
+  return layers;
 }
 
 }  // namespace vit

@@ -27,13 +27,17 @@ Tensor read_row(const Subject& subject, const RecordedAttention& layer);
 /// goes through. Queries take half of what they look at in a cross attention, as a skip connection adds it to them.
 Tensor roll_back(const Subject& subject, const std::vector<RecordedAttention>& layers);
 
-/// One pass and its gradients: probs and gradients [H, Nq, Nk] of these modules. Errors: no gradient reached one.
+/// One pass and its gradients: probs and gradients [H, Nq, Nk] of these modules, zeros for those that do not lead to the
+/// objective. Errors: none does.
 std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, const Tensor& pixels,
                                                        const std::vector<std::string>& modules);
 
 /// Runs `subject` forward on pixels [B, ...] for an observer and back from the sum of its objective; returns the
 /// gradient of the pixels, [B, channels, height, width].
-Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer = nullptr,
-                      Tensor* objective = nullptr);
+Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer = nullptr);
+
+/// The same for who only wants what an observer sees: backward goes no further down than to the first value whose
+/// gradient it wants.
+void run_back(const Subject& subject, const Tensor& pixels, Observer& observer);
 
 }  // namespace vit

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "vit/autograd/losses.h"
+#include "vit/autograd/ops.h"
 #include "vit/heads/classification_metrics.h"
 #include "vit/models/model.h"
 #include "vit/train/lora.h"
@@ -43,12 +45,49 @@ ClassificationTask::ClassificationTask(ImageModel& model, const ClassificationLo
 
 Module& ClassificationTask::module() { return model_; }
 
+void ClassificationTask::learn_from_adversarial(const AdversarialConfig& config, const PixelScale& scale) {
+  adversarial_.emplace(config, scale);
+}
+
+void ClassificationTask::start_epoch(double share) {
+  if (adversarial_) adversarial_->start_epoch(share);
+}
+
 Var ClassificationTask::loss(Context& ctx, const Batch& batch) {
-  const Var logits = model_.forward(ctx, batch.images);
-  if (!config_.bce_loss) return cross_entropy(ctx, logits, batch.targets, {.class_weights = class_weights_});
+  if (adversarial_ && ctx.training && ctx.tape) return adversarial_loss(ctx, batch);
+  return loss_of(ctx, batch.images, batch.targets);
+}
+
+Var ClassificationTask::adversarial_loss(Context& ctx, const Batch& batch) {
+  Tape* const tape = std::exchange(ctx.tape, nullptr);  // the search for worse pictures is no part of the step
+  const std::optional<double> beta = adversarial_->config().trades_beta;
+  Tensor clean_logits;
+  if (beta) {
+    Context inner;
+    inner.arena = ctx.arena;
+    clean_logits = model_.forward(inner, batch.images).value();
+  }
+  const Tensor worse =
+      adversarial_->examples(model_, ctx, batch.images, [&](Context& inner, const Var& images, int64_t first) {
+        if (beta) return kl_divergence(inner, clean_logits, model_.forward(inner, images));
+        return loss_of(inner, images, batch.targets.slice(first, batch.size()));
+      });
+  ctx.tape = tape;
+  if (!beta) return loss_of(ctx, worse, batch.targets);
+  const Var clean = model_.forward(ctx, batch.images);
+  const Var divergence = kl_divergence(ctx, clean, model_.forward(ctx, worse));
+  return add(ctx, loss_of_logits(ctx, clean, batch.targets), scale(ctx, divergence, static_cast<float>(*beta)));
+}
+
+Var ClassificationTask::loss_of(Context& ctx, const Var& images, const Tensor& targets) const {
+  return loss_of_logits(ctx, model_.forward(ctx, images), targets);
+}
+
+Var ClassificationTask::loss_of_logits(Context& ctx, const Var& logits, const Tensor& targets) const {
+  if (!config_.bce_loss) return cross_entropy(ctx, logits, targets, {.class_weights = class_weights_});
   BinaryCrossEntropyOptions options{.sum_classes = config_.bce_sum, .class_weights = class_weights_};
   if (config_.bce_target_thresh) options.target_threshold = static_cast<float>(*config_.bce_target_thresh);
-  return binary_cross_entropy(ctx, logits, batch.targets, options);
+  return binary_cross_entropy(ctx, logits, targets, options);
 }
 
 std::vector<std::string> ClassificationTask::metric_names() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vit/core/config.h"
+#include "vit/train/adversarial.h"
 #include "vit/train/task.h"
 
 namespace vit {
@@ -37,7 +38,12 @@ class ClassificationTask : public Task {
   ClassificationTask(ImageModel& model, const ClassificationLossConfig& loss, BatchSource* validation,
                      std::map<std::string, std::string> files);
 
+  /// From here on the model learns from pictures that are made to fool it (vit/train/adversarial.h). `scale`: of the
+  /// batches' pictures.
+  void learn_from_adversarial(const AdversarialConfig& config, const PixelScale& scale);
+
   Module& module() override;
+  void start_epoch(double share) override;
   Var loss(Context& ctx, const Batch& batch) override;
   /// top1, top5 (fractions) and loss (cross-entropy without smoothing).
   std::vector<Metric> evaluate() override;
@@ -48,9 +54,15 @@ class ClassificationTask : public Task {
       const std::vector<std::pair<std::string, Tensor>>& weights) override;
 
  private:
+  Var loss_of(Context& ctx, const Var& images, const Tensor& targets) const;
+  Var loss_of_logits(Context& ctx, const Var& logits, const Tensor& targets) const;
+  /// The batch's pictures made worse, and what is learnt from them.
+  Var adversarial_loss(Context& ctx, const Batch& batch);
+
   ImageModel& model_;
   ClassificationLossConfig config_;
   Tensor class_weights_;
+  std::optional<AdversarialTraining> adversarial_;
   BatchSource* validation_;
   Tensor probe_;  ///< pictures of probe()
   std::map<std::string, std::string> files_;

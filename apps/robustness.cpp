@@ -1,0 +1,141 @@
+// vitkit robustness: how easily a classifier is fooled, by attacks and by spoilt pictures.
+#include <memory>
+
+#include "apps/model_facts.h"
+#include "apps/model_verb.h"
+#include "apps/output.h"
+#include "apps/progress.h"
+#include "apps/report.h"
+#include "apps/robustness_attacks.h"
+#include "apps/robustness_report.h"
+#include "apps/robustness_run.h"
+#include "apps/verbs.h"
+#include "datasets/class_mapping.h"
+#include "vit/core/check.h"
+#include "vit/models/build.h"
+#include "vit/predictor.h"
+
+namespace apps {
+
+namespace {
+
+constexpr int64_t kPicturesKept = 24;  // of which the report draws a few
+
+/// A classifier with its plain weights, which gradients by the pixels need.
+struct AttackedModel {
+  std::unique_ptr<vit::ImageModel> model;
+  vit::Preprocessor preprocessor;
+  vit::ClassLabels labels;
+};
+
+/// Errors (usage): a model of another kind, or without classes.
+AttackedModel load_attacked(const RobustnessOptions& options, const CommonOptions& common) {
+  const std::string verb = model_verb(options.model);
+  if (verb != "classify")
+    vit::fail_usage("--model ", options.model, " is for vitkit ", verb,
+                    ": robustness is measured of classifiers, whose answer is one class per picture");
+  const vit::Checkpoint checkpoint = vit::Checkpoint::open(options.model);
+  AttackedModel loaded;
+  loaded.model = vit::load_model(checkpoint, {.seed = common.seed, .purpose = vit::Purpose::training});
+  const vit::ModelInfo& info = loaded.model->info();
+  if (info.num_classes < 2)
+    vit::fail_usage("--model ", options.model, ": it has ", info.num_classes,
+                    " classes: robustness is measured by answers that can be wrong");
+  if (info.input_channels != 3)
+    vit::fail_usage("--model ", options.model, ": pictures have 3 channels, the model takes ", info.input_channels);
+  loaded.preprocessor = vit::load_preprocessor(checkpoint, *loaded.model, options.img_size);
+  if (options.img_size) loaded.model->set_input_size(*options.img_size, *options.img_size);
+  loaded.labels = vit::load_labels(checkpoint, *loaded.model);
+  note_random_weights(common, options.model, checkpoint.has_weights());
+  return loaded;
+}
+
+/// Measures all conditions, each one's line at once. Returns the results.
+std::vector<ConditionResult> run_conditions(const std::vector<Condition>& conditions, RobustnessPictures& pictures,
+                                            const vit::AttackTarget& target, ChangedPictures& drawn, Output& output,
+                                            const CommonOptions& common) {
+  Progress progress(common, "images", /*prints_results=*/true,
+                    pictures.size() * static_cast<int64_t>(conditions.size()));
+  std::vector<ConditionResult> results;
+  for (const Condition& condition : conditions) {
+    results.push_back(measure(
+        pictures, target, condition, [&](int64_t count) { progress.advance(count); },
+        [&](const vit::AttackBatch& batch, const vit::AttackResult& found) { drawn.see(condition, batch, found); }));
+    vit::check(results.back().figures.count() > 0, "there is no readable picture in the data");
+    clear_progress();
+    const auto errors = static_cast<int64_t>(pictures.unreadable().size());
+    output.write(condition_record(results.back(), errors), condition_text(results.back()));
+  }
+  return results;
+}
+
+int robustness(RobustnessOptions options, const CommonOptions& common) {
+  options.model = model_or_bundled("robustness", options.model,
+                                   options.data.data.starts_with("scenes:") ? "scenes" : "cifar10", common);
+  const AttackedModel loaded = load_attacked(options, common);
+  const EvaluationData data = open_evaluation_data(options.data, options.model, EvaluatedLabels::classes, common);
+  const datasets::ClassMapping mapping = datasets::map_classes(data.data->class_names(), loaded.labels);
+  const vit::ModelTarget target(*loaded.model, vit::PixelScale::of(loaded.preprocessor.to_float()));
+
+  // What else is measured (spoilt pictures, say) adds its conditions here.
+  if (options.attacks.empty()) options.attacks = {"fgsm", "pgd"};
+  std::vector<Condition> conditions = {{.kind = "clean", .title = "clean"}};
+  for (Condition& condition : attack_conditions(options, common, target, loaded.labels))
+    conditions.push_back(std::move(condition));
+
+  Output output(common);
+  RobustnessPictures pictures(*data.data, loaded.preprocessor, mapping.classes, options.limit, options.batch_size);
+  note(common, "{}: {} of {} pictures, the model's classes by {}", data.name, pictures.size(), data.data->size(),
+       name_of(mapping.rule));
+  if (!options.save.empty()) prepare_save_folder(options.save);
+  ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesKept), loaded.labels);
+  const std::vector<ConditionResult> results = run_conditions(conditions, pictures, target, drawn, output, common);
+  output.finish();  // what was found out is there, whatever becomes of the files
+  if (!options.save.empty()) {
+    save_robustness({.model = options.model,
+                     .data = data.name,
+                     .images = pictures.size(),
+                     .unreadable = pictures.unreadable(),
+                     .results = results,
+                     .pictures = drawn},
+                    options.save);
+    note(common, "report, curves and pictures are in {}", options.save);
+  }
+  return pictures.unreadable().empty() ? 0 : 1;
+}
+
+}  // namespace
+
+Action add_robustness(CLI::App& command, const CommonOptions& common) {
+  auto options = std::make_shared<RobustnessOptions>();
+  add_model_option(command, options->model, ", or a configuration's name for random weights");
+  add_evaluation_data_options(command, options->data);
+  command
+      .add_option("--limit,-n", options->limit,
+                  with_example("Pictures, spread evenly over the data; 0: all", "--limit 200"))
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 32))
+      ->capture_default_str();
+  command
+      .add_option("--save", options->save,
+                  with_example("Folder for report.json, report.md, conditions.csv, curves of accuracy and pictures of "
+                               "what each attack does",
+                               "--save report"))
+      ->type_name("DIR")
+      ->default_str("none");
+  add_attack_options(command, *options);
+  add_batch_size_option(command, options->batch_size);
+  add_img_size_option(command, options->img_size);
+  add_max_pixels_option(command, options->data.max_pixels);
+  command.footer(
+      "The attacks and their figures are explained in docs/robustness.md.\n"
+      "\n"
+      "EXAMPLES\n"
+      "  vitkit robustness --data path/to/cifar10 --split test   (the bundled model)\n"
+      "  vitkit robustness --model path/to/checkpoint --data path/to/data --attack fgsm,pgd --eps 1/255,2/255,4/255\n"
+      "  vitkit robustness --data path/to/data --attack pgd_l2 --eps 0.25,0.5 --restarts 3\n"
+      "  vitkit robustness --data path/to/data --attack pgd --targeted least --format json");
+  return [options, &common] { return robustness(*options, common); };
+}
+
+}  // namespace apps

@@ -1,0 +1,218 @@
+#include "apps/robustness_attacks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+
+#include "vit/core/check.h"
+#include "vit/core/names.h"
+#include "vit/core/rng.h"
+
+namespace apps {
+
+namespace {
+
+/// The whole of `text` as a number, if it is one.
+std::optional<double> number_of(const std::string& text) {
+  if (text.empty()) return {};
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() + text.size() || !std::isfinite(value)) return {};
+  return value;
+}
+
+/// Which class each picture is to be taken for.
+class TargetRule {
+ public:
+  /// Errors (usage): no rule and no class of the model.
+  TargetRule(const std::string& text, uint64_t seed, const vit::ClassLabels& labels)
+      : rule_(text), seed_(seed), classes_(labels.size()) {
+    if (text.empty() || text == "next" || text == "random" || text == "least") return;
+    std::optional<int64_t> found = labels.find(text);
+    if (const std::optional<double> number = number_of(text); !found && number) {
+      const auto index = static_cast<int64_t>(*number);
+      if (index >= 0 && index < classes_ && static_cast<double>(index) == *number) found = index;
+    }
+    if (!found) {
+      std::vector<std::string> names;
+      for (int64_t k = 0; k < classes_; ++k) names.push_back(labels.name(k));
+      vit::fail_usage("--targeted: the model has no class '", text, "'", vit::did_you_mean(text, names),
+                      "; it is next, random, least, or one of its ", classes_,
+                      " classes by name or number: ", vit::joined(names, 12));
+    }
+    fixed_ = *found;
+  }
+
+  bool targeted() const { return !rule_.empty(); }
+  bool needs_logits() const { return rule_ == "least"; }
+
+  /// `logits`: [classes] of the picture as it is, where needs_logits().
+  int64_t target(int64_t label, int64_t number, const float* logits) const {
+    if (rule_ == "least") return std::min_element(logits, logits + classes_) - logits;
+    int64_t shift = 1;
+    if (rule_ == "random") {
+      vit::Rng rng(seed_, vit::Rng::stream_of("attack target") + static_cast<uint64_t>(number));
+      shift = 1 + static_cast<int64_t>(rng.next_u32() % static_cast<uint32_t>(classes_ - 1));
+    }
+    if (fixed_ >= 0) return fixed_;
+    return (label + shift) % classes_;
+  }
+
+ private:
+  std::string rule_;
+  uint64_t seed_;
+  int64_t classes_, fixed_ = -1;
+};
+
+/// Runs one attack on batch after batch, with targets where there are any.
+class AttackRun {
+ public:
+  AttackRun(std::string name, const vit::AttackOptions& options, const vit::AttackTarget& target, TargetRule rule)
+      : name_(std::move(name)), options_(options), target_(target), rule_(std::move(rule)) {}
+
+  vit::AttackResult operator()(const vit::AttackBatch& batch) const {
+    if (!rule_.targeted()) return vit::attack(name_, target_, batch, options_);
+    vit::AttackBatch aimed = batch;
+    vit::Tensor logits;
+    if (rule_.needs_logits()) {
+      vit::Context ctx;
+      logits = target_.logits(ctx, batch.pixels).value();
+    }
+    for (size_t b = 0; b < aimed.goals.size(); ++b) {
+      const float* row = logits.defined() ? logits.f32() + static_cast<int64_t>(b) * logits.size(1) : nullptr;
+      aimed.goals[b].target = rule_.target(batch.goals[b].label, batch.numbers[b], row);
+    }
+    return vit::attack(name_, target_, aimed, options_);
+  }
+
+ private:
+  std::string name_;
+  vit::AttackOptions options_;
+  const vit::AttackTarget& target_;
+  TargetRule rule_;
+};
+
+/// Errors (usage): an eps that means nothing in this norm, before any picture is read.
+double parse_eps(const std::string& text, vit::Norm norm, const std::string& attack) {
+  const double eps = parse_fraction("--eps", text);
+  const std::string got = "--eps " + text + ": eps must be above 0";
+  if (!(eps > 0.0)) vit::fail_usage(got, "; pixels lie between 0 and 1, and 8 of 255 steps is 8/255");
+  if (norm == vit::Norm::linf && eps > 1.0)
+    vit::fail_usage(got, " and at most 1 for ", attack, ": pixels lie between 0 and 1, and 8 of 255 steps is 8/255");
+  return eps;
+}
+
+vit::Norm norm_of(const RobustnessOptions& options, const vit::AttackEntry& entry) {
+  if (entry.norm) return *entry.norm;
+  return options.norm == "l2" ? vit::Norm::l2 : vit::Norm::linf;
+}
+
+Condition condition_of(const std::string& name, const vit::AttackOptions& attack, const std::string& strength,
+                       const RobustnessOptions& options) {
+  const std::string norm = attack.norm == vit::Norm::l2 ? "l2" : "linf";
+  Condition condition{.kind = "attack", .name = name, .title = fmt::format("{} {} {}", name, norm, strength)};
+  condition.strength = attack.eps;
+  condition.strength_text = strength;
+  condition.targeted = !options.targeted.empty();
+  condition.facts = {{"norm", norm}, {"eps", attack.eps}};
+  const bool one_step = name == "fgsm";
+  condition.facts["steps"] = one_step ? 1 : attack.steps;
+  condition.facts["restarts"] = one_step ? 1 : attack.restarts;
+  if (condition.targeted) condition.facts["target"] = options.targeted;
+  return condition;
+}
+
+}  // namespace
+
+double parse_fraction(const std::string& option, const std::string& text) {
+  const size_t slash = text.find('/');
+  const std::optional<double> above = number_of(text.substr(0, slash));
+  const std::optional<double> below = slash == std::string::npos ? 1.0 : number_of(text.substr(slash + 1));
+  if (!above || !below || *below == 0.0)
+    vit::fail_usage(option, ": expected a number or a fraction such as 8/255, got '", text, "'");
+  return *above / *below;
+}
+
+std::vector<Condition> attack_conditions(const RobustnessOptions& options, const CommonOptions& common,
+                                         const vit::AttackTarget& target, const vit::ClassLabels& labels) {
+  const TargetRule rule(options.targeted, common.seed, labels);
+  vit::AttackOptions attack{.steps = options.steps,
+                            .restarts = options.restarts,
+                            .random_start = !options.no_random_start,
+                            .seed = common.seed};
+  std::vector<Condition> conditions;
+  for (const std::string& name : options.attacks) {
+    const vit::AttackEntry& entry = vit::attack_registry().find(name);
+    attack.norm = norm_of(options, entry);
+    if (!options.alpha.empty()) attack.alpha = parse_fraction("--alpha", options.alpha);
+    if (attack.alpha && !(*attack.alpha > 0.0)) vit::fail_usage("--alpha ", options.alpha, ": it must be above 0");
+    for (const std::string& strength : options.eps) {
+      attack.eps = parse_eps(strength, attack.norm, name);
+      Condition condition = condition_of(name, attack, strength, options);
+      condition.attack = AttackRun(name, attack, target, rule);
+      conditions.push_back(std::move(condition));
+    }
+  }
+  return conditions;
+}
+
+void add_attack_options(CLI::App& command, RobustnessOptions& options) {
+  const std::string group = "Attacks";
+  command
+      .add_option("--attack,-a", options.attacks,
+                  with_example("Attacks, with commas: " + vit::joined(vit::attack_registry().names()),
+                               "--attack fgsm,pgd,pgd_l2"))
+      ->delimiter(',')
+      ->type_name("NAMES")
+      ->group(group)
+      ->default_str("fgsm,pgd");
+  command
+      .add_option("--eps,-e", options.eps,
+                  with_example("Strengths: the largest change of a pixel (linf) or the length of all changes (l2), in "
+                               "pixels of 0 to 1",
+                               "--eps 1/255,2/255,0.5"))
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->group(group)
+      ->default_str("2/255,4/255,8/255");
+  command
+      .add_option("--norm", options.norm,
+                  with_example("What --eps measures, of attacks that know both: linf or l2", "--norm l2 --eps 0.5"))
+      ->check(CLI::IsMember({"linf", "l2"}))
+      ->group(group)
+      ->capture_default_str();
+  command.add_option("--steps", options.steps, with_example("Steps of each search", "--steps 100"))
+      ->type_name("N")
+      ->group(group)
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
+      ->capture_default_str();
+  command.add_option("--alpha", options.alpha, with_example("Length of a step of pgd", "--alpha 2/255"))
+      ->type_name("A")
+      ->group(group)
+      ->default_str("2.5 eps / steps");
+  command
+      .add_option("--restarts", options.restarts,
+                  with_example("Searches from other random points, of the pictures that held", "--restarts 5"))
+      ->type_name("N")
+      ->group(group)
+      ->check(CLI::Range(int64_t{1}, int64_t{10'000}))
+      ->capture_default_str();
+  command
+      .add_flag("--no-random-start", options.no_random_start,
+                with_example("Begin the first search at the picture itself (default: off)", "--no-random-start"))
+      ->group(group);
+  command
+      .add_option("--targeted", options.targeted,
+                  with_example("Aim at a class: next (number + 1), random, least (the least likely), or one by name or "
+                               "number",
+                               "--targeted next"))
+      ->type_name("RULE")
+      ->group(group)
+      ->default_str("any wrong class");
+}
+
+}  // namespace apps

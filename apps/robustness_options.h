@@ -1,0 +1,34 @@
+// What `vitkit robustness` was asked. docs/robustness.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/common.h"
+#include "apps/evaluation_data.h"
+
+namespace apps {
+
+struct RobustnessOptions {
+  std::string model{}, save{};
+  EvaluationDataOptions data{};
+  int64_t limit = 1000;
+  int64_t batch_size = 50;
+  std::optional<int64_t> img_size{};
+  // attacks
+  std::vector<std::string> attacks{};  ///< none given: fgsm and pgd, unless other conditions were asked for
+  std::vector<std::string> eps = {"2/255", "4/255", "8/255"};
+  std::string norm = "linf";
+  int64_t steps = 20;
+  std::string alpha{};  ///< empty: 2.5 eps / steps
+  int64_t restarts = 1;
+  bool no_random_start = false;
+  std::string targeted{};  ///< empty: not; next, random, least, or a class
+  // patches
+  std::vector<double> shares = {0.05};
+  std::string position = "random";
+};
+
+}  // namespace apps

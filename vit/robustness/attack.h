@@ -1,0 +1,96 @@
+// The attacks, by name. Each looks for pictures near the given ones that fool a target; it enters the registry at the
+// end of its file. docs/robustness.md says what each is for and how to read what it finds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vit/core/registry.h"
+#include "vit/robustness/norm_ball.h"
+#include "vit/robustness/target.h"
+
+namespace vit {
+
+struct AttackOptions {
+  Norm norm = Norm::linf;
+  double eps = 8.0 / 255.0;
+  int64_t steps = 20;
+  std::optional<double> alpha{};  ///< length of a step; none: 2.5 eps / steps
+  int64_t restarts = 1;           ///< searches from other random points, for the pictures that held so far
+  bool random_start = true;       ///< of the first search; later ones always begin at random
+  AttackLoss loss = AttackLoss::cross_entropy;
+  uint64_t seed = 0;
+
+  /// Errors (usage): eps out of range (NormBall::validate), no steps, no restarts, an alpha that is not above 0.
+  void validate(const Tensor& pixels) const;
+  double step_length() const { return alpha.value_or(2.5 * eps / static_cast<double>(steps)); }
+  NormBall ball() const { return {norm, static_cast<float>(eps)}; }
+};
+
+struct AttackBatch {
+  Tensor pixels;                    ///< f32 [B, channels, height, width], 0 to 1
+  std::vector<AttackGoal> goals{};  ///< of every picture
+  /// Of every picture in its data set: what is random about a picture depends on the seed and this number alone, so
+  /// that neither batches nor threads change a result.
+  std::vector<int64_t> numbers{};
+
+  int64_t size() const { return static_cast<int64_t>(goals.size()); }
+  /// The pictures of these places, in memory of their own.
+  AttackBatch at(const std::vector<int64_t>& places) const;
+};
+
+struct AttackResult {
+  Tensor pixels;                 ///< the worst picture found for each
+  Tensor logits;                 ///< [B, K], of these
+  std::vector<double> losses{};  ///< the objective, of these
+  std::vector<char> fooled{};
+  int64_t forwards = 0, backwards = 0;  ///< pictures that went through the model, and back with a gradient
+};
+
+/// Keeps the worst picture found for each of a batch: one that fools the target before one that does not, then the one
+/// of the larger objective.
+class WorstFound {
+ public:
+  /// Until something is offered the pictures are the given ones and fool nobody.
+  explicit WorstFound(const Tensor& pixels);
+
+  /// Candidates for the pictures of these places.
+  void offer(const std::vector<int64_t>& places, const Tensor& pixels, const TargetAnswer& answer);
+
+  /// Places of the pictures that nobody was fooled by.
+  std::vector<int64_t> unfooled() const;
+  AttackResult result(const TargetProbe& probe) const;
+
+ private:
+  AttackResult worst_;
+};
+
+/// 0, 1, ..., count - 1.
+std::vector<int64_t> all_places(int64_t count);
+
+struct AttackEntry {
+  std::string title{};         ///< "Projected gradient descent"
+  std::string summary{};       ///< a line: how it searches
+  std::string source{};        ///< paper
+  std::optional<Norm> norm{};  ///< the only one that it knows; none: any
+  std::function<AttackResult(const AttackTarget&, const AttackBatch&, const AttackOptions&)> run{};
+};
+
+Registry<AttackEntry>& attack_registry();
+
+/// Runs an attack. Errors (usage): an unknown one (the known are listed), options out of range or of another norm than
+/// the attack's; pictures outside [0, 1], goals that are not one per picture.
+AttackResult attack(const std::string& name, const AttackTarget& target, const AttackBatch& batch,
+                    const AttackOptions& options);
+
+/// At the end of an attack's file: VITKIT_REGISTER_ATTACK("pgd", .title = ..., ...).
+#define VITKIT_ATTACK_CONCAT2(a, b) a##b
+#define VITKIT_ATTACK_CONCAT(a, b) VITKIT_ATTACK_CONCAT2(a, b)
+#define VITKIT_REGISTER_ATTACK(name, ...)                                                        \
+  [[maybe_unused]] static const bool VITKIT_ATTACK_CONCAT(vitkit_attack_registered_, __LINE__) = \
+      ::vit::attack_registry().add(name, ::vit::AttackEntry{__VA_ARGS__})
+
+}  // namespace vit
