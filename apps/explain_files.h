@@ -45,10 +45,9 @@ struct ExplainFileOptions {
 };
 
 /// Per picture NAME: NAME_METHOD.npy (the map on its own grid), NAME_METHOD.png (overlay), NAME_METHOD_map.png (grey),
-/// with several answers NAME_METHOD_2 and so on; NAME_attention.png, all layers and heads. Per film: NAME_METHOD.mp4.
-/// Of a film that
-/// a model sees as a whole also NAME_METHOD_frames.png: its frames and what each is worth. For all pictures:
-/// report.html.
+/// with several answers NAME_METHOD_2 and so on; NAME_heads.png, all layers and heads. Per film: NAME_METHOD.mp4; where
+/// the model sees it as a whole it is one picture, with NAME_METHOD_frames.png: its frames and what each is worth. For
+/// all pictures: report.html.
 class ExplainFiles {
  public:
   /// Makes the folder. `failed` is told of files that cannot be made; the others are. Errors (usage): the folder cannot
