@@ -134,12 +134,15 @@ vit::ReportPicture ExplainFiles::write_attention(const ExplainedPicture& explain
   vit::ReportPicture page{.name = explained.item.source, .picture = explained.picture};
   for (const ExplainedAnswer& each : explained.answers) page.lines.push_back(answer_text(each));
   attempt([&] {
+    const std::vector<std::string> queries = model_.query_names(explained.answers);
     const std::vector<vit::RecordedAttention> layers = record_attention(*answer.subject, explained.pixels);
+    page.layers = report_layers(*answer.subject, layers, queries, model_.preprocessor(), source);
+    for (vit::ReportLayer& points :
+         point_layers(*answer.subject, explained.pixels, queries, model_.preprocessor(), source))
+      page.layers.push_back(std::move(points));
     if (layers.empty()) return;
-    page.layers =
-        report_layers(*answer.subject, layers, model_.query_names(explained.answers), model_.preprocessor(), source);
     vit::save_image(
-        fs::path(options_.folder) / (name + "_attention.png"),
+        fs::path(options_.folder) / (name + "_heads.png"),
         vit::draw_attention_sheet(
             explained.picture, sheet_layers(*answer.subject, layers, model_.preprocessor(), source),
             {.title = options_.title + ": " + answer_text(answer), .query = "what the answer is read from"}));

@@ -45,7 +45,7 @@ struct ExplainFileOptions {
 };
 
 /// Per picture NAME: NAME_METHOD.npy (the map on its own grid), NAME_METHOD.png (overlay), NAME_METHOD_map.png (grey),
-/// with several answers NAME_METHOD_2 and so on; NAME_attention.png, all layers and heads. Per film: NAME_METHOD.mp4.
+/// with several answers NAME_METHOD_2 and so on; NAME_heads.png, all layers and heads. Per film: NAME_METHOD.mp4.
 /// For all pictures: report.html.
 class ExplainFiles {
  public:
