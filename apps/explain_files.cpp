@@ -9,6 +9,7 @@
 #include "vit/core/check.h"
 #include "vit/core/file.h"
 #include "vit/explain/attention_sheet.h"
+#include "vit/explain/frames.h"
 #include "vit/image/cell_map.h"
 #include "vit/image/encode.h"
 #include "vit/image/grey_png.h"
@@ -111,6 +112,19 @@ void ExplainFiles::write_map(const ExplainedPicture& explained, ExplainedMap& ma
   });
 }
 
+void ExplainFiles::write_frames(const ExplainedPicture& explained, const ExplainedMap& map, const fs::path& stem) {
+  const int64_t frames = vit::frames_of(*map.answer->subject);
+  if (frames == 0) return;
+  attempt([&] {
+    const vit::FrameImportance importance{vit::frame_shares(map.explanation.map, frames), map.explanation};
+    vit::save_image(
+        stem.string() + "_frames.png",
+        vit::draw_film_strip(explained.picture, importance,
+                             {.title = vit::method_registry().find(map.method).title + ": " + answer_text(*map.answer),
+                              .lines = trust_lines(map)}));
+  });
+}
+
 void ExplainFiles::add_to_film(const ExplainedPicture& explained, const ExplainedMap& map, int64_t number) {
   const std::string name =
       film_names_.try_emplace(explained.item.stream, names_.take(explained.item.source)).first->second;
@@ -164,7 +178,9 @@ void ExplainFiles::add(const ExplainedPicture& explained, std::vector<ExplainedM
       continue;
     }
     const std::string suffix = number > 1 ? "_" + std::to_string(number) : "";
-    write_map(explained, map, fs::path(options_.folder) / (name + "_" + as_file_name(map.method, "map") + suffix));
+    const fs::path stem = fs::path(options_.folder) / (name + "_" + as_file_name(map.method, "map") + suffix);
+    write_map(explained, map, stem);
+    write_frames(explained, map, stem);
     page.maps.push_back({.name = vit::method_registry().find(map.method).title,
                          .subject = answer_text(*map.answer),
                          .map = map.explanation.map,
