@@ -1,5 +1,7 @@
 // vitkit robustness: how easily a classifier is fooled, by attacks and by spoilt pictures.
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "apps/model_facts.h"
 #include "apps/model_verb.h"
@@ -7,6 +9,8 @@
 #include "apps/progress.h"
 #include "apps/report.h"
 #include "apps/robustness_attacks.h"
+#include "apps/robustness_corruption_report.h"
+#include "apps/robustness_corruptions.h"
 #include "apps/robustness_report.h"
 #include "apps/robustness_run.h"
 #include "apps/verbs.h"
@@ -20,6 +24,7 @@ namespace apps {
 namespace {
 
 constexpr int64_t kPicturesKept = 24;  // of which the report draws a few
+constexpr int64_t kSpoiltDrawn = 6;    // under each corruption
 
 /// A classifier with its plain weights, which gradients by the pixels need.
 struct AttackedModel {
@@ -50,9 +55,12 @@ AttackedModel load_attacked(const RobustnessOptions& options, const CommonOption
   return loaded;
 }
 
+/// Told of every batch's outcome under a condition.
+using BatchOf = std::function<void(const Condition&, const vit::AttackBatch&, const vit::AttackResult&)>;
+
 /// Measures all conditions, each one's line at once. Returns the results.
 std::vector<ConditionResult> run_conditions(const std::vector<Condition>& conditions, RobustnessPictures& pictures,
-                                            const vit::AttackTarget& target, ChangedPictures& drawn, Output& output,
+                                            const vit::AttackTarget& target, const BatchOf& seen, Output& output,
                                             const CommonOptions& common) {
   Progress progress(common, "images", /*prints_results=*/true,
                     pictures.size() * static_cast<int64_t>(conditions.size()));
@@ -60,13 +68,26 @@ std::vector<ConditionResult> run_conditions(const std::vector<Condition>& condit
   for (const Condition& condition : conditions) {
     results.push_back(measure(
         pictures, target, condition, [&](int64_t count) { progress.advance(count); },
-        [&](const vit::AttackBatch& batch, const vit::AttackResult& found) { drawn.see(condition, batch, found); }));
+        [&](const vit::AttackBatch& batch, const vit::AttackResult& found) { seen(condition, batch, found); }));
     vit::check(results.back().figures.count() > 0, "there is no readable picture in the data");
     clear_progress();
     const auto errors = static_cast<int64_t>(pictures.unreadable().size());
     output.write(condition_record(results.back(), errors), condition_text(results.back()));
   }
   return results;
+}
+
+/// Attacks are the default where nothing is asked for.
+std::vector<Condition> all_conditions(RobustnessOptions& options, const CommonOptions& common,
+                                      const vit::AttackTarget& target, const vit::ClassLabels& labels) {
+  std::vector<Condition> conditions = {{.kind = "clean", .title = "clean"}};
+  for (Condition& condition : corruption_conditions(options.corruptions, common.seed))
+    conditions.push_back(std::move(condition));
+  if (options.attacks.empty() && conditions.size() == 1) options.attacks = {"fgsm", "pgd"};
+  if (options.attacks.empty()) return conditions;
+  for (Condition& condition : attack_conditions(options, common, target, labels))
+    conditions.push_back(std::move(condition));
+  return conditions;
 }
 
 int robustness(RobustnessOptions options, const CommonOptions& common) {
@@ -77,11 +98,9 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
   const datasets::ClassMapping mapping = datasets::map_classes(data.data->class_names(), loaded.labels);
   const vit::ModelTarget target(*loaded.model, vit::PixelScale::of(loaded.preprocessor.to_float()));
 
-  // What else is measured (spoilt pictures, say) adds its conditions here.
-  if (options.attacks.empty()) options.attacks = {"fgsm", "pgd"};
-  std::vector<Condition> conditions = {{.kind = "clean", .title = "clean"}};
-  for (Condition& condition : attack_conditions(options, common, target, loaded.labels))
-    conditions.push_back(std::move(condition));
+  const std::vector<Condition> conditions = all_conditions(options, common, target, loaded.labels);
+  std::optional<CorruptionBaseline> baseline;
+  if (!options.corruptions.baseline.empty()) baseline = load_corruption_baseline(options.corruptions.baseline);
 
   Output output(common);
   RobustnessPictures pictures(*data.data, loaded.preprocessor, mapping.classes, options.limit, options.batch_size);
@@ -89,7 +108,14 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
        name_of(mapping.rule));
   if (!options.save.empty()) prepare_save_folder(options.save);
   ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesKept), loaded.labels);
-  const std::vector<ConditionResult> results = run_conditions(conditions, pictures, target, drawn, output, common);
+  SpoiltPictures spoilt(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kSpoiltDrawn),
+                        drawn_severity(options.corruptions.severities), loaded.labels);
+  const auto see = [&](const Condition& condition, const vit::AttackBatch& batch, const vit::AttackResult& found) {
+    if (condition.kind != "corruption") drawn.see(condition, batch, found);
+    spoilt.see(condition, batch, found);
+  };
+  const std::vector<ConditionResult> results = run_conditions(conditions, pictures, target, see, output, common);
+  const Record corruptions = print_corruption_summary(results, baseline, output, common);
   output.finish();  // what was found out is there, whatever becomes of the files
   if (!options.save.empty()) {
     save_robustness({.model = options.model,
@@ -97,7 +123,9 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
                      .images = pictures.size(),
                      .unreadable = pictures.unreadable(),
                      .results = results,
-                     .pictures = drawn},
+                     .pictures = drawn,
+                     .spoilt = spoilt,
+                     .corruptions = corruptions},
                     options.save);
     note(common, "report, curves and pictures are in {}", options.save);
   }
@@ -119,22 +147,25 @@ Action add_robustness(CLI::App& command, const CommonOptions& common) {
   command
       .add_option("--save", options->save,
                   with_example("Folder for report.json, report.md, conditions.csv, curves of accuracy and pictures of "
-                               "what each attack does",
+                               "what each attack and corruption does",
                                "--save report"))
       ->type_name("DIR")
       ->default_str("none");
   add_attack_options(command, *options);
+  add_corruption_options(command, options->corruptions);
   add_batch_size_option(command, options->batch_size);
   add_img_size_option(command, options->img_size);
   add_max_pixels_option(command, options->data.max_pixels);
   command.footer(
-      "The attacks and their figures are explained in docs/robustness.md.\n"
+      "The attacks and their figures are explained in docs/robustness.md, the corruptions in\n"
+      "docs/corruptions.md.\n"
       "\n"
       "EXAMPLES\n"
       "  vitkit robustness --data path/to/cifar10 --split test   (the bundled model)\n"
       "  vitkit robustness --model path/to/checkpoint --data path/to/data --attack fgsm,pgd --eps 1/255,2/255,4/255\n"
       "  vitkit robustness --data path/to/data --attack pgd_l2 --eps 0.25,0.5 --restarts 3\n"
-      "  vitkit robustness --data path/to/data --attack pgd --targeted least --format json");
+      "  vitkit robustness --data path/to/data --attack pgd --targeted least --format json\n"
+      "  vitkit robustness --data path/to/data --corruptions all --baseline other.json --save report");
   return [options, &common] { return robustness(*options, common); };
 }
 

@@ -8,6 +8,7 @@
 
 #include "apps/common.h"
 #include "apps/evaluation_data.h"
+#include "apps/robustness_corruptions.h"
 
 namespace apps {
 
@@ -26,6 +27,7 @@ struct RobustnessOptions {
   int64_t restarts = 1;
   bool no_random_start = false;
   std::string targeted{};  ///< empty: not; next, random, least, or a class
+  CorruptionOptions corruptions{};
   // patches
   std::vector<double> shares = {0.05};
   std::string position = "random";

@@ -166,6 +166,8 @@ void save_robustness(const RobustnessReport& report, const std::filesystem::path
     pictures.push_back("pictures_" + result->condition.name + ".png");
     vit::save_image(folder / pictures.back(), sheet);
   }
+  for (const std::string& name : save_corruption_pictures(report.results, report.spoilt, folder))
+    pictures.push_back(name);
   std::vector<Record> records;
   records.reserve(report.results.size());
   for (const ConditionResult& result : report.results)
@@ -176,6 +178,7 @@ void save_robustness(const RobustnessReport& report, const std::filesystem::path
                         {"data", report.data},
                         {"images", report.images},
                         {"conditions", records},
+                        {"corruptions", report.corruptions},
                         {"unreadable", unreadable_records(report.unreadable)}});
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/robustness_corruption_report.h"
 #include "apps/robustness_run.h"
 #include "vit/image/plot.h"
 #include "vit/models/labels.h"
@@ -47,17 +48,20 @@ struct RobustnessReport {
   std::vector<Unreadable> unreadable{};
   const std::vector<ConditionResult>& results;
   const ChangedPictures& pictures;
+  const SpoiltPictures& spoilt;
+  Record corruptions{};  ///< corruption_summary_record(); null without any
 };
 
 /// Curves of accuracy over strength, one for each attack: those of attacks that `norm` measures. No series without any.
 vit::CurvePlot accuracy_curves(const std::vector<ConditionResult>& results, const std::string& norm);
 
 /// Writes, each whole or not at all:
-///   report.json           model, data, "conditions" (condition_record()), "unreadable"
+///   report.json           model, data, "conditions" (condition_record()), "corruptions" (their summary), "unreadable"
 ///   report.md             the same as a table, with the pictures below
 ///   conditions.csv        a line per condition
 ///   accuracy_linf.png, accuracy_l2.png   accuracy over eps, where attacks of that norm ran
 ///   pictures_NAME.png     originals, changed pictures and differences under each attack at its greatest strength
+///   and what save_corruption_pictures() writes
 /// Errors: as AtomicFile; the codec module cannot be loaded.
 void save_robustness(const RobustnessReport& report, const std::filesystem::path& folder);
 

@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "datasets/class_mapping.h"
+#include "datasets/corruption_evaluate.h"
+#include "datasets/open.h"
+#include "tests/apps/verb_test.h"
+#include "vit/core/file.h"
+#include "vit/predictor.h"
+
+namespace vit::test {
+namespace {
+
+using testing::HasSubstr;
+
+class RobustnessCorruptions : public VerbTest {
+ protected:
+  RobustnessCorruptions() {
+    for (const char* folder : {"cat", "dog", "horse"})
+      for (int i = 0; i < 4; ++i)
+        jpeg(std::string("data/val/") + folder + "/" + std::to_string(i) + ".jpg", 30 + 7 * i,
+             40 + static_cast<int>(folder[0]) % 9 * 5);
+  }
+  CommandResult robustness(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {"robustness", "--model", model(), "--data", path("data")});
+    return run_vitkit(arguments);
+  }
+};
+
+TEST_F(RobustnessCorruptions, GivesWhatTheLibraryGives) {
+  const CommandResult result =
+      robustness({"--corruptions", "fog,contrast", "--severities", "5,1", "--seed", "3", "--format", "json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const auto lines = records(result);
+  ASSERT_EQ(lines.size(), 6u) << "clean, two families at two severities, the summary";
+
+  const Classifier classifier = Classifier::load(model());
+  const datasets::OpenedDataset data = datasets::open_dataset(path("data"), {.split = "val"});
+  const datasets::ClassMapping mapping = datasets::map_classes(data.data->class_names(), classifier.labels());
+  const auto expected =
+      datasets::evaluate_corruptions({.preprocessor = classifier.preprocessor(),
+                                      .classes = mapping.classes,
+                                      .logits = [&](const Tensor& pixels) { return classifier.logits(pixels); }},
+                                     *data.data, {.families = {"fog", "contrast"}, .severities = {1, 5}, .seed = 3});
+  ASSERT_EQ(expected.size(), 5u);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(lines[i]["kind"], i == 0 ? "clean" : "corruption");
+    if (i > 0) {
+      EXPECT_EQ(lines[i]["name"], expected[i].family);
+      EXPECT_EQ(lines[i]["severity"], expected[i].severity);
+    }
+    EXPECT_EQ(lines[i]["images"], 12);
+    EXPECT_DOUBLE_EQ(lines[i]["accuracy"].get<double>(), expected[i].accuracy);
+    // Packed and plain weights round differently.
+    EXPECT_NEAR(lines[i]["loss"].get<double>(), expected[i].loss, 1e-4);
+    EXPECT_NEAR(lines[i]["ece"].get<double>(), expected[i].calibration, 1e-4);
+  }
+  const datasets::CorruptionSummary summary = datasets::summarise_corruptions(datasets::errors_of(expected));
+  EXPECT_EQ(lines[5]["kind"], "summary");
+  EXPECT_NEAR(lines[5]["mean_error"].get<double>(), *summary.mean_error, 1e-12);
+  EXPECT_NEAR(lines[5]["families"]["fog"]["error"].get<double>(), summary.families[0].mean, 1e-12);
+  EXPECT_TRUE(lines[5]["mce"].is_null());
+}
+
+TEST_F(RobustnessCorruptions, DividesByABaseline) {
+  const std::string lines = path("base.json"), folder = path("report");
+  const std::vector<std::string> what = {"--corruptions", "fog,gaussian_noise", "--severities", "2"};
+  std::vector<std::string> first = what;
+  first.insert(first.end(), {"--format", "json", "--output", lines, "--save", folder});
+  ASSERT_EQ(robustness(first).status, 0);
+  // Its own results, as lines and as a report: every error is as large as the baseline's.
+  for (const std::string& file : {lines, folder + "/report.json"}) {
+    std::vector<std::string> second = what;
+    second.insert(second.end(), {"--baseline", file, "--format", "json"});
+    const CommandResult result = robustness(second);
+    ASSERT_EQ(result.status, 0) << result.err;
+    const auto summary = records(result).back();
+    EXPECT_EQ(summary["mce"], 1.0) << file;
+    EXPECT_EQ(summary["families"]["fog"]["ce"], 1.0);
+    EXPECT_EQ(result.err.find("warning"), std::string::npos);
+  }
+  std::vector<std::string> fewer = what;
+  fewer.insert(fewer.end(), {"--baseline", lines, "--limit", "5"});
+  const CommandResult result = robustness(fewer);
+  EXPECT_THAT(result.err, HasSubstr("measured on 12 pictures, this on 5"));
+  EXPECT_THAT(result.out, HasSubstr("mCE"));
+}
+
+TEST_F(RobustnessCorruptions, SavesCurvesAndPictures) {
+  const std::string folder = path("report");
+  const CommandResult result =
+      robustness({"--corruptions", "noise,extra", "--severities", "4,5", "--save", folder, "--limit", "4"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("impulse_noise 5"));
+  EXPECT_THAT(result.out, HasSubstr("mean error by group   noise"));
+  for (const char* name : {"accuracy_corruptions.png", "accuracy_noise.png", "accuracy_weather.png",
+                           "pictures_corruptions.png", "report.md", "conditions.csv"})
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(folder) / name)) << name;
+  EXPECT_THAT(read_file(folder + "/report.md"), HasSubstr("pictures_corruptions.png"));
+  const auto report = nlohmann::json::parse(read_file(folder + "/report.json"));
+  EXPECT_EQ(report["corruptions"]["families"].size(), 7u);
+  EXPECT_EQ(report["corruptions"]["groups"].size(), 1u) << "extra families are in no group's mean";
+}
+
+TEST_F(RobustnessCorruptions, KeepsOneHeaderInCsv) {
+  const CommandResult result = robustness({"--corruptions", "fog", "--severities", "1", "--format", "csv"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 3) << "header, clean, fog";
+  EXPECT_THAT(result.err, HasSubstr("mean error"));
+}
+
+TEST_F(RobustnessCorruptions, RefusesWhatMakesNoSense) {
+  const auto refused = [&](const std::vector<std::string>& arguments) {
+    const CommandResult result = robustness(arguments);
+    EXPECT_EQ(result.status, 2) << result.out;
+    EXPECT_EQ(result.out, "");
+    return result.err;
+  };
+  const std::string unknown = refused({"--corruptions", "fog,frosst"});
+  EXPECT_THAT(unknown, HasSubstr("unknown corruption 'frosst' (did you mean 'frost'?)"));
+  EXPECT_THAT(unknown, HasSubstr("jpeg_compression"));
+  EXPECT_THAT(refused({"--corruptions", "fog", "--severities", "0"}), HasSubstr("1 to 5, got 0"));
+  EXPECT_THAT(refused({"--corruptions", "fog", "--severities", "1,6"}), HasSubstr("1 to 5, got 6"));
+  EXPECT_THAT(refused({"--baseline", path("missing.json")}), HasSubstr("without --corruptions"));
+  EXPECT_THAT(refused({"--corruptions", "fog", "--baseline", path("missing.json")}), HasSubstr("missing.json"));
+  const auto baseline = [&](const std::string& text) {
+    const std::string file = dir_.write("base.json", text).string();
+    return refused({"--corruptions", "fog", "--baseline", file});
+  };
+  EXPECT_THAT(baseline("not json\n"), HasSubstr("base.json, line 1"));
+  EXPECT_THAT(baseline("{\"kind\": \"clean\", \"accuracy\": 0.5}\n"), HasSubstr("no corruption is among its results"));
+  EXPECT_THAT(baseline("{\"kind\": \"corruption\", \"name\": \"fog\", \"severity\": 9, \"accuracy\": 0.5}\n"),
+              HasSubstr("severity"));
+  EXPECT_THAT(baseline("{\"kind\": \"corruption\", \"name\": \"fog\", \"severity\": 1, \"accuracy\": 50}\n"),
+              HasSubstr("accuracy"));
+  EXPECT_THAT(baseline("{\"kind\": \"corruption\", \"name\": \"frog\", \"severity\": 1, \"accuracy\": 0.5}\n"),
+              HasSubstr("did you mean 'fog'"));
+}
+
+}  // namespace
+}  // namespace vit::test
