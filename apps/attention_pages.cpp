@@ -1,5 +1,9 @@
 #include "apps/attention_pages.h"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "vit/explain/roles.h"
 #include "vit/explain/token_flow.h"
 #include "vit/image/cell_map.h"
@@ -47,6 +51,52 @@ vit::ReportTokens grid_tokens(const vit::TokenLayout& layout, int64_t tokens, co
   const int64_t rest = tokens - layout.prefix - layout.cells();
   result.after = rest == static_cast<int64_t>(query_names.size()) ? query_names : numbered("token", rest);
   return result;
+}
+
+constexpr const char *kLocations = ".sampling_locations", *kWeights = ".sampling_weights";
+
+/// The points of all layers that have some: locations [B, T, H, S, 2] and weights [B, T, H * S].
+class PointRecorder : public vit::Observer {
+ public:
+  struct Points {
+    Tensor locations{}, weights{};
+  };
+
+  explicit PointRecorder(std::vector<std::string> modules) : modules_(std::move(modules)), points_(modules_.size()) {}
+
+  bool wants(const std::string& name) override { return place(name) < modules_.size(); }
+  void observe(const std::string& name, const Tensor& value) override {
+    if (!wants(name)) return;
+    Points& points = points_[place(name)];
+    (name.ends_with(kLocations) ? points.locations : points.weights) = value.clone();
+  }
+  const std::vector<std::string>& modules() const { return modules_; }
+  const Points& points(size_t layer) const { return points_[layer]; }
+
+ private:
+  size_t place(const std::string& name) const {
+    for (size_t i = 0; i < modules_.size(); ++i)
+      if (name == modules_[i] + kLocations || name == modules_[i] + kWeights) return i;
+    return modules_.size();
+  }
+
+  std::vector<std::string> modules_;
+  std::vector<Points> points_;
+};
+
+/// The points of every query on a grid, [H, T, rows * columns]; the mean over heads where that is a lot.
+Tensor points_on_grid(const PointRecorder::Points& points, const vit::Extent& grid) {
+  constexpr int64_t kMostElements = int64_t{1} << 24;
+  const int64_t all = points.locations.size(2), queries = points.locations.size(1), cells = grid.height * grid.width;
+  const int64_t heads = all * queries * cells <= kMostElements ? all : 1;
+  Tensor probs = Tensor::empty({heads, queries, cells});
+  for (int64_t h = 0; h < heads; ++h)
+    for (int64_t q = 0; q < queries; ++q) {
+      const std::array<int64_t, 2> range{heads == 1 ? 0 : h, heads == 1 ? all : h + 1};
+      const Tensor row = vit::cells_of_points(points.locations, points.weights, q, range, grid);
+      std::copy_n(row.f32(), cells, probs.f32() + (h * queries + q) * cells);
+    }
+  return probs;
 }
 
 }  // namespace
@@ -101,6 +151,33 @@ std::vector<vit::ReportLayer> report_layers(const vit::Subject& subject,
       page.queries = page.keys;
     else  // the first tokens alone ask, as class attention has it
       page.queries.before = prefix_names(asking);
+    pages.push_back(std::move(page));
+  }
+  return pages;
+}
+
+std::vector<vit::ReportLayer> point_layers(const vit::Subject& subject, const Tensor& pixels,
+                                           const std::vector<std::string>& query_names,
+                                           const vit::Preprocessor& preprocessor, const vit::Extent& source) {
+  PointRecorder recorder(vit::modules_offering(subject, kLocations));
+  if (recorder.modules().empty()) return {};
+  vit::Context ctx;
+  ctx.observer = &recorder;
+  static_cast<void>(subject.objective(ctx, pixels));
+  const vit::Extent grid = vit::point_grid({pixels.size(2), pixels.size(3)});
+  std::vector<vit::ReportLayer> pages;
+  for (size_t layer = 0; layer < recorder.modules().size(); ++layer) {
+    const PointRecorder::Points& points = recorder.points(layer);
+    const bool named = points.locations.defined() && points.weights.defined() &&
+                       points.locations.size(1) == static_cast<int64_t>(query_names.size());
+    if (!named) continue;
+    vit::ReportLayer page{.name = recorder.modules()[layer],
+                          .queries = {.before = query_names},
+                          .keys = {.rows = grid.height, .columns = grid.width},
+                          .probs = points_on_grid(points, grid)};
+    if (page.probs.size(0) == 1) page.mean_of = points.locations.size(2);
+    page.keys.window = vit::cell_window(preprocessor, source, grid);
+    page.note = "Points that deformable attention chose, each shared by the four cells around it.";
     pages.push_back(std::move(page));
   }
   return pages;

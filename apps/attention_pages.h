@@ -27,4 +27,11 @@ std::vector<vit::ReportLayer> report_layers(const vit::Subject& subject,
                                             const std::vector<std::string>& query_names,
                                             const vit::Preprocessor& preprocessor, const vit::Extent& source);
 
+/// The points that a decoder's deformable attention chose (Deformable DETR, RT-DETR), as attention of its queries to
+/// the cells of a grid: a page per layer whose queries are the named ones. Runs the model once where it has such
+/// layers.
+std::vector<vit::ReportLayer> point_layers(const vit::Subject& subject, const vit::Tensor& pixels,
+                                           const std::vector<std::string>& query_names,
+                                           const vit::Preprocessor& preprocessor, const vit::Extent& source);
+
 }  // namespace apps

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/film_clips.h"
 #include "apps/frame_pictures.h"
 #include "apps/model_facts.h"
 #include "apps/output.h"
@@ -89,6 +90,12 @@ class Answers {
     if (!frame) sheet_.add(answer.path, predictions.front(), classifier_.labels());
   }
 
+  void add(const PictureAnswer& answer, const std::optional<vit::FilmClip>& clip) {
+    ++(answer.error.empty() ? answered_ : failed_);
+    if (!answer.error.empty()) return write_error(output_, answer.path, nullptr, answer.error);
+    write_film_predictions(output_, answer.path, *clip, classifier_.top(answer.logits, options_.topk));
+  }
+
   int64_t all() const { return answered_ + failed_; }
   int64_t failed() const { return failed_; }
 
@@ -99,6 +106,35 @@ class Answers {
   AnswerSheet& sheet_;
   int64_t answered_ = 0, failed_ = 0;
 };
+
+/// Whole films, for a model of clips.
+void answer_films(const ClassifyOptions& options, const vit::Classifier& classifier, const vit::ClipModel& model,
+                  vit::FeedOptions feed, Progress& progress, Answers& answers) {
+  FilmClips films(clip_feed(options.sources, std::move(feed), model));
+  const PictureOptions pictures{
+      .batch_size = options.batch_size, .decode = {}, .load = [&films](int64_t number) { return films.load(number); }};
+  answer_pictures(
+      classifier, [&](vit::SourceItem& item) { return films.next(item); }, pictures,
+      [&](const PictureAnswer& answer) {
+        progress.advance();
+        answers.add(answer, films.take_clip());
+      });
+}
+
+/// Pictures, and films frame by frame.
+void answer_frames(const ClassifyOptions& options, const vit::Classifier& classifier, vit::FeedOptions feed,
+                   Progress& progress, Answers& answers) {
+  FramePictures pictures(options.sources, std::move(feed), {.max_pixels = options.max_pixels});
+  if (pictures.has_live()) stop_on_signals();  // what has no end is ended so, with what was answered
+  vit::TaskGroup counting;                     // after what it uses: it is waited for first
+  count_sources(options.sources, progress, counting);
+  answer_pictures(
+      classifier, [&](vit::SourceItem& item) { return pictures.next(item); }, picture_options(options, pictures),
+      [&](const PictureAnswer& answer) {
+        progress.advance();
+        answers.add(answer, pictures.take_origin());
+      });
+}
 
 int classify(const ClassifyOptions& options, const CommonOptions& common) {
   const std::string model = model_or_bundled("classify", options.model, "cifar10", common);
@@ -116,19 +152,13 @@ int classify(const ClassifyOptions& options, const CommonOptions& common) {
 
   vit::FeedOptions feed = feed_options("classify", options.video, options.max_pixels, common);
   feed.stop_requested = stop_requested;
-  FramePictures pictures(options.sources, std::move(feed), {.max_pixels = options.max_pixels});
-  if (pictures.has_live()) stop_on_signals();  // what has no end is ended so, with what was answered
   Progress progress(common, "images", /*prints_results=*/true);
-  vit::TaskGroup counting;  // after what it uses: it is waited for first
-  count_sources(options.sources, progress, counting);
   const vit::Timer working;
   Answers answers(options, classifier, output, sheet);
-  answer_pictures(
-      classifier, [&](vit::SourceItem& item) { return pictures.next(item); }, picture_options(options, pictures),
-      [&](const PictureAnswer& answer) {
-        progress.advance();
-        answers.add(answer, pictures.take_origin());
-      });
+  if (const auto* clips = dynamic_cast<const vit::ClipModel*>(&classifier.model()))
+    answer_films(options, classifier, *clips, std::move(feed), progress, answers);
+  else
+    answer_frames(options, classifier, std::move(feed), progress, answers);
   output.finish();
   if (sheet.save()) note(common, "{}: {}", options.sheet, sheet.summary());
   clear_progress();
@@ -183,6 +213,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
       "  vitkit classify --format json --vid-stride 25 film.mp4   (adds \"frame\" and \"time_s\")\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
       "  vitkit classify --model path/to/clip --labels \"a photo of a cat,a photo of a dog\" photo.jpg\n"
+      "  vitkit classify --model actions film.mp4   (a model of clips: one answer for the film)\n"
       "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
   return [options, &common] { return classify(*options, common); };
 }

@@ -9,11 +9,15 @@
 #include "apps/verbs.h"
 #include "vit/core/check.h"
 #include "vit/core/timer.h"
+#include "vit/image/strip.h"
+#include "vit/models/clip_model.h"
 #include "vit/models/labels.h"
 
 namespace apps {
 
 namespace {
+
+vit::Extent frame_extent(const vit::ClipModel& model) { return {model.frame_size()[0], model.frame_size()[1]}; }
 
 void run(const vit::Classifier& classifier, const datasets::Dataset& data, const EvaluateOptions& options,
          const CommonOptions& common, Evaluation& evaluation) {
@@ -25,8 +29,11 @@ void run(const vit::Classifier& classifier, const datasets::Dataset& data, const
     return true;
   };
   const vit::Timer timer;
-  const PictureOptions pictures{
-      .batch_size = options.batch_size, .decode = {}, .load = [&](int64_t index) { return data.load(index); }};
+  const auto* const clips = dynamic_cast<const vit::ClipModel*>(&classifier.model());
+  const PictureOptions pictures{.batch_size = options.batch_size, .decode = {}, .load = [&](int64_t index) {
+                                  return clips ? vit::fit_strip(data.load(index), clips->frames(), frame_extent(*clips))
+                                               : data.load(index);
+                                }};
   evaluation.counts = answer_pictures(classifier, feed, pictures, [&](const PictureAnswer& answer) {
     const int64_t label = data.label(answered++);
     if (answer.error.empty()) {

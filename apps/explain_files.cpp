@@ -9,6 +9,7 @@
 #include "vit/core/check.h"
 #include "vit/core/file.h"
 #include "vit/explain/attention_sheet.h"
+#include "vit/explain/frames.h"
 #include "vit/image/cell_map.h"
 #include "vit/image/encode.h"
 #include "vit/image/grey_png.h"
@@ -111,6 +112,19 @@ void ExplainFiles::write_map(const ExplainedPicture& explained, ExplainedMap& ma
   });
 }
 
+void ExplainFiles::write_frames(const ExplainedPicture& explained, const ExplainedMap& map, const fs::path& stem) {
+  const int64_t frames = vit::frames_of(*map.answer->subject);
+  if (frames == 0) return;
+  attempt([&] {
+    const vit::FrameImportance importance{vit::frame_shares(map.explanation.map, frames), map.explanation};
+    vit::save_image(
+        stem.string() + "_frames.png",
+        vit::draw_film_strip(explained.picture, importance,
+                             {.title = vit::method_registry().find(map.method).title + ": " + answer_text(*map.answer),
+                              .lines = trust_lines(map)}));
+  });
+}
+
 void ExplainFiles::add_to_film(const ExplainedPicture& explained, const ExplainedMap& map, int64_t number) {
   const std::string name =
       film_names_.try_emplace(explained.item.stream, names_.take(explained.item.source)).first->second;
@@ -134,12 +148,15 @@ vit::ReportPicture ExplainFiles::write_attention(const ExplainedPicture& explain
   vit::ReportPicture page{.name = explained.item.source, .picture = explained.picture};
   for (const ExplainedAnswer& each : explained.answers) page.lines.push_back(answer_text(each));
   attempt([&] {
+    const std::vector<std::string> queries = model_.query_names(explained.answers);
     const std::vector<vit::RecordedAttention> layers = record_attention(*answer.subject, explained.pixels);
+    page.layers = report_layers(*answer.subject, layers, queries, model_.preprocessor(), source);
+    for (vit::ReportLayer& points :
+         point_layers(*answer.subject, explained.pixels, queries, model_.preprocessor(), source))
+      page.layers.push_back(std::move(points));
     if (layers.empty()) return;
-    page.layers =
-        report_layers(*answer.subject, layers, model_.query_names(explained.answers), model_.preprocessor(), source);
     vit::save_image(
-        fs::path(options_.folder) / (name + "_attention.png"),
+        fs::path(options_.folder) / (name + "_heads.png"),
         vit::draw_attention_sheet(
             explained.picture, sheet_layers(*answer.subject, layers, model_.preprocessor(), source),
             {.title = options_.title + ": " + answer_text(answer), .query = "what the answer is read from"}));
@@ -161,7 +178,9 @@ void ExplainFiles::add(const ExplainedPicture& explained, std::vector<ExplainedM
       continue;
     }
     const std::string suffix = number > 1 ? "_" + std::to_string(number) : "";
-    write_map(explained, map, fs::path(options_.folder) / (name + "_" + as_file_name(map.method, "map") + suffix));
+    const fs::path stem = fs::path(options_.folder) / (name + "_" + as_file_name(map.method, "map") + suffix);
+    write_map(explained, map, stem);
+    write_frames(explained, map, stem);
     page.maps.push_back({.name = vit::method_registry().find(map.method).title,
                          .subject = answer_text(*map.answer),
                          .map = map.explanation.map,

@@ -45,8 +45,9 @@ struct ExplainFileOptions {
 };
 
 /// Per picture NAME: NAME_METHOD.npy (the map on its own grid), NAME_METHOD.png (overlay), NAME_METHOD_map.png (grey),
-/// with several answers NAME_METHOD_2 and so on; NAME_attention.png, all layers and heads. Per film: NAME_METHOD.mp4.
-/// For all pictures: report.html.
+/// with several answers NAME_METHOD_2 and so on; NAME_heads.png, all layers and heads. Per film: NAME_METHOD.mp4; where
+/// the model sees it as a whole it is one picture, with NAME_METHOD_frames.png: its frames and what each is worth. For
+/// all pictures: report.html.
 class ExplainFiles {
  public:
   /// Makes the folder. `failed` is told of files that cannot be made; the others are. Errors (usage): the folder cannot
@@ -64,6 +65,8 @@ class ExplainFiles {
 
  private:
   void write_map(const ExplainedPicture& explained, ExplainedMap& map, const std::filesystem::path& stem);
+  /// Of a clip: NAME_METHOD_frames.png.
+  void write_frames(const ExplainedPicture& explained, const ExplainedMap& map, const std::filesystem::path& stem);
   void add_to_film(const ExplainedPicture& explained, const ExplainedMap& map, int64_t number);
   /// The sheet of all heads, as a file; the picture and its attention, for the report.
   vit::ReportPicture write_attention(const ExplainedPicture& explained, const std::string& name);

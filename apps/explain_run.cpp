@@ -8,6 +8,7 @@
 
 #include "apps/common.h"
 #include "apps/explain_files.h"
+#include "apps/film_clips.h"
 #include "apps/frame_pictures.h"
 #include "apps/output.h"
 #include "apps/plural.h"
@@ -16,6 +17,7 @@
 #include "apps/stop.h"
 #include "vit/core/check.h"
 #include "vit/core/timer.h"
+#include "vit/explain/frames.h"
 #include "vit/media/source.h"
 
 namespace apps {
@@ -48,6 +50,8 @@ Record map_record(const vit::FeedItem& item, const ExplainedMap& map) {
   record["insertion_auc"] = figure([](const vit::Faithfulness& f) { return f.insertion.auc; });
   record["road"] = figure([](const vit::Faithfulness& f) { return f.road.combined; });
   record["sanity"] = map.faithfulness ? Record(vit::to_json(*map.faithfulness)["sanity"]) : Record(nullptr);
+  if (const int64_t frames = vit::frames_of(*map.answer->subject); frames > 0)
+    record["frame_shares"] = vit::frame_shares(map.explanation.map, frames);
   record["notes"] = map.explanation.notes;
   record["seconds"] = map.seconds;
   return record;
@@ -58,6 +62,7 @@ Record map_row(const vit::FeedItem& item, const ExplainedMap& map) {
   Record row = map_record(item, map);
   row.erase("box");
   row.erase("notes");
+  row.erase("frame_shares");
   const Record sanity = row["sanity"];
   row["sanity"] = sanity.is_object() ? sanity["verdict"] : Record(nullptr);
   return row;
@@ -176,6 +181,30 @@ class ExplainRun {
   bool asked_ = false;  // a method is at work
 };
 
+/// Pictures, and films frame by frame.
+void take_frames(ExplainRun& run, const std::vector<std::string>& sources, vit::FeedOptions options) {
+  vit::FrameFeed feed(sources, std::move(options));
+  for (vit::FeedItem item; !stop_requested() && feed.next(item);) run.take(item);
+}
+
+/// Whole films, for a model of clips: each is one picture, the strip of the frames that the model sees.
+void take_films(ExplainRun& run, const std::vector<std::string>& sources, vit::FeedOptions options,
+                const ExplainedAnswers& model) {
+  const std::unique_ptr<vit::Subject> subject = model.sample();
+  const auto feed = clip_feed(sources, std::move(options), dynamic_cast<const vit::ClipModel&>(subject->model()));
+  vit::FeedItem item;
+  std::optional<vit::FilmClip> clip;
+  while (!stop_requested() && feed->next(item, clip)) {
+    if (clip) {
+      item.stream = -1;
+      item.event = {};
+      item.event.kind = Kind::frame;
+      item.event.image = clip->strip;
+    }
+    run.take(item);
+  }
+}
+
 int conclude(const ExplainRun& run, const CommonOptions& common) {
   clear_progress();
   if (stop_requested()) note(common, "stopped; what was written is kept");
@@ -228,9 +257,11 @@ int explain(const ExplainOptions& options, const CommonOptions& common) {
   stop_on_signals();
   vit::FeedOptions feeding = feed_options("explain", options.video, options.max_pixels, common);
   feeding.stop_requested = stop_requested;
-  vit::FrameFeed feed(options.sources, std::move(feeding));
   try {
-    for (vit::FeedItem item; !stop_requested() && feed.next(item);) run.take(item);
+    if (vit::frames_of(*answers->sample()) > 0)
+      take_films(run, options.sources, std::move(feeding), *answers);
+    else
+      take_frames(run, options.sources, std::move(feeding));
   } catch (...) {
     run.finish();
     throw;

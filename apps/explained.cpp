@@ -3,6 +3,8 @@
 #include "apps/detect_run.h"
 #include "apps/model_verb.h"
 #include "vit/core/check.h"
+#include "vit/image/strip.h"
+#include "vit/models/clip_model.h"
 #include "vit/models/labels.h"
 
 namespace apps {
@@ -23,7 +25,11 @@ std::vector<int64_t> target_classes(const std::string& target, const vit::ClassL
 }
 
 vit::Tensor ExplainedAnswers::pixels(const vit::Image& picture) const {
-  return preprocessor().batch({picture}).pixel_values;
+  const std::unique_ptr<vit::Subject> subject = sample();
+  const auto* const clips = dynamic_cast<const vit::ClipModel*>(&subject->model());
+  if (!clips) return preprocessor().batch({picture}).pixel_values;
+  const vit::Extent frame{clips->frame_size()[0], clips->frame_size()[1]};
+  return preprocessor().batch({vit::fit_strip(picture, clips->frames(), frame)}).pixel_values;
 }
 
 }  // namespace apps

@@ -50,6 +50,17 @@ class ExplainedCaptioner : public ExplainedAnswers {
     return all;
   }
 
+  /// A query is the token in front of a word, and is called by the word.
+  std::vector<std::string> query_names(const std::vector<ExplainedAnswer>& answers) const override {
+    std::vector<std::string> names;
+    const auto* subject = dynamic_cast<const captioning::CaptionSubject*>(answers.front().subject.get());
+    for (size_t at = 1; subject && at < subject->words().ids.size(); ++at) {
+      const std::string text = captioner_.text_of({subject->words().ids[at]});
+      names.push_back(text.empty() ? "(end)" : text);
+    }
+    return names;
+  }
+
   std::unique_ptr<vit::Subject> sample() const override {
     const int64_t start = captioner_.model().start_and_end().start;
     return std::make_unique<captioning::CaptionSubject>(model_, captioning::AskedWords{{start, start}, {1}, ""});

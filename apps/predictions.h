@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "vit/media/clip_film.h"
 #include "vit/media/video.h"
 #include "vit/predictor.h"
 
@@ -17,6 +18,11 @@ struct FramePlace;
 /// Errors: as Output::write.
 void write_predictions(Output& output, const std::string& source, const FramePlace* frame,
                        const std::vector<vit::Prediction>& predictions);
+
+/// The same of a film that a model saw as a whole: JSON also has "frames", the numbers of those it saw, and "times_s".
+/// Errors: as Output::write.
+void write_film_predictions(Output& output, const std::string& source, const vit::FilmClip& clip,
+                            const std::vector<vit::Prediction>& predictions);
 
 /// JSON: {"source", "error"}, with "frame" and "time_s" as above. CSV: a row without prediction. Text: a line on
 /// stderr. Errors: as Output::write.

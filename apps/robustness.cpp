@@ -55,6 +55,13 @@ AttackedModel load_attacked(const RobustnessOptions& options, const CommonOption
   return loaded;
 }
 
+/// A picture of the size that the model takes.
+vit::Tensor sample_of(const AttackedModel& loaded) {
+  const auto& size = loaded.model->info().input_size;
+  const vit::Extent extent = loaded.preprocessor.fixed_size().value_or(vit::Extent{size[0], size[1]});
+  return vit::Tensor::full({1, 3, extent.height, extent.width}, 0.5f);
+}
+
 /// Told of every batch's outcome under a condition.
 using BatchOf = std::function<void(const Condition&, const vit::AttackBatch&, const vit::AttackResult&)>;
 
@@ -79,13 +86,13 @@ std::vector<ConditionResult> run_conditions(const std::vector<Condition>& condit
 
 /// Attacks are the default where nothing is asked for.
 std::vector<Condition> all_conditions(RobustnessOptions& options, const CommonOptions& common,
-                                      const vit::AttackTarget& target, const vit::ClassLabels& labels) {
+                                      const vit::AttackTarget& target, const AttackedModel& loaded) {
   std::vector<Condition> conditions = {{.kind = "clean", .title = "clean"}};
   for (Condition& condition : corruption_conditions(options.corruptions, common.seed))
     conditions.push_back(std::move(condition));
   if (options.attacks.empty() && conditions.size() == 1) options.attacks = {"fgsm", "pgd"};
   if (options.attacks.empty()) return conditions;
-  for (Condition& condition : attack_conditions(options, common, target, labels))
+  for (Condition& condition : attack_conditions(options, common, target, loaded.labels, sample_of(loaded)))
     conditions.push_back(std::move(condition));
   return conditions;
 }
@@ -98,7 +105,7 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
   const datasets::ClassMapping mapping = datasets::map_classes(data.data->class_names(), loaded.labels);
   const vit::ModelTarget target(*loaded.model, vit::PixelScale::of(loaded.preprocessor.to_float()));
 
-  const std::vector<Condition> conditions = all_conditions(options, common, target, loaded.labels);
+  const std::vector<Condition> conditions = all_conditions(options, common, target, loaded);
   std::optional<CorruptionBaseline> baseline;
   if (!options.corruptions.baseline.empty()) baseline = load_corruption_baseline(options.corruptions.baseline);
 
@@ -164,6 +171,8 @@ Action add_robustness(CLI::App& command, const CommonOptions& common) {
       "  vitkit robustness --data path/to/cifar10 --split test   (the bundled model)\n"
       "  vitkit robustness --model path/to/checkpoint --data path/to/data --attack fgsm,pgd --eps 1/255,2/255,4/255\n"
       "  vitkit robustness --data path/to/data --attack pgd_l2 --eps 0.25,0.5 --restarts 3\n"
+      "  vitkit robustness --data path/to/data --attack apgd_ce,apgd_dlr --eps 8/255 --steps 100 --save report\n"
+      "  vitkit robustness --data path/to/data --attack patch,patch_fool --patch-share 0.02,0.05 --steps 100\n"
       "  vitkit robustness --data path/to/data --attack pgd --targeted least --format json\n"
       "  vitkit robustness --data path/to/data --corruptions all --baseline other.json --save report");
   return [options, &common] { return robustness(*options, common); };

@@ -111,14 +111,51 @@ vit::Norm norm_of(const RobustnessOptions& options, const vit::AttackEntry& entr
   return options.norm == "l2" ? vit::Norm::l2 : vit::Norm::linf;
 }
 
-Condition condition_of(const std::string& name, const vit::AttackOptions& attack, const std::string& strength,
-                       const RobustnessOptions& options) {
-  const std::string norm = attack.norm == vit::Norm::l2 ? "l2" : "linf";
-  Condition condition{.kind = "attack", .name = name, .title = fmt::format("{} {} {}", name, norm, strength)};
-  condition.strength = attack.eps;
-  condition.strength_text = strength;
+/// How strong an attack is to be, and how that is said.
+struct Strength {
+  double value = 0.0;
+  std::string text{};
+};
+
+/// What --eps or --patch-share give this attack; a model's own patch has one size.
+std::vector<Strength> strengths_of(const RobustnessOptions& options, const vit::AttackEntry& entry,
+                                   const std::string& name) {
+  std::vector<Strength> strengths;
+  if (entry.budget == vit::AttackBudget::cell) return {{0.0, "one patch"}};
+  if (entry.budget == vit::AttackBudget::ball) {
+    for (const std::string& text : options.eps)
+      strengths.push_back({parse_eps(text, norm_of(options, entry), name), text});
+    return strengths;
+  }
+  for (const std::string& text : options.shares) {
+    const double share = parse_fraction("--patch-share", text);
+    if (!(share > 0.0 && share <= 1.0))
+      vit::fail_usage("--patch-share ", text, ": it must be above 0 and at most 1, a share of the picture's pixels");
+    strengths.push_back({share, text});
+  }
+  return strengths;
+}
+
+vit::PatchPosition position_of(const std::string& name) {
+  for (const auto& [position, text] : enum_names(vit::PatchPosition()))
+    if (text == name) return position;
+  vit::fail_usage("--patch-position: unknown '", name, "'");
+}
+
+Condition condition_of(const std::string& name, const vit::AttackEntry& entry, const vit::AttackOptions& attack,
+                       const Strength& strength, const RobustnessOptions& options) {
+  Condition condition{.kind = "attack", .name = name};
+  condition.strength = strength.value;
+  condition.strength_text = strength.text;
   condition.targeted = !options.targeted.empty();
-  condition.facts = {{"norm", norm}, {"eps", attack.eps}};
+  if (entry.budget == vit::AttackBudget::ball) {
+    const std::string norm = attack.norm == vit::Norm::l2 ? "l2" : "linf";
+    condition.title = fmt::format("{} {} {}", name, norm, strength.text);
+    condition.facts = {{"norm", norm}, {"eps", attack.eps}};
+  } else {
+    condition.title = fmt::format("{} {}", name, strength.text);
+    if (entry.budget == vit::AttackBudget::share) condition.facts["share"] = strength.value;
+  }
   const bool one_step = name == "fgsm";
   condition.facts["steps"] = one_step ? 1 : attack.steps;
   condition.facts["restarts"] = one_step ? 1 : attack.restarts;
@@ -138,21 +175,25 @@ double parse_fraction(const std::string& option, const std::string& text) {
 }
 
 std::vector<Condition> attack_conditions(const RobustnessOptions& options, const CommonOptions& common,
-                                         const vit::AttackTarget& target, const vit::ClassLabels& labels) {
+                                         const vit::AttackTarget& target, const vit::ClassLabels& labels,
+                                         const vit::Tensor& sample) {
   const TargetRule rule(options.targeted, common.seed, labels);
   vit::AttackOptions attack{.steps = options.steps,
                             .restarts = options.restarts,
                             .random_start = !options.no_random_start,
-                            .seed = common.seed};
+                            .seed = common.seed,
+                            .position = position_of(options.position)};
+  if (!options.alpha.empty()) attack.alpha = parse_fraction("--alpha", options.alpha);
+  if (attack.alpha && !(*attack.alpha > 0.0)) vit::fail_usage("--alpha ", options.alpha, ": it must be above 0");
   std::vector<Condition> conditions;
   for (const std::string& name : options.attacks) {
+    vit::require_attack(name, target, sample);
     const vit::AttackEntry& entry = vit::attack_registry().find(name);
     attack.norm = norm_of(options, entry);
-    if (!options.alpha.empty()) attack.alpha = parse_fraction("--alpha", options.alpha);
-    if (attack.alpha && !(*attack.alpha > 0.0)) vit::fail_usage("--alpha ", options.alpha, ": it must be above 0");
-    for (const std::string& strength : options.eps) {
-      attack.eps = parse_eps(strength, attack.norm, name);
-      Condition condition = condition_of(name, attack, strength, options);
+    for (const Strength& strength : strengths_of(options, entry, name)) {
+      if (entry.budget == vit::AttackBudget::ball) attack.eps = strength.value;
+      if (entry.budget == vit::AttackBudget::share) attack.share = strength.value;
+      Condition condition = condition_of(name, entry, attack, strength, options);
       condition.attack = AttackRun(name, attack, target, rule);
       conditions.push_back(std::move(condition));
     }
@@ -213,6 +254,20 @@ void add_attack_options(CLI::App& command, RobustnessOptions& options) {
       ->type_name("RULE")
       ->group(group)
       ->default_str("any wrong class");
+  command
+      .add_option(
+          "--patch-share", options.shares,
+          with_example("Sizes of patch: shares of the picture's pixels", "--attack patch --patch-share 0.02,0.1"))
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->group(group)
+      ->default_str("0.05");
+  command
+      .add_option("--patch-position", options.position,
+                  with_example("Where patch lies: random, center, corner", "--patch-position corner"))
+      ->check(CLI::IsMember({"random", "center", "corner"}))
+      ->group(group)
+      ->capture_default_str();
 }
 
 }  // namespace apps

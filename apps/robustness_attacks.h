@@ -18,9 +18,12 @@ void add_attack_options(CLI::App& command, RobustnessOptions& options);
 double parse_fraction(const std::string& option, const std::string& text);
 
 /// One condition per attack and strength, in the order given. All options are checked here, before any picture is read.
-/// `target` and `labels` outlive them. Errors (usage): an unknown attack (the known are listed), an eps of zero or
-/// less or beyond one, steps or lengths that make no search, a target class that the model does not have.
+/// `target` and `labels` outlive them; `sample` is a picture of the size that the model takes, [1, 3, height, width].
+/// Errors (usage): an unknown attack (the known are listed), one that does not apply to the model (with those that do),
+/// an eps of zero or less or beyond one, steps or lengths that make no search, a target class that the model does not
+/// have.
 std::vector<Condition> attack_conditions(const RobustnessOptions& options, const CommonOptions& common,
-                                         const vit::AttackTarget& target, const vit::ClassLabels& labels);
+                                         const vit::AttackTarget& target, const vit::ClassLabels& labels,
+                                         const vit::Tensor& sample);
 
 }  // namespace apps

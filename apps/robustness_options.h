@@ -29,7 +29,7 @@ struct RobustnessOptions {
   std::string targeted{};  ///< empty: not; next, random, least, or a class
   CorruptionOptions corruptions{};
   // patches
-  std::vector<double> shares = {0.05};
+  std::vector<std::string> shares = {"0.05"};
   std::string position = "random";
 };
 

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "detection/mot_text.h"
 #include "vit/core/check.h"
 #include "vit/image/encode.h"
+#include "vit/image/strip.h"
 #include "vit/media/video.h"
 
 namespace apps {
@@ -66,6 +68,17 @@ ClipFiles SceneFiles::add_clip(int64_t number, const datasets::SceneClip& clip, 
   detection::write_mot(truth, tracks, detection::MotKind::truth);
   if (writer) writer->finish();
   return {folder.string(), truth.string(), film, static_cast<int64_t>(seen.size())};
+}
+
+std::string SceneFiles::add_action(int64_t number, const datasets::ActionClip& clip, int64_t frames) const {
+  std::string kind = datasets::action_names()[static_cast<size_t>(clip.action)];
+  std::replace(kind.begin(), kind.end(), ' ', '_');
+  const std::string film = (make_folder(kind) / fmt::format("{:06d}.avi", number)).string();
+  const int64_t side = clip.strip.width();
+  vit::VideoWriter writer(film, {side, side}, {.frame_rate = 10.0});
+  for (int64_t t = 0; t < frames; ++t) writer.write(vit::strip_frame(clip.strip, frames, t));
+  writer.finish();
+  return film;
 }
 
 void SceneFiles::finish() const {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "datasets/actions.h"
 #include "datasets/coco_write.h"
 #include "datasets/scenes.h"
 
@@ -31,6 +32,8 @@ class SceneFiles {
   /// clip_000012/img1/000001.png, ... and gt/gt.txt, in the MOT Challenge's form; what is hardly visible counts as
   /// ignored there. With `video` also clip_000012.mp4, of 25 frames a second. `advance` is called after each frame.
   ClipFiles add_clip(int64_t number, const datasets::SceneClip& clip, const std::function<void()>& advance);
+  /// moves_left/000012.avi -> its path: a film of an action, of 10 frames a second, which an image codec keeps sharp.
+  std::string add_action(int64_t number, const datasets::ActionClip& clip, int64_t frames) const;
   void finish() const;
 
  private:

@@ -10,6 +10,7 @@
 #include "apps/progress.h"
 #include "apps/scene_files.h"
 #include "apps/verbs.h"
+#include "datasets/actions.h"
 #include "vit/core/check.h"
 
 namespace apps {
@@ -24,6 +25,7 @@ struct ScenesOptions {
   int64_t clip = 0;  ///< frames; 0: single pictures
   bool coco = false;
   bool video = false;
+  bool actions = false;
 };
 
 Record describe(const datasets::Scene& scene, const std::string& file) {
@@ -64,11 +66,40 @@ void write_clips(const ScenesOptions& options, const CommonOptions& common, Scen
   }
 }
 
-int scenes(const ScenesOptions& options, const CommonOptions& common) {
+void write_actions(const ScenesOptions& options, const CommonOptions& common, const SceneFiles& files, Output& output) {
+  Progress progress(common, "films", /*prints_results=*/true, options.count);
+  for (int64_t i = options.first; i < options.first + options.count; ++i) {
+    const datasets::ActionClip clip = datasets::draw_action(common.seed, i, options.clip, options.size);
+    const std::string film = files.add_action(i, clip, options.clip);
+    const std::string& label = datasets::action_names()[static_cast<size_t>(clip.action)];
+    output.write({{"source", film},
+                  {"label", label},
+                  {"index", static_cast<int64_t>(clip.action)},
+                  {"event", {clip.event.first, clip.event.end}}},
+                 fmt::format("{}: {}, frames {} to {}\n", film, label, clip.event.first, clip.event.end - 1));
+    progress.advance();
+  }
+}
+
+/// Errors (usage): options that do not go together.
+void check_options(const ScenesOptions& options) {
   if (options.video && options.clip == 0) vit::fail_usage("--video: single pictures are no film; add --clip FRAMES");
+  if (!options.actions) return;
+  if (options.coco) vit::fail_usage("--actions: clips of actions have a class each, and no boxes for --coco");
+  if (options.clip < datasets::kMinActionFrames || options.clip > datasets::kMaxActionFrames)
+    vit::fail_usage("--actions: films of actions have ", datasets::kMinActionFrames, " to ", datasets::kMaxActionFrames,
+                    " frames; add --clip FRAMES");
+  if (options.size > datasets::kMaxActionSide)
+    vit::fail_usage("--actions: --size is at most ", datasets::kMaxActionSide, ", got ", options.size);
+}
+
+int scenes(const ScenesOptions& options, const CommonOptions& common) {
+  check_options(options);
   Output output(common);
   SceneFiles files(options.folder, options.coco, options.video);
-  if (options.clip > 0)
+  if (options.actions)
+    write_actions(options, common, files, output);
+  else if (options.clip > 0)
     write_clips(options, common, files, output);
   else
     write_pictures(options, common, files, output);
@@ -109,6 +140,9 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
                                 "--coco"));
   command.add_flag("--video", options->video,
                    with_example("Also write each clip as a film, clip_000000.mp4, of 25 frames a second", "--video"));
+  command.add_flag("--actions", options->actions,
+                   with_example("With --clip: films of one action each, one folder per class, for models of clips",
+                                "--actions --clip 24"));
   command.footer(
       "A scene is a function of --seed and its number: the same picture everywhere.\n"
       "Data sets need no files: --data scenes:SEED:COUNT draws the same scenes, and\n"
@@ -119,6 +153,7 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
       "  vitkit scenes scenes/ --format json > truth.jsonl\n"
       "  vitkit scenes boxes/ --count 500 --coco && vitkit doctor boxes/\n"
       "  vitkit scenes clips/ --clip 200 --video --size 256\n"
+      "  vitkit scenes films/ --actions --clip 24 --count 10 && vitkit classify --model actions films/\n"
       "  vitkit classify --model scenes --sheet answers.png scenes/");
   return [options, count, &common] {
     if (options->clip > 0 && count->count() == 0) options->count = 1;

@@ -10,10 +10,13 @@
 #include "apps/train_kind.h"
 #include "apps/train_start.h"
 #include "datasets/class_descriptions.h"
+#include "datasets/clip_transform.h"
 #include "datasets/fingerprint.h"
+#include "datasets/label_loader.h"
 #include "vit/io/checkpoint.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
+#include "vit/models/clip_model.h"
 #include "vit/models/labels.h"
 #include "vit/predictor.h"
 #include "vit/train/param_group.h"
@@ -115,6 +118,20 @@ datasets::TrainingData open_data(const TrainConfig& config, TrainKind kind) {
   }
 }
 
+/// Loaders of a classifier of clips.
+void add_clip_loaders(TrainSetup& setup, const TrainConfig& config, int64_t frames) {
+  datasets::require_mirrors_keep_classes(config.augment, setup.data.class_names);
+  setup.make_train_loader = [data = setup.data.train, preprocessor = setup.preprocessor, augment = config.augment,
+                             sampler = config.sampler, seed = static_cast<uint64_t>(config.trainer.seed),
+                             frames](const datasets::LoaderConfig& loader) {
+    return datasets::make_label_loader(*data, datasets::clip_train_transform(augment, preprocessor, frames), augment,
+                                       sampler, loader, seed);
+  };
+  if (!setup.data.val) return;
+  setup.val = datasets::make_label_loader(*setup.data.val, datasets::clip_eval_transform(setup.preprocessor, frames),
+                                          config.loader);
+}
+
 /// Adapters, loaders and task of a classifier.
 void add_classification(TrainSetup& setup, TrainConfig& config) {
   const auto seed = static_cast<uint64_t>(config.trainer.seed);
@@ -123,11 +140,15 @@ void add_classification(TrainSetup& setup, TrainConfig& config) {
     setup.start += fmt::format(", adapters of rank {} in {} layers", config.lora->rank, adapted);
   }
   if (config.linear_probe || config.lora) freeze_all_but_head(config, *setup.model);
-  setup.make_train_loader = [data = setup.data.train, preprocessor = setup.preprocessor, augment = config.augment,
-                             sampler = config.sampler, seed](const datasets::LoaderConfig& loader) {
-    return datasets::make_train_loader(*data, preprocessor, augment, sampler, loader, seed);
-  };
-  if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
+  if (const auto* clips = dynamic_cast<const vit::ClipModel*>(setup.model.get())) {
+    add_clip_loaders(setup, config, clips->frames());
+  } else {
+    setup.make_train_loader = [data = setup.data.train, preprocessor = setup.preprocessor, augment = config.augment,
+                               sampler = config.sampler, seed](const datasets::LoaderConfig& loader) {
+      return datasets::make_train_loader(*data, preprocessor, augment, sampler, loader, seed);
+    };
+    if (setup.data.val) setup.val = datasets::make_eval_loader(*setup.data.val, setup.preprocessor, config.loader);
+  }
   auto task = std::make_unique<vit::ClassificationTask>(*setup.model, config.loss, setup.val.get(), setup.files);
   if (config.adversarial)
     task->learn_from_adversarial(*config.adversarial, vit::PixelScale::of(setup.preprocessor.to_float()));

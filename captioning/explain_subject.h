@@ -27,6 +27,7 @@ class CaptionSubject : public vit::Subject {
   CaptionSubject(std::shared_ptr<const vit::ExplainedModel> model, AskedWords words);
 
   std::string name() const override { return words_.text; }
+  const AskedWords& words() const { return words_; }
   const vit::ImageModel& model() const override { return model_->fast(); }
   vit::Var objective(vit::Context& ctx, const vit::Var& pixels) const override;
   std::vector<double> scores(const vit::Tensor& pixels) const override;

@@ -5,6 +5,7 @@
 
 #include "datasets/augment_random.h"
 #include "datasets/label_check.h"
+#include "datasets/label_loader.h"
 #include "datasets/loader.h"
 #include "datasets/mix.h"
 #include "datasets/transform.h"
@@ -87,26 +88,36 @@ std::vector<int64_t> checked_labels(const Dataset& dataset) {
 
 }  // namespace
 
-std::unique_ptr<Loader> make_train_loader(const Dataset& dataset, const vit::Preprocessor& preprocessor,
+std::unique_ptr<Loader> make_label_loader(const Dataset& dataset, std::unique_ptr<const Transform> transform,
                                           const AugmentConfig& augment, const SamplerConfig& sampler,
                                           const LoaderConfig& loader, uint64_t seed) {
   const auto classes = static_cast<int64_t>(dataset.class_names().size());
-  auto recipe = std::make_shared<LabelRecipe>(dataset, std::make_shared<TrainTransform>(augment, preprocessor),
-                                              Mixer(augment, classes), seed);
+  auto recipe = std::make_shared<LabelRecipe>(dataset, std::move(transform), Mixer(augment, classes), seed);
   return std::make_unique<Loader>(dataset, Sampler(sampler, checked_labels(dataset), classes, seed), std::move(recipe),
                                   loader);
 }
 
-std::unique_ptr<Loader> make_eval_loader(const Dataset& dataset, const vit::Preprocessor& preprocessor,
-                                         const LoaderConfig& loader) {
+std::unique_ptr<Loader> make_label_loader(const Dataset& dataset, std::unique_ptr<const Transform> transform,
+                                          const LoaderConfig& loader) {
   LoaderConfig config = loader;
   config.drop_last = false;
   SamplerConfig sequential;
   sequential.sampler = "sequential";
   const Sampler in_order(sequential, checked_labels(dataset), static_cast<int64_t>(dataset.class_names().size()), 0);
-  auto recipe =
-      std::make_shared<LabelRecipe>(dataset, std::make_shared<EvalTransform>(preprocessor), std::nullopt, uint64_t{0});
+  auto recipe = std::make_shared<LabelRecipe>(dataset, std::move(transform), std::nullopt, uint64_t{0});
   return std::make_unique<Loader>(dataset, in_order, std::move(recipe), config);
+}
+
+std::unique_ptr<Loader> make_train_loader(const Dataset& dataset, const vit::Preprocessor& preprocessor,
+                                          const AugmentConfig& augment, const SamplerConfig& sampler,
+                                          const LoaderConfig& loader, uint64_t seed) {
+  return make_label_loader(dataset, std::make_unique<TrainTransform>(augment, preprocessor), augment, sampler, loader,
+                           seed);
+}
+
+std::unique_ptr<Loader> make_eval_loader(const Dataset& dataset, const vit::Preprocessor& preprocessor,
+                                         const LoaderConfig& loader) {
+  return make_label_loader(dataset, std::make_unique<EvalTransform>(preprocessor), loader);
 }
 
 }  // namespace datasets

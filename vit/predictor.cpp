@@ -9,6 +9,7 @@
 #include "vit/image/preprocess.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
+#include "vit/models/clip_model.h"
 #include "vit/models/labels.h"
 
 namespace vit {
@@ -24,11 +25,50 @@ std::string default_processor(const std::string& model_type) {
   return "ViTImageProcessor";
 }
 
+/// The arithmetic that a Hugging Face processor of films says; its sizes are the model's own. Defaults are
+/// VideoMAEImageProcessor's, which belongs to timesformer.
+ToFloat clip_arithmetic(const JsonObject& file) {
+  ToFloat pixels{.rescale = ToFloat::Rescale::kMultiply, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}};
+  if (!file.get_bool("do_rescale", true)) pixels.rescale = ToFloat::Rescale::kNone;
+  pixels.factor = file.get_double("rescale_factor", pixels.factor);
+  pixels.normalize = file.get_bool("do_normalize", true);
+  const auto read = [&](const char* key, std::array<float, 3>& into) {
+    if (!file.has(key)) return;
+    const std::vector<double> values = file.get_doubles(key, {});
+    if (values.size() != 3) file.refuse(key, "three numbers");
+    for (size_t c = 0; c < 3; ++c) into[c] = static_cast<float>(values[c]);
+  };
+  read("image_mean", pixels.mean);
+  read("image_std", pixels.std);
+  return pixels;
+}
+
+/// Of a model of clips: strips whose frames have the model's size (fit_strip) pass as they are.
+Preprocessor clip_preprocessor(const Checkpoint& checkpoint, const ClipModel& model, std::optional<int64_t> img_size) {
+  const std::array<int64_t, 2> frame = img_size ? std::array<int64_t, 2>{*img_size, *img_size} : model.frame_size();
+  const ResizeTo strip{.to = {model.frames() * frame[0], frame[1]}};
+  ToFloat pixels{.mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}};
+  if (checkpoint.has_weights()) {
+    const std::string where = (checkpoint.dir() / "config.json").string();
+    const JsonObject config(checkpoint.config(), where);
+    if (config.has("pretrained_cfg"))
+      pixels =
+          Preprocessor::from_timm(config.get_object("pretrained_cfg").raw(), where + ": pretrained_cfg").to_float();
+    else if (const nlohmann::json* file = checkpoint.preprocessor())
+      pixels = clip_arithmetic(JsonObject(*file, (checkpoint.dir() / "preprocessor_config.json").string()));
+    else
+      pixels.rescale = ToFloat::Rescale::kMultiply;
+  }
+  return {{strip}, pixels};
+}
+
 PreprocessOverrides square(int64_t size) { return {.image_size = size}; }
 
 }  // namespace
 
 Preprocessor load_preprocessor(const Checkpoint& checkpoint, const ImageModel& model, std::optional<int64_t> img_size) {
+  if (const auto* clips = dynamic_cast<const ClipModel*>(&model))
+    return clip_preprocessor(checkpoint, *clips, img_size);
   if (!checkpoint.has_weights()) {
     // What timm's own vit_* configurations say; there is no checkpoint that could say otherwise.
     TimmPreprocess preprocess{.input_size = {model.info().input_size[0], model.info().input_size[1]},

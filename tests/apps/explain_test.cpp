@@ -143,7 +143,7 @@ TEST_F(ExplainVerb, ExplainsDetections) {
 }
 
 TEST_F(ExplainVerb, ExplainsWordsOfCaptions) {
-  write_tiny_captioner(dir_ / "captioner");
+  write_tiny_captioner(dir_ / "captioner", {.generation = {{"max_new_tokens", 8}, {"min_new_tokens", 8}}});
   const CommandResult result = run_vitkit({"explain", "--model", path("captioner"), "--answers", "2", "--no-sanity",
                                            "--format", "json", jpeg("a.jpg", 32, 32)});
   ASSERT_EQ(result.status, 0) << result.err;

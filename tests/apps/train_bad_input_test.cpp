@@ -72,6 +72,17 @@ TEST_F(TrainBadInput, MetricThatNobodyComputesIsRefusedBeforeTraining) {
   EXPECT_EQ(train("run", {"epochs=1", "warmup_epochs=0"}).status, 0) << "the refused attempt is in nobody's way";
 }
 
+TEST_F(TrainBadInput, AdversarialTrainingIsBounded) {
+  expect_error(train("run", {"adversarial={eps: 0}"}), 2, {"adversarial", "eps must be above 0"});
+  expect_error(train("run", {"adversarial={eps: 8}"}), 2, {"adversarial", "eps must be at most 1", "0.0314"});
+  expect_error(train("run", {"adversarial={epsilon: 0.1}"}), 2,
+               {"unknown key 'adversarial.epsilon'", "did you mean 'eps'"});
+  const CommandResult result =
+      train("run", {"model=rtdetr_tiny", "mixup=0", "cutmix=0", "smoothing=0", "reprob=0", "adversarial={eps: 0.03}"});
+  expect_error(result, 2, {"adversarial", "a detector"});
+  EXPECT_FALSE(fs::exists(dir_ / "run")) << "a refused run leaves nothing";
+}
+
 TEST_F(TrainBadInput, LossThatIsNoNumber) {
   ASSERT_EQ(train("run", {"epochs=1", "warmup_epochs=0"}).status, 0);
   const CommandResult result = train("bad", {"lr=1e30", "warmup_epochs=0", "clip_grad=null", "--format", "json"});

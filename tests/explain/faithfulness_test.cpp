@@ -39,6 +39,23 @@ TEST(Faithfulness, NamesAMethodThatForgetsNothing) {
   EXPECT_THAT(result.sanity->verdict, testing::HasSubstr("does not show what the model learnt"));
 }
 
+// A subject that always says the same leaves RISE nothing but the noise of its masks, which the two maps do not share.
+TEST(Faithfulness, SharedNoiseIsNoLikeness) {
+  class Indifferent : public test::RegionSubject {
+   public:
+    Indifferent() : RegionSubject(kRegion) {}
+    std::vector<double> scores(const Tensor& pixels) const override {
+      return std::vector<double>(static_cast<size_t>(pixels.size(0)), 0.5);
+    }
+  };
+  const Indifferent subject, other;
+  const MethodOptions masks{.samples = 30};
+  const Explanation map = explain("rise", subject, picture(), masks);
+  const Faithfulness result = measure_faithfulness("rise", subject, picture(), map, masks, {.steps = 2}, &other);
+  ASSERT_TRUE(result.sanity.has_value());
+  EXPECT_LT(result.sanity->spearman, kDoubtfulCorrelation);
+}
+
 TEST(Faithfulness, TakesARandomizedSubjectThatExists) {
   const test::RegionSubject subject(kRegion, kRegion), other(kElsewhere);
   const Explanation map = explain("occlusion", subject, picture());

@@ -153,6 +153,7 @@ const std::map<std::string, std::function<Outcome(const fs::path&)>>& families()
       {"B8c", run_model_case},
       {"B8d", run_model_case},
       {"E1", run_model_case},
+      {"H1", run_model_case},
       {"D", run_preprocess_case},
       {"C1", [](const fs::path& dir) { return run_gradient_case(dir, vit::run_training_golden); }},
       {"C1b", run_schedule_case},

@@ -187,8 +187,8 @@ TEST(Attacks, RefuseWhatMeansNothing) {
   const auto refused = [&](const std::string& name, const AttackOptions& options) {
     return usage_error([&] { attack(name, target, batch, options); });
   };
-  EXPECT_THAT(refused("pdg", {}),
-              AllOf(HasSubstr("unknown attack 'pdg'"), HasSubstr("did you mean 'pgd'"), HasSubstr("fgsm, pgd")));
+  EXPECT_THAT(refused("pdg", {}), AllOf(HasSubstr("unknown attack 'pdg'"), HasSubstr("did you mean 'pgd'"),
+                                        HasSubstr("known: apgd_ce, apgd_dlr, fgsm")));
   EXPECT_THAT(refused("pgd", {.eps = 0.0}), HasSubstr("above 0"));
   EXPECT_THAT(refused("pgd", {.eps = 1.5}), HasSubstr("at most 1"));
   EXPECT_THAT(refused("pgd", {.steps = 0}), HasSubstr("steps"));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "vit/autograd/op_support.h"
+#include "vit/autograd/probs_listener.h"
 #include "vit/autograd/tensor_ops.h"
 
 namespace vit {
@@ -29,6 +30,19 @@ Tensor gradient_of_probs(const Tensor& d_mixed, int64_t first, const MixedValues
   Context plain;
   return attention_scores(plain, {d_mixed, first}, part.v,
                           {.heads = part.heads, .head_dim = part.head_dim, .scale = 1.0f});
+}
+
+/// The probabilities as a variable, for who takes part.
+void tell_listener(Context& ctx, const HeadColumns& q, const HeadColumns& k, const AttentionOptions& options) {
+  auto* const listener = dynamic_cast<ProbsListener*>(ctx.observer);
+  if (!listener || !ctx.tape) return;
+  const std::string module = ctx.scope();
+  if (!listener->listens(module)) return;
+  const Var queries = split_heads(ctx, q, options.heads, options.head_dim);
+  const Var keys = split_heads(ctx, k, options.heads, options.head_dim);
+  Var scores = matmul(ctx, queries, keys, {.transpose_b = true, .scale = options.scale});
+  if (options.bias.defined()) scores = add(ctx, scores, options.bias);
+  listener->listen(module, softmax(ctx, scores));
 }
 
 }  // namespace
@@ -62,6 +76,7 @@ Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedV
 
 Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
                        const AttentionOptions& options) {
+  if (ctx.observer) tell_listener(ctx, q, k, options);
   if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
   if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, q, k, options));
   return with_probs_gradient(ctx, attention(ctx, q, k, v, options), {{v, options.heads, options.head_dim}});

@@ -14,7 +14,8 @@ namespace vit {
 /// of x from there on: what goes past it is not in the gradient. The observer must live until backward has run.
 Var observed(Context& ctx, std::string_view name, const Var& x);
 
-/// attention(), of which observers are offered "probs" and "scores", and "probs.grad" as with_probs_gradient() has it.
+/// attention(), of which observers are offered "probs" and "scores", and "probs.grad" as with_probs_gradient() has it;
+/// a ProbsListener (probs_listener.h) is given the probabilities as a variable.
 Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k, const HeadColumns& v,
                        const AttentionOptions& options);
 

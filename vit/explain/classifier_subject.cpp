@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "vit/autograd/ops.h"
+#include "vit/models/timesformer.h"
 #include "vit/models/vit.h"
 
 namespace vit {
@@ -43,12 +44,12 @@ const std::vector<std::string>& ClassifierSubject::offers() const {
 
 std::vector<double> ClassifierSubject::readout(int64_t tokens, const TokenLayout& layout) const {
   const auto* vit = dynamic_cast<const Vit*>(&model_->fast());
-  if (!vit || layout.prefix == 0) return Subject::readout(tokens, layout);
-  const VitConfig& config = vit->config();
+  const auto* timesformer = dynamic_cast<const Timesformer*>(&model_->fast());
+  if ((!vit && !timesformer) || layout.prefix == 0) return Subject::readout(tokens, layout);
   std::vector<double> weights(static_cast<size_t>(tokens), 0.0);
-  if (config.global_pool == Pool::token) {
+  if ((vit ? vit->config().global_pool : timesformer->config().global_pool) == Pool::token) {
     // The distilled model's answer is the mean of both heads'.
-    const int64_t read = config.distilled ? 2 : 1;
+    const int64_t read = vit && vit->config().distilled ? 2 : 1;
     std::fill_n(weights.begin(), read, 1.0 / static_cast<double>(read));
     return weights;
   }

@@ -39,7 +39,10 @@ Faithfulness measure_faithfulness(const std::string& method, const Subject& subj
     made = subject.randomized(options.seed);
     randomized = made.get();
   }
-  const Explanation other = explain(method, *randomized, pixels, method_options);
+  // Another seed: noise that both maps had in common would pass for what random weights do not change.
+  MethodOptions other_options = method_options;
+  ++other_options.seed;
+  const Explanation other = explain(method, *randomized, pixels, other_options);
   result.sanity = compare_maps(explanation.map, other.map, height, width);
   return result;
 }

@@ -21,6 +21,13 @@ void AttackOptions::validate(const Tensor& pixels) const {
   if (steps < 1) fail_usage("steps must be at least 1, got ", steps);
   if (restarts < 1) fail_usage("restarts must be at least 1, got ", restarts);
   if (alpha && !(*alpha > 0.0)) fail_usage("alpha must be above 0, got ", *alpha);
+  if (!(share > 0.0 && share <= 1.0)) fail_usage("share must be above 0 and at most 1, got ", share);
+}
+
+const std::vector<std::pair<PatchPosition, std::string>>& enum_names(PatchPosition) {
+  static const std::vector<std::pair<PatchPosition, std::string>> names = {
+      {PatchPosition::random, "random"}, {PatchPosition::center, "center"}, {PatchPosition::corner, "corner"}};
+  return names;
 }
 
 AttackBatch AttackBatch::at(const std::vector<int64_t>& places) const {
@@ -82,6 +89,18 @@ std::vector<int64_t> all_places(int64_t count) {
 Registry<AttackEntry>& attack_registry() {
   static Registry<AttackEntry> registry("attack");
   return registry;
+}
+
+void require_attack(const std::string& name, const AttackTarget& target, const Tensor& pixels) {
+  const AttackEntry& entry = attack_registry().find(name);
+  const std::string reason = entry.refusal ? entry.refusal(target, pixels) : std::string();
+  if (reason.empty()) return;
+  std::vector<std::string> others;
+  for (const std::string& other : attack_registry().names()) {
+    const AttackEntry& candidate = attack_registry().find(other);
+    if (!candidate.refusal || candidate.refusal(target, pixels).empty()) others.push_back(other);
+  }
+  fail_usage("the attack '", name, "' does not apply to this model: ", reason, "; those that do: ", joined(others));
 }
 
 AttackResult attack(const std::string& name, const AttackTarget& target, const AttackBatch& batch,

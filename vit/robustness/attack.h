@@ -14,6 +14,14 @@
 
 namespace vit {
 
+/// Where an adversarial patch lies.
+enum class PatchPosition {
+  random,  ///< drawn for each picture and search
+  center,
+  corner,  ///< the upper left one
+};
+const std::vector<std::pair<PatchPosition, std::string>>& enum_names(PatchPosition);
+
 struct AttackOptions {
   Norm norm = Norm::linf;
   double eps = 8.0 / 255.0;
@@ -23,8 +31,11 @@ struct AttackOptions {
   bool random_start = true;       ///< of the first search; later ones always begin at random
   AttackLoss loss = AttackLoss::cross_entropy;
   uint64_t seed = 0;
+  double share = 0.05;  ///< patches: of the picture's pixels, above 0 and at most 1
+  PatchPosition position = PatchPosition::random;
 
-  /// Errors (usage): eps out of range (NormBall::validate), no steps, no restarts, an alpha that is not above 0.
+  /// Errors (usage): eps out of range (NormBall::validate), no steps, no restarts, an alpha that is not above 0, a
+  /// share out of range.
   void validate(const Tensor& pixels) const;
   double step_length() const { return alpha.value_or(2.5 * eps / static_cast<double>(steps)); }
   NormBall ball() const { return {norm, static_cast<float>(eps)}; }
@@ -71,15 +82,29 @@ class WorstFound {
 /// 0, 1, ..., count - 1.
 std::vector<int64_t> all_places(int64_t count);
 
+/// What bounds an attack's changes.
+enum class AttackBudget {
+  ball,   ///< AttackOptions::norm and eps
+  share,  ///< AttackOptions::share of the picture, in which anything goes
+  cell,   ///< one of the model's own patches, in which anything goes
+};
+
 struct AttackEntry {
   std::string title{};         ///< "Projected gradient descent"
   std::string summary{};       ///< a line: how it searches
   std::string source{};        ///< paper
   std::optional<Norm> norm{};  ///< the only one that it knows; none: any
+  AttackBudget budget = AttackBudget::ball;
+  /// Why the attack cannot be tried on a target that takes such pictures ("it offers no attention"); empty: it can.
+  std::function<std::string(const AttackTarget&, const Tensor& pixels)> refusal{};
   std::function<AttackResult(const AttackTarget&, const AttackBatch&, const AttackOptions&)> run{};
 };
 
 Registry<AttackEntry>& attack_registry();
+
+/// Errors (usage): the attack is unknown, or does not apply to the target (with those that do). `pixels`: any such
+/// pictures [B, channels, height, width].
+void require_attack(const std::string& name, const AttackTarget& target, const Tensor& pixels);
 
 /// Runs an attack. Errors (usage): an unknown one (the known are listed), options out of range or of another norm than
 /// the attack's; pictures outside [0, 1], goals that are not one per picture.
