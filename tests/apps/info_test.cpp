@@ -40,6 +40,12 @@ TEST_F(InfoVerb, ListsWhatTheBuildKnows) {
   EXPECT_THAT(formats.lines(), Contains(testing::MatchesRegex("scenes +generated scenes: .*")));
   for (const auto& record : records(run_vitkit({"info", "--list", "datasets", "--format", "json"})))
     EXPECT_NE(record["summary"], "") << record["name"];
+  const auto corruptions = records(run_vitkit({"info", "--list", "corruptions", "--format", "json"}));
+  ASSERT_EQ(corruptions.size(), 19u);
+  EXPECT_EQ(corruptions.at(9)["name"], "fog") << "the paper's order";
+  EXPECT_EQ(corruptions.at(9)["summary"], "weather: clouds of a diamond-square fractal");
+  EXPECT_THAT(run_vitkit({"info", "--list", "attacks"}).out, testing::HasSubstr("fgsm"));
+  EXPECT_THAT(run_vitkit({"info", "--list", "explanations"}).out, testing::HasSubstr("rollout"));
   expect_refused(run_vitkit({"info", "--list", "attention"}), "did you mean 'attentions'");
   expect_refused(run_vitkit({"info", "--list", "models", "--model", model()}), "together");
 }
