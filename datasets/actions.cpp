@@ -21,7 +21,7 @@ using vit::Rng;
 constexpr const char* kPrefix = "actions:";
 constexpr int64_t kMaxClips = int64_t{1} << 30;
 /// How far an object moves, and its radius in the middle, as shares of the side; how much larger it becomes.
-constexpr float kMinWay = 0.36f, kMaxWay = 0.52f, kMinRadius = 0.13f, kMaxRadius = 0.19f, kMinGrowth = 2.0f,
+constexpr float kMinWay = 0.44f, kMaxWay = 0.56f, kMinRadius = 0.15f, kMaxRadius = 0.2f, kMinGrowth = 2.0f,
                 kMaxGrowth = 2.8f;
 
 enum class Use { action, event, look, noise };
@@ -124,7 +124,7 @@ Action action_of(uint64_t seed, int64_t index) {
 
 FrameRange action_event(uint64_t seed, int64_t index, int64_t frames) {
   Rng rng = action_rng(seed, index, Use::event);
-  const int64_t least = std::max<int64_t>(3, frames / 3), most = std::max<int64_t>(least, frames * 5 / 8);
+  const int64_t least = std::max<int64_t>(3, frames / 2), most = std::max<int64_t>(least, frames * 5 / 8);
   const int64_t count = least + pick(rng, most - least + 1);
   const int64_t first = pick(rng, frames - count + 1);
   return {first, first + count};

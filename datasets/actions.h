@@ -28,7 +28,7 @@ struct FrameRange {
   bool contains(int64_t frame) const { return frame >= first && frame < end; }
 };
 
-/// One clip. On a still, empty ground an object appears, acts for a third to five eighths of the frames, the event, and
+/// One clip. On a still, empty ground an object appears, acts for half to five eighths of the frames, the event, and
 /// is gone: it crosses its place from one side to the other, or becomes larger or smaller, or goes and comes, or rests.
 /// Frames outside the event show the ground and noise, and tell nothing. Of the whole set, a clip played backwards is
 /// as likely as it is: what does not know the order of the frames is right in at most five of eight clips.

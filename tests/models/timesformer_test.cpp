@@ -71,6 +71,7 @@ std::vector<NamedConfig> configs() {
   TimesformerConfig stem = small();
   stem.stem = ConvStemOptions{.channels = {6, 8}, .strides = {2, 2}};
   stem.global_pool = Pool::avg;
+  stem.sincos = true;
   all.push_back({"stem", stem});
   return all;
 }
@@ -222,6 +223,21 @@ TEST(Timesformer, TablesOfOtherSizesTakeTheNearestEntry) {
   for (int64_t row = 0; row < 6; ++row) times.f32()[row * 12] = static_cast<float>(row);
   EXPECT_EQ(model.adapt_parameter("time_embed", {1, 3, 12}, times).f32()[12], 2.0f);
   EXPECT_EQ(model.adapt_parameter("pos_embed", {1, 5, 12}, Tensor::zeros({1, 4, 12})).size(1), 4) << "no square";
+}
+
+TEST(Timesformer, CodesTellPlaceAndTime) {
+  TimesformerConfig config = small();
+  config.embed_dim = 24;
+  const Tensor codes = config.codes();
+  ASSERT_EQ(codes.shape(), (Shape{1, 12, 24}));
+  const auto token = [&](int64_t i) { return std::vector<float>(codes.f32() + i * 24, codes.f32() + (i + 1) * 24); };
+  for (int64_t i = 0; i < 12; ++i)
+    for (int64_t j = 0; j < i; ++j) EXPECT_NE(token(i), token(j)) << i << " " << j;
+  // The same place at another time differs in the first half alone; the slowest cosine falls all the way.
+  const std::vector<float> early = token(1), late = token(5);
+  EXPECT_TRUE(std::equal(early.begin() + 12, early.end(), late.begin() + 12));
+  EXPECT_GT(token(0)[1], token(4)[1]);
+  EXPECT_GT(token(4)[1], token(8)[1]);
 }
 
 TEST(Timesformer, AnotherHead) {

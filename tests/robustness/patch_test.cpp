@@ -103,6 +103,43 @@ TEST(PatchFool, ChangesOneOfTheModelsPatches) {
   EXPECT_GT(fooled_count(result), 4) << "a quarter of the picture";
 }
 
+/// A linear model that tells of two attentions: one among 2 x 2 patches, and one among 1 x 2 after them.
+class ShrinkingTarget : public LinearTarget {
+ public:
+  Var logits(Context& ctx, const Var& pixels) const override {
+    Var answer = LinearTarget::logits(ctx, pixels);
+    if (auto* const listener = dynamic_cast<ProbsListener*>(ctx.observer)) {
+      const Var turned = concat_features(ctx, slice_features(ctx, answer, 2, 4), slice_features(ctx, answer, 0, 2));
+      const Var looks = softmax(ctx, scale(ctx, turned, 0.2f));
+      tell(*listener, 2, 2, reshape(ctx, looks, {pixels.size(0), 1, 1, 4}));
+      tell(*listener, 1, 2, reshape(ctx, slice_features(ctx, looks, 0, 2), {pixels.size(0), 1, 1, 2}));
+    }
+    return answer;
+  }
+
+ private:
+  static void tell(ProbsListener& listener, float rows, float columns, const Var& probs) {
+    listener.observe("layout", Tensor::from<float>({0.0f, rows, columns}, {3}));
+    listener.listen("attn", probs);
+  }
+};
+
+TEST(PatchFool, LooksAtLayersOfTheFirstGridAlone) {
+  const ShrinkingTarget target;
+  const AttackBatch batch = quarters(12, 1);
+  const AttackResult result = attack("patch_fool", target, batch, {.steps = 3});
+  TargetProbe probe(target);
+  const Tensor logits = probe.answer(batch.pixels, batch.goals, AttackLoss::cross_entropy).logits;
+  std::set<int64_t> cells;
+  for (int64_t b = 0; b < 12; ++b) {
+    const int64_t cell = (predicted_class(logits.f32() + b * 4, 4) + 2) % 4;  // the patch that is looked at most
+    cells.insert(cell);
+    for (const auto& [y, x] : changed(batch.pixels, result.pixels, b))
+      EXPECT_EQ(y / 4 * 2 + x / 4, cell) << "picture " << b;
+  }
+  EXPECT_GT(*cells.rbegin(), 1) << "a patch that the later grid does not have";
+}
+
 TEST(PatchFool, RefusesModelsWithoutAttention) {
   const LinearTarget target;
   const AttackBatch batch = quarters(2, 1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "vit/autograd/tensor_ops.h"
 #include "vit/io/half.h"
@@ -61,6 +62,32 @@ void TimesformerConfig::validate() const {
     fail_usage("temporal_attention is of attention_type divided_space_time alone");
 }
 
+// Vaswani et al. 2017, section 3.5, with frequencies that fit short axes: from half a turn over the whole axis to half
+// a turn from one entry to the next. Half of the channels are of time, a quarter each of rows and columns.
+Tensor TimesformerConfig::codes() const {
+  const ClipGrid extents = clip();
+  Tensor table = Tensor::zeros({1, extents.patches(), embed_dim});
+  const auto write = [&](float* token, int64_t first, int64_t channels, int64_t place, int64_t extent) {
+    const int64_t pairs = channels / 2;
+    for (int64_t k = 0; k < pairs; ++k) {
+      const double up = pairs > 1 ? static_cast<double>(k) / static_cast<double>(pairs - 1) : 0.0;
+      const double frequency =
+          std::numbers::pi / static_cast<double>(extent) * std::pow(static_cast<double>(extent), up);
+      const double angle = frequency * (static_cast<double>(place) + 0.5);
+      token[first + 2 * k] = static_cast<float>(std::sin(angle));
+      token[first + 2 * k + 1] = static_cast<float>(std::cos(angle));
+    }
+  };
+  const int64_t places = extents.grid.count(), half = embed_dim / 2, quarter = embed_dim / 4;
+  for (int64_t i = 0; i < extents.patches(); ++i) {
+    float* token = table.f32() + i * embed_dim;
+    write(token, 0, half, i / places, extents.frames);
+    write(token, half, quarter, i % places / extents.grid.width, extents.grid.height);
+    write(token, half + quarter, quarter, i % extents.grid.width, extents.grid.width);
+  }
+  return table;
+}
+
 Timesformer::Timesformer(const TimesformerConfig& config, const std::string& name)
     : config_(config),
       norm_(NormKind::layer_norm, config.embed_dim, config.norm_eps),
@@ -74,7 +101,7 @@ Timesformer::Timesformer(const TimesformerConfig& config, const std::string& nam
   add_parameter("cls_token", cls_token_, {1, 1, dim}, init);
   add_parameter("pos_embed", pos_embed_, {1, 1 + config.clip().grid.count(), dim}, init);
   if (config.attention_type != ClipAttention::space_only)
-    add_parameter("time_embed", time_embed_, {1, config.num_frames, dim}, Init::truncated_normal(config.time_init));
+    add_parameter("time_embed", time_embed_, {1, config.num_frames, dim}, Init::zeros());
   if (config.stem)
     add_module("patch_embed", stem_.emplace(*config.stem, config.in_chans, dim, config.norm_eps));
   else
@@ -85,6 +112,7 @@ Timesformer::Timesformer(const TimesformerConfig& config, const std::string& nam
   for (int64_t i = 0; i < config.depth; ++i) add_block(i);
   add_module("norm", norm_);
   add_module("", head_);
+  if (config.sincos) codes_ = config.codes();
 }
 
 void Timesformer::add_block(int64_t index) {
@@ -152,10 +180,12 @@ Var Timesformer::embed(Context& ctx, const Var& clips) const {
   const int64_t places = clip.grid.count(), dim = config_.embed_dim;
   const Var table = pos_embed_.value;
   const Var cls = add(ctx, cls_token_.value, slice_tokens(ctx, table, 0, 1));
-  Var where = reshape(ctx, slice_tokens(ctx, table, 1, 1 + places), {1, 1, places, dim});
+  const Var where = reshape(ctx, slice_tokens(ctx, table, 1, 1 + places), {1, 1, places, dim});
   const Var when = time_embed_.value.defined() ? reshape(ctx, time_embed_.value, {1, clip.frames, 1, dim})
                                                : Var(Tensor::zeros({1, clip.frames, 1, dim}));
-  return join_tokens(ctx, cls, patches, reshape(ctx, add(ctx, where, when), {1, clip.patches(), dim}));
+  Var codes = reshape(ctx, add(ctx, where, when), {1, clip.patches(), dim});
+  if (codes_.defined()) codes = add(ctx, codes, codes_);
+  return join_tokens(ctx, cls, patches, codes);
 }
 
 Var Timesformer::run_block(Context& ctx, size_t index, const Var& x) const {
@@ -223,6 +253,7 @@ void Timesformer::set_frame_size(int64_t height, int64_t width) {
     pos_embed_.shape = pos_embed_.value.shape();
   }
   config_.img_size = resized.img_size;
+  if (config_.sincos) codes_ = config_.codes();
   info_.input_size = {config_.num_frames * height, width};
   const bool joint = config_.attention_type == ClipAttention::joint_space_time;
   for (SpaceTimeBlock& block : blocks_) block.set_grid(to);

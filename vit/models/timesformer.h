@@ -44,7 +44,7 @@ struct TimesformerConfig {
   float norm_eps = 1e-6f;
   std::optional<ConvStemOptions> stem{};
   Pool global_pool = Pool::token;
-  float time_init = 0.0f;
+  bool sincos = false;
   ConfigNode attention{};
   ConfigNode temporal_attention{};
 
@@ -64,10 +64,10 @@ struct TimesformerConfig {
     v("norm_eps", norm_eps, "Epsilon of all norms.", above(0));
     v("stem", stem, "Convolutions over each frame in place of the patch projection; none: the projection.");
     v("global_pool", global_pool, "The vector that the head reads: token, or avg, the mean of the patches.");
-    v("time_init", time_init,
-      "Standard deviation of the time table where training begins from nothing; 0, the authors' choice, is for weights "
-      "that know pictures: until the table has grown, the order of the frames cannot be seen.",
-      at_least(0));
+    v("sincos", sincos,
+      "Fixed sines and cosines of place and time are added to the learned tables. From nothing, place and order are "
+      "then "
+      "seen from the first step; the authors begin with weights that know pictures.");
     v("attention", attention,
       "Attention mechanism within frames (of joint_space_time: among all tokens): a name, a map with `type` and its "
       "options, or a list of these, one per block.");
@@ -76,6 +76,8 @@ struct TimesformerConfig {
   /// Errors (usage): combinations that make no model: patches that do not fill a frame, a stem of other patches,
   /// num_heads that does not divide embed_dim, a temporal_attention where nothing attends along time.
   void validate() const;
+  /// The fixed codes: f32 [1, T * N, embed_dim].
+  Tensor codes() const;
   ClipGrid clip() const { return {num_frames, {img_size[0] / patch_size, img_size[1] / patch_size}}; }
 };
 
@@ -113,6 +115,7 @@ class Timesformer : public ClipModel {
   std::optional<PatchEmbed> patch_embed_;
   std::optional<ConvStem> stem_;
   Parameter cls_token_, pos_embed_, time_embed_;
+  Tensor codes_;                       // where config_.sincos
   std::deque<SpaceTimeBlock> blocks_;  // of divided_space_time
   std::deque<Block> plain_blocks_;     // of the others
   Norm norm_;

@@ -36,16 +36,22 @@ class AttentionEar : public ProbsListener {
   void listen(const std::string& module, const Var& probs) override {
     // Keys that are no cells of the grid (merged, reduced, of a window) have no place in the picture.
     if (rows_ * columns_ < 2 || probs.size(3) != prefix_ + rows_ * columns_) return;
+    if (layers.empty()) {
+      rows = rows_;
+      columns = columns_;
+    }
     layers.push_back({module, probs, prefix_, rows_, columns_});
   }
 
   std::vector<HeardLayer> layers;
+  int64_t rows = 0, columns = 0;  ///< of the first
 
  private:
   int64_t prefix_ = 0, rows_ = 0, columns_ = 0;
 };
 
-/// A pass that is listened to; the tape keeps it for a gradient by `input`.
+/// A pass that is listened to; the tape keeps it for a gradient by `input`. Of models whose grid shrinks on the way,
+/// the layers of the first grid: the later ones have other patches.
 std::vector<HeardLayer> hear(Context& ctx, Tape& tape, const AttackTarget& target, const Var& input) {
   AttentionEar ear;
   ctx.tape = &tape;
@@ -53,6 +59,9 @@ std::vector<HeardLayer> hear(Context& ctx, Tape& tape, const AttackTarget& targe
   target.logits(ctx, input);
   ctx.tape = nullptr;
   ctx.observer = nullptr;
+  std::erase_if(ear.layers, [rows = ear.rows, columns = ear.columns](const HeardLayer& layer) {
+    return layer.rows != rows || layer.columns != columns;
+  });
   return std::move(ear.layers);
 }
 
