@@ -14,14 +14,25 @@ namespace vit {
 namespace {
 
 constexpr double kBeside = 1.0 / 6.0, kAcross = 1.0 / 12.0;
-constexpr double kTolerance = 1e-6;
 
-/// The equations of one mask on a grid with a rim of one cell, so that every pixel has eight neighbours in memory.
+/// One channel of a picture, or of a coarser copy of it, and which of its pixels are unknown.
+struct Plane {
+  int64_t height = 0, width = 0;
+  std::vector<double> values{};
+  std::vector<uint8_t> removed{};
+
+  int64_t area() const { return height * width; }
+  size_t at(int64_t y, int64_t x) const { return static_cast<size_t>(y * width + x); }
+};
+
+/// The equations of one plane on a grid with a rim of one cell, so that every pixel has eight neighbours in memory.
 /// Values [height + 2, width + 2]; those of the rim, and of what is no unknown, are 0 in every product.
 class Imputation {
  public:
-  Imputation(const std::vector<uint8_t>& removed, int64_t height, int64_t width)
-      : width_(width), stride_(width + 2), cells_(static_cast<size_t>((height + 2) * (width + 2))) {
+  explicit Imputation(const Plane& plane)
+      : width_(plane.width),
+        stride_(plane.width + 2),
+        cells_(static_cast<size_t>((plane.height + 2) * (plane.width + 2))) {
     const int64_t s = stride_;
     neighbours_ = {{{-s - 1, kAcross},
                     {-s, kBeside},
@@ -32,21 +43,26 @@ class Imputation {
                     {s, kBeside},
                     {s + 1, kAcross}}};
     std::vector<double> in_picture(cells_, 0.0);
-    for (int64_t pixel = 0; pixel < height * width; ++pixel) in_picture[cell_of(pixel)] = 1.0;
-    for (int64_t pixel = 0; pixel < height * width; ++pixel) {
-      if (removed[static_cast<size_t>(pixel)] == 0) continue;
-      unknown_.push_back(pixel);
+    for (int64_t pixel = 0; pixel < plane.area(); ++pixel) in_picture[cell_of(pixel)] = 1.0;
+    for (int64_t pixel = 0; pixel < plane.area(); ++pixel) {
+      if (plane.removed[static_cast<size_t>(pixel)] == 0) continue;
+      unknown_.push_back({pixel, cell_of(pixel)});
       diagonal_.push_back(neighbour_sum(in_picture, cell_of(pixel)));
     }
   }
 
-  /// Replaces the unknown pixels of one channel [height * width].
-  void solve(float* channel, int64_t area) const;
+  /// Makes the unknown values, which are a first guess, those that solve the equations, by conjugate gradients. The
+  /// matrix is symmetric and, as a known pixel can be reached from every unknown one, positive definite.
+  void solve(Plane& plane, double tolerance) const;
 
  private:
   struct Neighbour {
     int64_t offset = 0;
     double weight = 0.0;
+  };
+  struct Unknown {
+    int64_t pixel = 0;
+    size_t cell = 0;
   };
 
   size_t cell_of(int64_t pixel) const {
@@ -61,7 +77,7 @@ class Imputation {
   int64_t width_, stride_;
   size_t cells_;
   std::array<Neighbour, 8> neighbours_{};
-  std::vector<int64_t> unknown_{};
+  std::vector<Unknown> unknown_{};
   std::vector<double> diagonal_{};
 };
 
@@ -71,33 +87,29 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return sum;
 }
 
-// The matrix is symmetric and, as a known pixel can be reached from every unknown one, positive definite.
-void Imputation::solve(float* channel, int64_t area) const {
-  std::vector<double> known(cells_, 0.0);
-  double mean = 0.0;
-  for (int64_t pixel = 0; pixel < area; ++pixel) known[cell_of(pixel)] = static_cast<double>(channel[pixel]);
-  for (const int64_t pixel : unknown_) known[cell_of(pixel)] = 0.0;
-  for (const double value : known) mean += value;
-  mean /= static_cast<double>(area - static_cast<int64_t>(unknown_.size()));
-
+void Imputation::solve(Plane& plane, double tolerance) const {
   const size_t count = unknown_.size();
-  std::vector<double> values(count, mean), residual(count), product(count), direction(cells_, 0.0), along(count);
-  const auto multiply = [&] {  // product = A * along
-    for (size_t i = 0; i < count; ++i) direction[cell_of(unknown_[i])] = along[i];
-    for (size_t i = 0; i < count; ++i)
-      product[i] = diagonal_[i] * along[i] - neighbour_sum(direction, cell_of(unknown_[i]));
-  };
-  std::vector<double> right(count);
-  for (size_t i = 0; i < count; ++i) right[i] = neighbour_sum(known, cell_of(unknown_[i]));
-  along = values;
-  multiply();
-  for (size_t i = 0; i < count; ++i) residual[i] = right[i] - product[i];
+  std::vector<double> all(cells_, 0.0);
+  double squares = 0.0;
+  for (int64_t pixel = 0; pixel < plane.area(); ++pixel) {
+    const double value = plane.values[static_cast<size_t>(pixel)];
+    all[cell_of(pixel)] = value;
+    if (plane.removed[static_cast<size_t>(pixel)] == 0) squares += value * value;
+  }
+  std::vector<double> values(count), residual(count), product(count), along(count), direction(cells_, 0.0);
+  for (size_t i = 0; i < count; ++i) {
+    values[i] = all[unknown_[i].cell];
+    residual[i] = neighbour_sum(all, unknown_[i].cell) - diagonal_[i] * values[i];
+  }
   along = residual;
   double norm = dot(residual, residual);
-  const double enough = kTolerance * kTolerance * std::max(dot(right, right), 1e-30);
+  const double mean_square = squares / static_cast<double>(plane.area() - static_cast<int64_t>(count));
+  const double enough = tolerance * tolerance * static_cast<double>(count) * std::max(mean_square, 1e-12);
   for (size_t round = 0; norm > enough; ++round) {
     check(round < 10 * count + 100, "road: ", count, " equations of imputation did not converge");
-    multiply();
+    for (size_t i = 0; i < count; ++i) direction[unknown_[i].cell] = along[i];
+    for (size_t i = 0; i < count; ++i)
+      product[i] = diagonal_[i] * along[i] - neighbour_sum(direction, unknown_[i].cell);
     const double step = norm / dot(along, product);
     for (size_t i = 0; i < count; ++i) values[i] += step * along[i];
     for (size_t i = 0; i < count; ++i) residual[i] -= step * product[i];
@@ -105,7 +117,54 @@ void Imputation::solve(float* channel, int64_t area) const {
     for (size_t i = 0; i < count; ++i) along[i] = residual[i] + next / norm * along[i];
     norm = next;
   }
-  for (size_t i = 0; i < count; ++i) channel[unknown_[i]] = static_cast<float>(values[i]);
+  for (size_t i = 0; i < count; ++i) plane.values[static_cast<size_t>(unknown_[i].pixel)] = values[i];
+}
+
+/// The plane at half the extents: a pixel is known where one of its four is, and is their mean.
+Plane halved(const Plane& fine) {
+  Plane coarse{.height = (fine.height + 1) / 2, .width = (fine.width + 1) / 2};
+  coarse.values.assign(static_cast<size_t>(coarse.area()), 0.0);
+  coarse.removed.assign(static_cast<size_t>(coarse.area()), 1);
+  std::vector<double> counts(static_cast<size_t>(coarse.area()), 0.0);
+  for (int64_t y = 0; y < fine.height; ++y)
+    for (int64_t x = 0; x < fine.width; ++x) {
+      if (fine.removed[fine.at(y, x)] != 0) continue;
+      const size_t to = coarse.at(y / 2, x / 2);
+      coarse.values[to] += fine.values[fine.at(y, x)];
+      counts[to] += 1.0;
+      coarse.removed[to] = 0;
+    }
+  for (size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] > 0.0) coarse.values[i] /= counts[i];
+  return coarse;
+}
+
+/// The coarse plane between its pixels' centres.
+double value_between(const Plane& coarse, int64_t y, int64_t x) {
+  const auto place = [](int64_t at, int64_t extent) {
+    return std::clamp(0.5 * (static_cast<double>(at) + 0.5) - 0.5, 0.0, static_cast<double>(extent - 1));
+  };
+  const double row = place(y, coarse.height), column = place(x, coarse.width);
+  const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(column);
+  const int64_t bottom = std::min(top + 1, coarse.height - 1), right = std::min(left + 1, coarse.width - 1);
+  const double down = row - static_cast<double>(top), across = column - static_cast<double>(left);
+  const auto value = [&](int64_t r, int64_t c) { return coarse.values[coarse.at(r, c)]; };
+  return (1 - down) * ((1 - across) * value(top, left) + across * value(top, right)) +
+         down * ((1 - across) * value(bottom, left) + across * value(bottom, right));
+}
+
+/// Fills what is unknown. Conjugate gradients take as many steps as a hole is wide to carry values across it, so they
+/// begin with what the same equations say about a picture of half the size.
+void fill(Plane& plane, double tolerance) {
+  if (std::find(plane.removed.begin(), plane.removed.end(), uint8_t{1}) == plane.removed.end()) return;
+  if (std::max(plane.height, plane.width) > 1) {
+    Plane coarse = halved(plane);
+    fill(coarse, tolerance);
+    for (int64_t y = 0; y < plane.height; ++y)
+      for (int64_t x = 0; x < plane.width; ++x)
+        if (plane.removed[plane.at(y, x)] != 0) plane.values[plane.at(y, x)] = value_between(coarse, y, x);
+  }
+  Imputation(plane).solve(plane, tolerance);
 }
 
 /// Pixels that are removed for variant `index`: the most important of share index / 2, or the least.
@@ -121,15 +180,19 @@ std::vector<uint8_t> removed_pixels(const RemovalOrder& order, int64_t area, int
 
 }  // namespace
 
-Tensor imputed_pixels(const Tensor& pixels, const std::vector<uint8_t>& removed) {
+Tensor imputed_pixels(const Tensor& pixels, const std::vector<uint8_t>& removed, double tolerance) {
   check(pixels.rank() == 4 && pixels.size(0) == 1, "road: expected the pixels of one picture, got ", pixels.shape());
   const int64_t height = pixels.size(2), width = pixels.size(3), area = height * width;
   check(static_cast<int64_t>(removed.size()) == area, "road: ", removed.size(), " pixels are marked of ", area);
   check(std::find(removed.begin(), removed.end(), uint8_t{0}) != removed.end(),
         "road: all pixels are removed, nothing is left to fill them from");
   Tensor result = pixels.clone();
-  const Imputation imputation(removed, height, width);
-  for (int64_t channel = 0; channel < pixels.size(1); ++channel) imputation.solve(result.f32() + channel * area, area);
+  for (int64_t channel = 0; channel < pixels.size(1); ++channel) {
+    float* from = result.f32() + channel * area;
+    Plane plane{.height = height, .width = width, .values = {from, from + area}, .removed = removed};
+    fill(plane, tolerance);
+    for (int64_t i = 0; i < area; ++i) from[i] = static_cast<float>(plane.values[static_cast<size_t>(i)]);
+  }
   return result;
 }
 

@@ -15,8 +15,9 @@ namespace vit {
 /// pixels f32 [1, channels, height, width], removed [height * width], not 0 where a pixel is removed -> the same
 /// picture, in which each removed pixel is the mean of its neighbours: those beside it weigh 1/6, those across a corner
 /// 1/12; at the border, of those that there are. All removed pixels together are one sparse system of linear equations,
-/// solved by conjugate gradients until the residual is 1e-6 of the right side. Errors: no pixel is left.
-Tensor imputed_pixels(const Tensor& pixels, const std::vector<uint8_t>& removed);
+/// solved by conjugate gradients from coarse to fine until the residual's root mean square is `tolerance` of the known
+/// pixels': by default a hundredth of ROAD's noise. Errors: no pixel is left.
+Tensor imputed_pixels(const Tensor& pixels, const std::vector<uint8_t>& removed, double tolerance = 1e-4);
 
 struct RoadOptions {
   std::vector<double> shares{0.2, 0.4, 0.6, 0.8};  ///< of the pixels that are removed; each above 0 and below 1
