@@ -39,7 +39,7 @@ std::vector<std::string> numbered(const std::string& word, int64_t count) {
 /// Names of prefix tokens as far as they are known.
 std::vector<std::string> prefix_names(int64_t count) {
   if (count == 0) return {};
-  std::vector<std::string> names = numbered("register", count);
+  std::vector<std::string> names = numbered("prefix token", count);
   names.front() = "class token";
   return names;
 }

@@ -45,10 +45,11 @@ int compare_methods(const ExplainOptions& options, const CommonOptions& common) 
       return std::nullopt;
     }
   };
-  const vit::MethodEvaluationOptions evaluation{
-      .method = options.method,
-      .faithfulness = {.sanity = options.sanity, .batch_size = options.method.batch_size, .seed = options.method.seed},
-      .progress = [&](int64_t) { progress.advance(); }};
+  const vit::MethodEvaluationOptions evaluation{.method = options.method,
+                                                .faithfulness = {.sanity = !options.no_sanity,
+                                                                 .batch_size = options.method.batch_size,
+                                                                 .seed = options.method.seed},
+                                                .progress = [&](int64_t) { progress.advance(); }};
   const std::vector<vit::MethodFigures> rows = vit::evaluate_methods(count, picture_of, methods, evaluation);
   clear_progress();
   write_methods(output, rows, evaluation.bootstrap.confidence);

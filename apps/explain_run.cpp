@@ -174,9 +174,10 @@ class ExplainRun {
                        .explanation = vit::explain(method, *answer.subject, pixels, options_.method)};
       map.seconds = timer.seconds();
       if (options_.judge == Judge::always || (options_.judge == Judge::pictures && item.picture()))
-        map.faithfulness = vit::measure_faithfulness(
-            method, *answer.subject, pixels, map.explanation, options_.method,
-            {.sanity = options_.sanity, .batch_size = options_.method.batch_size, .seed = options_.method.seed + 1});
+        map.faithfulness = vit::measure_faithfulness(method, *answer.subject, pixels, map.explanation, options_.method,
+                                                     {.sanity = !options_.no_sanity,
+                                                      .batch_size = options_.method.batch_size,
+                                                      .seed = options_.method.seed + 1});
       maps.push_back(std::move(map));
     } catch (const vit::Error& error) {
       if (error.kind() == vit::ErrorKind::kUsage && answered_ == 0 && maps.empty()) throw Unanswerable(error);

@@ -144,7 +144,8 @@ TEST(DetectionRollout, GoesThroughDecoderAndEncoder) {
   const Explained explained("B3b_detr_hf_resnet_backbone");
   const std::vector<vit::RecordedAttention> layers = vit::attention_with_gradient(
       explained.subject, explained.pixels, vit::modules_offering(explained.subject, ".probs"));
-  Array<double> queries = xt::zeros<double>({1, explained.detector.model().num_queries()}), cells;
+  Array<double> cells;
+  Array<double> queries = xt::zeros<double>({size_t{1}, static_cast<size_t>(explained.detector.model().num_queries())});
   queries(0, static_cast<size_t>(explained.found.query)) = 1.0;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
     const Array<double> attention = xt::mean(array_of(layer->probs), {0});
@@ -157,7 +158,6 @@ TEST(DetectionRollout, GoesThroughDecoderAndEncoder) {
         queries = stepped(queries);
         break;
       case vit::AttentionRole::cross:
-        cells = xt::zeros<double>({size_t{1}, attention.shape(1)}) + cells;
         queries = Array<double>(0.5 * queries);
         cells = Array<double>(cells + vit::plain::matmul<double>(queries, attention));
         break;
