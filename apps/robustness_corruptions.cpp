@@ -78,9 +78,10 @@ void add_corruption_options(CLI::App& command, CorruptionOptions& options) {
   command
       .add_option("--corruptions", options.families,
                   with_example("Spoilt pictures: families (fog), groups (noise, blur, weather, digital), all (the "
-                               "fifteen of ImageNet-C), extra (its four others)",
+                               "fifteen of ImageNet-C), extra (its four others); without a name: all",
                                "--corruptions noise,fog"))
       ->type_name("NAME,...")
+      ->expected(0, -1)
       ->delimiter(',')
       ->group(group)
       ->default_str("none");
