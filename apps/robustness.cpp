@@ -3,21 +3,18 @@
 #include <memory>
 #include <optional>
 
-#include "apps/model_facts.h"
-#include "apps/model_verb.h"
 #include "apps/output.h"
 #include "apps/progress.h"
 #include "apps/report.h"
 #include "apps/robustness_attacks.h"
 #include "apps/robustness_corruption_report.h"
 #include "apps/robustness_corruptions.h"
+#include "apps/robustness_model.h"
 #include "apps/robustness_report.h"
 #include "apps/robustness_run.h"
 #include "apps/verbs.h"
 #include "datasets/class_mapping.h"
 #include "vit/core/check.h"
-#include "vit/models/build.h"
-#include "vit/predictor.h"
 
 namespace apps {
 
@@ -25,42 +22,6 @@ namespace {
 
 constexpr int64_t kPicturesKept = 24;  // of which the report draws a few
 constexpr int64_t kSpoiltDrawn = 6;    // under each corruption
-
-/// A classifier with its plain weights, which gradients by the pixels need.
-struct AttackedModel {
-  std::unique_ptr<vit::ImageModel> model;
-  vit::Preprocessor preprocessor;
-  vit::ClassLabels labels;
-};
-
-/// Errors (usage): a model of another kind, or without classes.
-AttackedModel load_attacked(const RobustnessOptions& options, const CommonOptions& common) {
-  const std::string verb = model_verb(options.model);
-  if (verb != "classify")
-    vit::fail_usage("--model ", options.model, " is for vitkit ", verb,
-                    ": robustness is measured of classifiers, whose answer is one class per picture");
-  const vit::Checkpoint checkpoint = vit::Checkpoint::open(options.model);
-  AttackedModel loaded;
-  loaded.model = vit::load_model(checkpoint, {.seed = common.seed, .purpose = vit::Purpose::training});
-  const vit::ModelInfo& info = loaded.model->info();
-  if (info.num_classes < 2)
-    vit::fail_usage("--model ", options.model, ": it has ", info.num_classes,
-                    " classes: robustness is measured by answers that can be wrong");
-  if (info.input_channels != 3)
-    vit::fail_usage("--model ", options.model, ": pictures have 3 channels, the model takes ", info.input_channels);
-  loaded.preprocessor = vit::load_preprocessor(checkpoint, *loaded.model, options.img_size);
-  if (options.img_size) loaded.model->set_input_size(*options.img_size, *options.img_size);
-  loaded.labels = vit::load_labels(checkpoint, *loaded.model);
-  note_random_weights(common, options.model, checkpoint.has_weights());
-  return loaded;
-}
-
-/// A picture of the size that the model takes.
-vit::Tensor sample_of(const AttackedModel& loaded) {
-  const auto& size = loaded.model->info().input_size;
-  const vit::Extent extent = loaded.preprocessor.fixed_size().value_or(vit::Extent{size[0], size[1]});
-  return vit::Tensor::full({1, 3, extent.height, extent.width}, 0.5f);
-}
 
 /// Told of every batch's outcome under a condition.
 using BatchOf = std::function<void(const Condition&, const vit::AttackBatch&, const vit::AttackResult&)>;

@@ -1,4 +1,6 @@
 // Models of clips in the verbs: whole films, pictures that are none, data sets of clips, and training.
+#include <filesystem>
+
 #include "tests/apps/verb_test.h"
 #include "tests/support/film.h"
 
@@ -83,6 +85,29 @@ TEST_F(ClassifyFilm, TrainsOnGeneratedClips) {
   EXPECT_THAT(answers.at(0)["predictions"].at(0)["label"].get<std::string>(),
               testing::AnyOf(HasSubstr("moves"), HasSubstr("grows"), HasSubstr("shrinks"), HasSubstr("blinks"),
                              HasSubstr("still")));
+}
+
+TEST_F(ClassifyFilm, ExplainsWhichFramesMattered) {
+  const std::string film = write_film(path("film.avi"), 12, 10.0);
+  const CommandResult result =
+      run_vitkit({"explain", "--model", path("clips.yaml"), "--method", "frame_occlusion,temporal_attention", "--save",
+                  path("out"), "--no-sanity", "--format", "json", film, jpeg("a.jpg")});
+  EXPECT_EQ(result.status, 1) << "the picture is none";
+  const auto answers = records(result);
+  ASSERT_EQ(answers.size(), 3u);
+  for (size_t i = 0; i < 2; ++i) {
+    double sum = 0.0;
+    ASSERT_EQ(answers[i]["frame_shares"].size(), 4u);
+    for (const auto& share : answers[i]["frame_shares"]) sum += share.get<double>();
+    EXPECT_NEAR(sum, 1.0, 1e-6);
+  }
+  EXPECT_THAT(answers[2]["error"].get<std::string>(), HasSubstr("wants a film"));
+  for (const char* file : {"film_frame_occlusion_frames.png", "film_temporal_attention_frames.png", "report.html"})
+    EXPECT_TRUE(std::filesystem::exists(dir_ / "out" / file)) << file;
+  const CommandResult picture =
+      run_vitkit({"explain", "--model", model(), "--method", "frame_occlusion", jpeg("a.jpg")});
+  EXPECT_EQ(picture.status, 2);
+  EXPECT_THAT(picture.err, HasSubstr("it sees pictures"));
 }
 
 TEST_F(ClassifyFilm, ScenesWritesFilmsOfActions) {

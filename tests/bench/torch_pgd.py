@@ -123,13 +123,15 @@ def fastest_way(pictures, labels, options):
     for as_product in (False, True):
         for traced in (False, True):
             for batch in (10, 25, 50, 100):
+                name = f"{'traced' if traced else 'eager'}, {'product' if as_product else 'convolution'}, batch {batch}"
+                if options.way not in name:
+                    continue
                 model = Vit(options.checkpoint, as_product)
                 if traced:
                     model = torch.jit.trace(model, pictures[:batch])
                 few = slice(0, max(50, batch))
                 run(model, pictures[:10], labels[:10], 10, options)
                 seconds = min(run(model, pictures[few], labels[few], batch, options)[1] for _ in range(2))
-                name = f"{'traced' if traced else 'eager'}, {'product' if as_product else 'convolution'}, batch {batch}"
                 ways.append((seconds, name, model, batch))
                 print(f'  {name}: {len(labels[few]) / seconds:.1f} pictures per second of processor time', flush=True)
     return min(ways, key=lambda way: way[0])
@@ -166,6 +168,7 @@ def main():
     parser.add_argument('--steps', type=int, default=20)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--way', default='', help="only ways of PyTorch with this in their name: 'eager, convolution'")
     parser.add_argument('--vitkit-batch', type=int, default=50)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -90,6 +90,39 @@ TEST(FrameMethods, OcclusionIsTheFallOfTheScore) {
   EXPECT_THAT(importance.explanation.notes.at(0), HasSubstr("6 clips"));
 }
 
+/// A clip that is scored by how frames 1 and 2 differ, whatever the others show.
+class ChangeSubject : public Subject {
+ public:
+  std::string name() const override { return "change"; }
+  const ImageModel& model() const override { return model_; }
+  Var objective(Context&, const Var& pixels) const override {
+    std::vector<float> values;
+    for (const double score : scores(pixels.value())) values.push_back(static_cast<float>(score));
+    return Tensor::from(values, {pixels.size(0)});
+  }
+  std::vector<double> scores(const Tensor& pixels) const override {
+    std::vector<double> scores;
+    for (int64_t b = 0; b < pixels.size(0); ++b) {
+      const float* frames = pixels.f32() + b * 3 * 256;
+      double change = 0.0;
+      for (int64_t i = 0; i < 64; ++i) change += std::abs(static_cast<double>(frames[64 + i]) - frames[128 + i]);
+      scores.push_back(change / (1.0 + change));
+    }
+    return scores;
+  }
+  std::unique_ptr<Subject> randomized(uint64_t) const override { return std::make_unique<ChangeSubject>(); }
+
+ private:
+  Timesformer model_{small(), "timesformer"};
+};
+
+TEST(FrameMethods, TheFramesOfTheEventMatter) {
+  const FrameImportance importance = frame_importance(ChangeSubject(), clip());
+  EXPECT_GT(importance.shares[1] + importance.shares[2], 0.9);
+  EXPECT_NEAR(importance.explanation.map.f32()[0], 0.0, 1e-7);
+  EXPECT_NEAR(importance.explanation.map.f32()[3], 0.0, 1e-7);
+}
+
 TEST(FrameMethods, AStillClipHasNoFrameThatMatters) {
   const ClassifierSubject subject = subject_of(small());
   Tensor still = clip();
