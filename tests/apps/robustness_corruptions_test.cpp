@@ -9,6 +9,8 @@
 #include "datasets/open.h"
 #include "tests/apps/verb_test.h"
 #include "vit/core/file.h"
+#include "vit/image/preprocess.h"
+#include "vit/models/labels.h"
 #include "vit/predictor.h"
 
 namespace vit::test {

@@ -163,8 +163,8 @@ TEST(Pgd, TargetedReachesTheTarget) {
 TEST(Pgd, NeverLeavesLessWrongThanThePicturesThemselves) {
   // Pictures that are wrong as they are and right at the random point where the search begins; it goes nowhere from
   // there.
-  const LinearTarget target;
-  const AttackOptions options{.eps = 0.3, .steps = 1, .alpha = 1e-6};
+  const ModelTarget target = tiny_vit().target();
+  const AttackOptions options{.eps = 1.0, .steps = 1, .alpha = 1e-6};
   AttackBatch all = quarters(64, 1);
   const Tensor start = options.ball().random_point(all.pixels, options.seed, all.numbers, 0);
   TargetProbe probe(target);
