@@ -39,7 +39,7 @@ std::vector<std::string> numbered(const std::string& word, int64_t count) {
 /// Names of prefix tokens as far as they are known.
 std::vector<std::string> prefix_names(int64_t count) {
   if (count == 0) return {};
-  std::vector<std::string> names = numbered("register", count);
+  std::vector<std::string> names = numbered("prefix token", count);
   names.front() = "class token";
   return names;
 }
@@ -103,6 +103,7 @@ Tensor points_on_grid(const PointRecorder::Points& points, const vit::Extent& gr
 
 std::vector<vit::RecordedAttention> record_attention(const vit::Subject& subject, const Tensor& pixels,
                                                      int64_t most_elements) {
+  if (!subject.attention_refusal().empty()) return {};
   vit::AttentionRecorder recorder(
       subject,
       {.wants = [&](const std::string& module) { return subject.role_of(module) != vit::AttentionRole::queries; },
@@ -127,10 +128,16 @@ std::vector<vit::SheetLayer> sheet_layers(const vit::Subject& subject,
                                           const std::vector<vit::RecordedAttention>& layers,
                                           const vit::Preprocessor& preprocessor, const vit::Extent& source) {
   std::vector<vit::SheetLayer> sheet;
-  for (const vit::RecordedAttention& layer : layers)
+  const bool has_queries = std::any_of(layers.begin(), layers.end(), [&](const vit::RecordedAttention& layer) {
+    return subject.role_of(layer.module) == vit::AttentionRole::cross && !layer.module.ends_with("attn_pool");
+  });
+  for (const vit::RecordedAttention& layer : layers) {
+    // What queries ask is read from their layers alone.
+    if (has_queries && subject.role_of(layer.module) != vit::AttentionRole::cross) continue;
     sheet.push_back({.name = layer.module,
                      .cells = rows_of_heads(subject, layer),
                      .window = vit::cell_window(preprocessor, source, {layer.layout.rows, layer.layout.columns})});
+  }
   return sheet;
 }
 

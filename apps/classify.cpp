@@ -213,7 +213,7 @@ Action add_classify(CLI::App& command, const CommonOptions& common) {
       "  vitkit classify --format json --vid-stride 25 film.mp4   (adds \"frame\" and \"time_s\")\n"
       "  find . -name '*.jpg' | vitkit classify --model path/to/checkpoint --topk 1 -\n"
       "  vitkit classify --model path/to/clip --labels \"a photo of a cat,a photo of a dog\" photo.jpg\n"
-      "  vitkit classify --model actions film.mp4   (a model of clips: one answer for the film)\n"
+      "  vitkit classify --model path/to/timesformer film.mp4   (one answer for the whole film)\n"
       "  vitkit classify --model vit_base_patch16_224 -v photo.jpg   (random weights)");
   return [options, &common] { return classify(*options, common); };
 }

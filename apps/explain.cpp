@@ -104,7 +104,7 @@ void add_judgement_options(CLI::App& command, ExplainOptions& options) {
       ->transform(CLI::CheckedTransformer(choices<Judge>()))
       ->group(group);
   command
-      .add_flag("!--no-sanity", options.sanity,
+      .add_flag("--no-sanity", options.no_sanity,
                 with_example("Leave the check with random weights out, which makes each map twice (default: off)",
                              "--no-sanity"))
       ->group(group);

@@ -27,8 +27,9 @@ int compare_methods(const ExplainOptions& options, const CommonOptions& common) 
   Output output(common);
   Progress progress(common, "pictures", /*prints_results=*/false, count);
   int64_t unreadable = 0;
-  std::shared_ptr<const vit::Subject> forgetful;
-  const auto picture_of = [&](int64_t index) -> std::optional<vit::ExplainedPicture> {
+  // Spread over the data set, which may be sorted by class.
+  const auto picture_of = [&](int64_t number) -> std::optional<vit::ExplainedPicture> {
+    const int64_t index = number * data.data->size() / count;
     try {
       const vit::Image picture = data.data->load(index);
       const vit::Extent source{picture.height(), picture.width()};
@@ -38,16 +39,17 @@ int compare_methods(const ExplainOptions& options, const CommonOptions& common) 
         explained.object =
             box_on_input(answers->preprocessor(), source, {explained.pixels.size(2), explained.pixels.size(3)}, *box);
       return explained;
-    } catch (const vit::Error& error) {
+    } catch (const std::exception& error) {
       ++unreadable;
       print_error(fmt::format("{}: {}", data.data->source(index), error.what()));
       return std::nullopt;
     }
   };
-  const vit::MethodEvaluationOptions evaluation{
-      .method = options.method,
-      .faithfulness = {.sanity = options.sanity, .batch_size = options.method.batch_size, .seed = options.method.seed},
-      .progress = [&](int64_t) { progress.advance(); }};
+  const vit::MethodEvaluationOptions evaluation{.method = options.method,
+                                                .faithfulness = {.sanity = !options.no_sanity,
+                                                                 .batch_size = options.method.batch_size,
+                                                                 .seed = options.method.seed},
+                                                .progress = [&](int64_t) { progress.advance(); }};
   const std::vector<vit::MethodFigures> rows = vit::evaluate_methods(count, picture_of, methods, evaluation);
   clear_progress();
   write_methods(output, rows, evaluation.bootstrap.confidence);

@@ -32,7 +32,7 @@ std::optional<vit::Corners> box_on_input(const vit::Preprocessor& preprocessor, 
 Record method_record(const vit::MethodFigures& figures);
 
 /// The rows as people read them: means with half of their interval's width; in percent where they are shares.
-/// `pictures` in all, `confidence` of the intervals.
+/// `confidence`: of the intervals, for the line below the table.
 std::string method_table(const std::vector<vit::MethodFigures>& rows, double confidence);
 
 /// A record per method, or the table. Errors: as Output::write.

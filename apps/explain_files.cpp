@@ -86,7 +86,7 @@ bool ExplainFiles::attempt(const std::function<void()>& work) {
   try {
     work();
     return true;
-  } catch (const vit::Error& error) {
+  } catch (const std::exception& error) {
     failed_(error.what());
     return false;
   }
@@ -94,7 +94,7 @@ bool ExplainFiles::attempt(const std::function<void()>& work) {
 
 void ExplainFiles::write_map(const ExplainedPicture& explained, ExplainedMap& map, const fs::path& stem) {
   const vit::Tensor& cells = map.explanation.map;
-  const vit::CellWindow window = window_of(model_, explained.picture, cells);
+  const vit::CellWindow& window = map.window;
   const std::string path = stem.string() + ".npy";
   if (attempt([&] { vit::write_npy(path, cells); })) map.npy = path;
   attempt([&] {
@@ -125,9 +125,14 @@ void ExplainFiles::write_frames(const ExplainedPicture& explained, const Explain
   });
 }
 
+const std::string& ExplainFiles::film_name(const vit::FeedItem& item) {
+  std::string& name = film_names_[item.stream];
+  if (name.empty()) name = names_.take(item.source);
+  return name;
+}
+
 void ExplainFiles::add_to_film(const ExplainedPicture& explained, const ExplainedMap& map, int64_t number) {
-  const std::string name =
-      film_names_.try_emplace(explained.item.stream, names_.take(explained.item.source)).first->second;
+  const std::string& name = film_name(explained.item);
   const std::string file = fmt::format("{}_{}{}.mp4", name, map.method, number > 1 ? "_" + std::to_string(number) : "");
   auto& film = films_[{explained.item.stream, file}];
   if (!film) {
@@ -136,16 +141,25 @@ void ExplainFiles::add_to_film(const ExplainedPicture& explained, const Explaine
                                               vit::VideoWriterOptions{.frame_rate = rate});
   }
   attempt([&] {
-    film->add(explained.picture, map.explanation.map, window_of(model_, explained.picture, map.explanation.map),
+    film->add(explained.picture, map.explanation.map, map.window,
               {.title = vit::method_registry().find(map.method).title + ": " + answer_text(*map.answer),
                .is_signed = map.explanation.is_signed});
   });
 }
 
+void ExplainFiles::add_bare_frame(const ExplainedPicture& explained) {
+  for (auto& [key, film] : films_)
+    if (key.first == explained.item.stream)
+      attempt([&, open = film.get()] {
+        open->add(explained.picture, vit::Tensor::zeros({1, 1}), {}, {.title = model_.nothing_found(), .opacity = 0.0});
+      });
+}
+
 vit::ReportPicture ExplainFiles::write_attention(const ExplainedPicture& explained, const std::string& name) {
+  vit::ReportPicture page{.name = explained.item.source, .picture = explained.picture};
+  if (explained.answers.empty()) return page;
   const ExplainedAnswer& answer = explained.answers.front();
   const vit::Extent source = extent_of(explained.picture);
-  vit::ReportPicture page{.name = explained.item.source, .picture = explained.picture};
   for (const ExplainedAnswer& each : explained.answers) page.lines.push_back(answer_text(each));
   attempt([&] {
     const std::vector<std::string> queries = model_.query_names(explained.answers);
@@ -165,11 +179,13 @@ vit::ReportPicture ExplainFiles::write_attention(const ExplainedPicture& explain
 }
 
 void ExplainFiles::add(const ExplainedPicture& explained, std::vector<ExplainedMap>& maps) {
+  for (ExplainedMap& map : maps) map.window = window_of(model_, explained.picture, map.explanation.map);
   if (!enabled()) return;
   const bool is_frame = !explained.item.picture();
   const std::string name = is_frame ? "" : names_.take(explained.item.source);
   vit::ReportPicture page;
   if (!is_frame) page = write_attention(explained, name);
+  if (is_frame && maps.empty()) add_bare_frame(explained);
   std::map<std::string, int64_t> numbers;
   for (ExplainedMap& map : maps) {
     const int64_t number = ++numbers[map.method];
@@ -184,7 +200,7 @@ void ExplainFiles::add(const ExplainedPicture& explained, std::vector<ExplainedM
     page.maps.push_back({.name = vit::method_registry().find(map.method).title,
                          .subject = answer_text(*map.answer),
                          .map = map.explanation.map,
-                         .window = window_of(model_, explained.picture, map.explanation.map),
+                         .window = map.window,
                          .is_signed = map.explanation.is_signed,
                          .figures = report_figures(map),
                          .note = joined_lines(map.explanation.notes)});

@@ -27,7 +27,8 @@ struct ExplainedMap {
   vit::Explanation explanation{};
   std::optional<vit::Faithfulness> faithfulness{};
   double seconds = 0.0;
-  std::string npy{};  ///< where the map is; empty: nowhere
+  std::string npy{};         ///< where the map is; empty: nowhere
+  vit::CellWindow window{};  ///< of the picture on the map
 };
 
 /// What belongs to one picture or frame.
@@ -67,6 +68,9 @@ class ExplainFiles {
   void write_map(const ExplainedPicture& explained, ExplainedMap& map, const std::filesystem::path& stem);
   /// Of a clip: NAME_METHOD_frames.png.
   void write_frames(const ExplainedPicture& explained, const ExplainedMap& map, const std::filesystem::path& stem);
+  /// A frame in which nothing was found keeps its time in the films that have begun.
+  void add_bare_frame(const ExplainedPicture& explained);
+  const std::string& film_name(const vit::FeedItem& item);
   void add_to_film(const ExplainedPicture& explained, const ExplainedMap& map, int64_t number);
   /// The sheet of all heads, as a file; the picture and its attention, for the report.
   vit::ReportPicture write_attention(const ExplainedPicture& explained, const std::string& name);

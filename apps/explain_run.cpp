@@ -43,6 +43,7 @@ Record map_record(const vit::FeedItem& item, const ExplainedMap& map) {
   if (map.answer->box) record["box"] = *map.answer->box;
   record["layer"] = map.explanation.layer.empty() ? Record(nullptr) : Record(map.explanation.layer);
   record["map"] = map.npy.empty() ? Record(nullptr) : Record(map.npy);
+  record["window"] = {map.window.top, map.window.left, map.window.rows, map.window.columns};
   const auto figure = [&](auto of) {
     return number_or_null(map.faithfulness ? std::optional(of(*map.faithfulness)) : std::nullopt);
   };
@@ -62,6 +63,7 @@ Record map_row(const vit::FeedItem& item, const ExplainedMap& map) {
   Record row = map_record(item, map);
   row.erase("box");
   row.erase("notes");
+  row.erase("window");
   row.erase("frame_shares");
   const Record sanity = row["sanity"];
   row["sanity"] = sanity.is_object() ? sanity["verdict"] : Record(nullptr);
@@ -81,6 +83,12 @@ std::string map_text(const vit::FeedItem& item, const ExplainedMap& map) {
   if (!map.npy.empty()) text += "\n  " + map.npy;
   return text + "\n";
 }
+
+/// A question that no picture can answer: a layer, a head that is not there.
+class Unanswerable : public vit::Error {
+ public:
+  explicit Unanswerable(const vit::Error& error) : Error(error.what(), vit::ErrorKind::kUsage) {}
+};
 
 class ExplainRun {
  public:
@@ -132,43 +140,52 @@ class ExplainRun {
                                      : vit::load_image(item.source, {.max_pixels = options_.max_pixels});
       explain_picture(item, picture);
       ++answered_;
-    } catch (const vit::Error& error) {
-      // What no picture can have is said before any was explained.
-      if (error.kind() == vit::ErrorKind::kUsage && answered_ == 0 && asked_) throw;
+    } catch (const Unanswerable&) {
+      throw;
+    } catch (const std::exception& error) {
       ++failed_;
       write_error(output_, item.source, frame, vit::without_source(error.what(), item.source));
     }
-    asked_ = false;
   }
 
   void explain_picture(const vit::FeedItem& item, const vit::Image& picture) {
     const vit::Tensor pixels = model_.pixels(picture);
     const std::vector<ExplainedAnswer> answers = model_.answers(picture, pixels);
+    if (answers.empty() && item.picture()) vit::fail(model_.nothing_found());
     std::vector<ExplainedMap> maps;
-    for (const ExplainedAnswer& answer : answers) {
-      const bool checks = options_.judge == Judge::always || (options_.judge == Judge::pictures && item.picture());
-      const std::unique_ptr<vit::Subject> forgetful =
-          checks && options_.sanity ? answer.subject->randomized(options_.method.seed + 1) : nullptr;
+    for (const ExplainedAnswer& answer : answers)
       for (const std::string& method : methods_) {
-        asked_ = true;
-        const vit::Timer timer;
-        ExplainedMap map{.method = method,
-                         .answer = &answer,
-                         .explanation = vit::explain(method, *answer.subject, pixels, options_.method)};
-        map.seconds = timer.seconds();
-        asked_ = false;
-        if (checks)
-          map.faithfulness = vit::measure_faithfulness(
-              method, *answer.subject, pixels, map.explanation, options_.method,
-              {.sanity = options_.sanity, .batch_size = options_.method.batch_size, .seed = options_.method.seed},
-              forgetful.get());
-        maps.push_back(std::move(map));
-        progress_.advance();
+        if (stop_requested()) break;
+        explain_answer(item, answer, method, pixels, maps);
       }
-    }
     files_.add({item, picture, pixels, answers}, maps);
     for (const ExplainedMap& map : maps)
       output_.write(output_.format() == Format::csv ? map_row(item, map) : map_record(item, map), map_text(item, map));
+  }
+
+  /// One map; a method that fails costs the others nothing. What no picture can have ends the run before anything was
+  /// explained.
+  void explain_answer(const vit::FeedItem& item, const ExplainedAnswer& answer, const std::string& method,
+                      const vit::Tensor& pixels, std::vector<ExplainedMap>& maps) {
+    try {
+      const vit::Timer timer;
+      ExplainedMap map{.method = method,
+                       .answer = &answer,
+                       .explanation = vit::explain(method, *answer.subject, pixels, options_.method)};
+      map.seconds = timer.seconds();
+      if (options_.judge == Judge::always || (options_.judge == Judge::pictures && item.picture()))
+        map.faithfulness = vit::measure_faithfulness(method, *answer.subject, pixels, map.explanation, options_.method,
+                                                     {.sanity = !options_.no_sanity,
+                                                      .batch_size = options_.method.batch_size,
+                                                      .seed = options_.method.seed + 1});
+      maps.push_back(std::move(map));
+    } catch (const vit::Error& error) {
+      if (error.kind() == vit::ErrorKind::kUsage && answered_ == 0 && maps.empty()) throw Unanswerable(error);
+      ++failed_;
+      const FramePlace place{item.event.number, item.event.time_s};
+      write_error(output_, item.source, item.picture() ? nullptr : &place, method + ": " + error.what());
+    }
+    progress_.advance();
   }
 
   const ExplainOptions& options_;
@@ -178,7 +195,6 @@ class ExplainRun {
   ExplainFiles files_;
   Progress progress_;
   int64_t answered_ = 0, failed_ = 0;
-  bool asked_ = false;  // a method is at work
 };
 
 /// Pictures, and films frame by frame.
@@ -228,7 +244,17 @@ std::vector<std::string> chosen_methods(const std::string& list, const Explained
                                         const vit::MethodOptions& options) {
   const std::unique_ptr<vit::Subject> sample = model.sample();
   const vit::Subject& subject = *sample;
-  if (list == "all") return vit::methods_for(subject);
+  if (list == "all") {
+    // A layer or head that is asked for is no question to all of them.
+    std::vector<std::string> asked;
+    for (const std::string& name : vit::methods_for(subject)) {
+      const vit::MethodEntry& entry = vit::method_registry().find(name);
+      if ((options.head && !entry.takes_head) || (options.layer && !entry.layers)) continue;
+      vit::check_method(name, subject, options);
+      asked.push_back(name);
+    }
+    return asked;
+  }
   if (list.empty()) {
     const std::vector<std::string> possible = vit::methods_for(subject);
     for (const std::string& wanted : {std::string("relevance"), model.usual_map_method()})
@@ -236,6 +262,7 @@ std::vector<std::string> chosen_methods(const std::string& list, const Explained
         vit::check_method(wanted, subject, options);
         return {wanted};
       }
+    vit::check_method("integrated_gradients", subject, options);
     return {"integrated_gradients"};
   }
   std::vector<std::string> chosen;

@@ -26,7 +26,7 @@ struct ExplainOptions {
   std::string save;  ///< folder; empty: nothing is saved
   int64_t report_mb = 25;
   Judge judge = Judge::pictures;
-  bool sanity = true;
+  bool no_sanity = false;
   std::string data;   ///< a data set to compare methods on, instead of sources
   int64_t limit = 0;  ///< pictures of it; 0: all
   VideoChoice video;

@@ -48,8 +48,11 @@ class ExplainedAnswers {
   virtual const vit::Preprocessor& preprocessor() const = 0;
   /// A picture as the model sees it: [1, channels, height, width].
   vit::Tensor pixels(const vit::Image& picture) const;
-  /// What is to be explained of a picture, best first. Errors: there is nothing of the target in it.
+  /// What is to be explained of a picture, best first; nothing where nothing was found. Errors: a caption that does not
+  /// say the target's word.
   virtual std::vector<ExplainedAnswer> answers(const vit::Image& picture, const vit::Tensor& pixels) const = 0;
+  /// What to say where there are no answers.
+  virtual std::string nothing_found() const { return "there is nothing to explain"; }
   /// Some answer, to ask what methods can do.
   virtual std::unique_ptr<vit::Subject> sample() const = 0;
   /// The answer that class `index` is there; none: the model does not answer with classes.

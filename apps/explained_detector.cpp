@@ -39,10 +39,12 @@ class ExplainedDetector : public ExplainedAnswers {
       all.push_back({std::make_unique<detection::DetectionSubject>(model_, object, size, batch.pixel_mask, label),
                      label, object.index, object.score, object.box});
     }
-    if (all.empty())
-      vit::fail("no ", targets_.empty() ? "object" : detector_.label(targets_.front()), " was found above a score of ",
-                conf_, "; lower --conf");
     return all;
+  }
+
+  std::string nothing_found() const override {
+    return vit::str("no ", targets_.empty() ? "object" : detector_.label(targets_.front()),
+                    " was found above a score of ", conf_, "; lower --conf");
   }
 
   std::unique_ptr<vit::Subject> sample() const override {

@@ -153,7 +153,7 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
       "  vitkit scenes scenes/ --format json > truth.jsonl\n"
       "  vitkit scenes boxes/ --count 500 --coco && vitkit doctor boxes/\n"
       "  vitkit scenes clips/ --clip 200 --video --size 256\n"
-      "  vitkit scenes films/ --actions --clip 24 --count 10 && vitkit classify --model actions films/\n"
+      "  vitkit scenes films/ --actions --clip 24 --count 10   (what only time tells apart)\n"
       "  vitkit classify --model scenes --sheet answers.png scenes/");
   return [options, count, &common] {
     if (options->clip > 0 && count->count() == 0) options->count = 1;

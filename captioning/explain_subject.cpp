@@ -74,17 +74,23 @@ std::optional<vit::TokenLayout> CaptionSubject::layout_of(const std::string& mod
   for (int64_t layer = 0; layer < captioner().attention_layers(); ++layer) {
     const WordAttention words = captioner().word_attention(layer);
     if (words.name != module + ".probs") continue;
-    if (words.grids.size() != 1)
-      vit::fail_usage(captioner().info().name, ": its words look at ", words.grids.size(),
-                      " maps at once, which no single grid shows; `vitkit caption --attention` draws them");
+    if (words.grids.size() != 1) return std::nullopt;  // see attention_refusal
     return vit::TokenLayout{
         .prefix = words.prefix_tokens, .rows = words.grids[0].height, .columns = words.grids[0].width};
   }
   return std::nullopt;
 }
 
-std::vector<double> CaptionSubject::readout(int64_t tokens, const vit::TokenLayout& layout) const {
-  if (tokens != static_cast<int64_t>(words_.ids.size()) - 1) return Subject::readout(tokens, layout);
+std::string CaptionSubject::attention_refusal() const {
+  const size_t maps = captioner().word_attention(captioner().attention_layers() - 1).grids.size();
+  if (maps == 1) return "";
+  return vit::str("its words look at ", maps, " maps at once, which no single grid shows (vitkit caption --attention ",
+                  "draws them)");
+}
+
+std::vector<double> CaptionSubject::readout(vit::AttentionRole role, int64_t tokens,
+                                            const vit::TokenLayout& layout) const {
+  if (role == vit::AttentionRole::picture) return Subject::readout(role, tokens, layout);
   std::vector<double> weights(static_cast<size_t>(tokens), 0.0);
   for (const size_t at : words_.pieces) weights[at - 1] += 1.0 / static_cast<double>(words_.pieces.size());
   return weights;

@@ -34,7 +34,8 @@ class CaptionSubject : public vit::Subject {
   const std::vector<std::string>& offers() const override;
   vit::AttentionRole role_of(const std::string& module) const override;
   std::optional<vit::TokenLayout> layout_of(const std::string& module) const override;
-  std::vector<double> readout(int64_t tokens, const vit::TokenLayout& layout) const override;
+  std::vector<double> readout(vit::AttentionRole role, int64_t tokens, const vit::TokenLayout& layout) const override;
+  std::string attention_refusal() const override;
   std::unique_ptr<vit::Subject> randomized(uint64_t seed) const override;
 
  private:

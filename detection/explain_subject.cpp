@@ -90,21 +90,28 @@ const std::vector<std::string>& DetectionSubject::offers() const {
   });
 }
 
-vit::AttentionRole DetectionSubject::role_of(const std::string& module) const {
-  bool has_decoder = false;
+bool DetectionSubject::has_decoder() const {
+  // Where the queries are tokens among the others, one attention is everything.
   for (int64_t layer = 0; layer < detector().attention_layers(); ++layer) {
     const QueryAttention names = detector().query_attention(layer);
-    // Where the queries are tokens among the others, one attention is everything.
-    const bool among_others = !names.sampled && names.layout == names.module + ".layout";
-    has_decoder = has_decoder || !among_others;
-    if (names.module == module) return among_others ? vit::AttentionRole::picture : vit::AttentionRole::cross;
+    if (names.sampled || names.layout != names.module + ".layout") return true;
   }
-  return has_decoder && module.starts_with("decoder") ? vit::AttentionRole::queries : vit::AttentionRole::picture;
+  return false;
 }
 
-std::vector<double> DetectionSubject::readout(int64_t tokens, const vit::TokenLayout& layout) const {
+vit::AttentionRole DetectionSubject::role_of(const std::string& module) const {
+  if (!has_decoder()) return vit::AttentionRole::picture;
+  for (int64_t layer = 0; layer < detector().attention_layers(); ++layer)
+    if (detector().query_attention(layer).module == module) return vit::AttentionRole::cross;
+  return module.starts_with("decoder") ? vit::AttentionRole::queries : vit::AttentionRole::picture;
+}
+
+std::vector<double> DetectionSubject::readout(vit::AttentionRole role, int64_t tokens,
+                                              const vit::TokenLayout& layout) const {
   const int64_t queries = detector().num_queries();
-  if (tokens < queries) return Subject::readout(tokens, layout);
+  const bool among_others = role == vit::AttentionRole::picture && !has_decoder();
+  if (tokens < queries || (role == vit::AttentionRole::picture && !among_others))
+    return Subject::readout(role, tokens, layout);
   std::vector<double> weights(static_cast<size_t>(tokens), 0.0);
   weights[static_cast<size_t>(tokens - queries + found_.query)] = 1.0;
   return weights;

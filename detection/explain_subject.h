@@ -30,11 +30,13 @@ class DetectionSubject : public vit::Subject {
   std::vector<double> scores(const vit::Tensor& pixels) const override;
   const std::vector<std::string>& offers() const override;
   vit::AttentionRole role_of(const std::string& module) const override;
-  std::vector<double> readout(int64_t tokens, const vit::TokenLayout& layout) const override;
+  std::vector<double> readout(vit::AttentionRole role, int64_t tokens, const vit::TokenLayout& layout) const override;
   std::unique_ptr<vit::Subject> randomized(uint64_t seed) const override;
 
  private:
   const DetectionModel& detector() const;
+  /// Queries ask apart from the picture's tokens.
+  bool has_decoder() const;
   /// How well each query of a sample of [B, Q, ...] stands for the object: probability times overlap.
   std::vector<double> agreement(const vit::Tensor& logits, const vit::Tensor& boxes, int64_t b) const;
 

@@ -61,7 +61,7 @@ TEST_F(ExplainVerb, WritesOverlaysGreyMapsSheetsAndAReport) {
   EXPECT_EQ(map.height(), 64);
   EXPECT_EQ(map.width(), 80);
   EXPECT_GT(load_image(out / "a_rollout.png").width(), 2 * 80) << "picture and overlay side by side";
-  EXPECT_TRUE(fs::exists(out / "a_attention.png"));
+  EXPECT_TRUE(fs::exists(out / "a_heads.png"));
   EXPECT_GT(fs::file_size(out / "report.html"), 10'000u);
 }
 
@@ -99,6 +99,8 @@ TEST_F(ExplainVerb, RefusesWhatCannotBe) {
   expect_refused(explain({"--method", "rolout", picture}), "did you mean 'rollout'");
   expect_refused(explain({"--layer", "7", "--method", "attention", picture}), "there is no layer 7");
   expect_refused(explain({"--head", "9", "--method", "attention", picture}), "no attention head 9");
+  expect_refused(explain({"--head", "0", "--method", "gradcam", picture}), "no single head");
+  expect_refused(explain({"--layer", "0", "--method", "rise", picture}), "no single layer");
   expect_refused(explain({"--discard-ratio", "1", "--method", "rollout", picture}), "--discard-ratio");
   expect_refused(explain({}), "--data");
   expect_refused(explain({"--data", "scenes:1:2", picture}), "not both");

@@ -67,6 +67,20 @@ TEST(Observed, BeginsTheTapeWhereNothingBeforeHasAGradient) {
   EXPECT_EQ(keeper.seen.at("x.grad").f32()[2], 5.0f);
 }
 
+TEST(ObservedAttention, BeginsTheTapeAmongConstants) {
+  Keeper keeper({"probs.grad"});
+  Context ctx;
+  ctx.observer = &keeper;
+  Tape tape(ctx);
+  ctx.tape = &tape;
+  const Tensor q = test::random_tensor({1, 3, 2}, 1), k = test::random_tensor({1, 3, 2}, 2),
+               v = test::random_tensor({1, 3, 2}, 3);
+  const Var y = observed_attention(ctx, {Var(q)}, {Var(k)}, {Var(v)}, {.heads = 1, .head_dim = 2, .scale = 1.0f});
+  run_back(tape, y, Tensor::full({1, 3, 2}, 1.0f));
+  for (int64_t i = 0; i < 9; ++i)
+    EXPECT_NEAR(keeper.seen.at("probs.grad").f32()[i], v.f32()[i % 3 * 2] + v.f32()[i % 3 * 2 + 1], 1e-5);
+}
+
 TEST(Observed, RecordsNothingThatNobodyWants) {
   Keeper keeper({"other"});
   Context ctx;

@@ -77,6 +77,18 @@ TEST(CaptionSubject, RecurrentDecodersShowWhereTheyLook) {
               testing::HasSubstr("does not apply"));
 }
 
+TEST(CaptionSubject, EachWordHasItsMap) {
+  Explained explained(golden("B5_blip"));
+  for (const char* method : {"attention", "rollout", "relevance", "layercam"}) {
+    std::vector<Tensor> maps;
+    for (const size_t piece : {size_t{2}, size_t{4}}) {
+      explained.words.pieces = {piece};
+      maps.push_back(vit::explain(method, explained.subject(), explained.pixels).map);
+    }
+    EXPECT_FALSE(std::equal(maps[0].f32(), maps[0].f32() + maps[0].numel(), maps[1].f32())) << method;
+  }
+}
+
 TEST(CaptionSubject, ScoreIsTheGeometricMeanOfTheWords) {
   const Explained explained(golden("B5_blip"));
   const auto score_of = [&](std::vector<size_t> pieces) {

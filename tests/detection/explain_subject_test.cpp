@@ -139,6 +139,52 @@ TEST(DetectionRelevance, FollowsEncoderAndDecoder) {
                 1e-4 * largest);
 }
 
+/// Rollout: half of each layer is its skip connection, and a query takes half of what it looks at.
+TEST(DetectionRollout, GoesThroughDecoderAndEncoder) {
+  const Explained explained("B3b_detr_hf_resnet_backbone");
+  const std::vector<vit::RecordedAttention> layers = vit::attention_with_gradient(
+      explained.subject, explained.pixels, vit::modules_offering(explained.subject, ".probs"));
+  Array<double> cells;
+  Array<double> queries = xt::zeros<double>({size_t{1}, static_cast<size_t>(explained.detector.model().num_queries())});
+  queries(0, static_cast<size_t>(explained.found.query)) = 1.0;
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    const Array<double> attention = xt::mean(array_of(layer->probs), {0});
+    const auto stepped = [&](const Array<double>& values) {
+      return Array<double>(0.5 * values + 0.5 * vit::plain::matmul<double>(values, attention));
+    };
+    if (cells.dimension() != 2) cells = xt::zeros<double>({size_t{1}, attention.shape(1)});
+    switch (explained.subject.role_of(layer->module)) {
+      case vit::AttentionRole::queries:
+        queries = stepped(queries);
+        break;
+      case vit::AttentionRole::cross:
+        queries = Array<double>(0.5 * queries);
+        cells = Array<double>(cells + vit::plain::matmul<double>(queries, attention));
+        break;
+      case vit::AttentionRole::picture:
+        cells = stepped(cells);
+        break;
+    }
+  }
+  const Tensor map = vit::explain("rollout", explained.subject, explained.pixels).map;
+  for (int64_t i = 0; i < map.numel(); ++i) EXPECT_NEAR(map.f32()[i], cells(0, static_cast<size_t>(i)), 1e-6) << i;
+}
+
+TEST(DetectionSubject, EachQueryHasItsMapAndTheEncoderNone) {
+  const Explained explained("B3b_detr_hf_resnet_backbone");
+  Detection other = explained.found;
+  other.query = (other.query + 1) % explained.detector.model().num_queries();
+  const DetectionSubject second(explained.model, other, {80, 96}, {}, "other");
+  const auto differ = [&](const std::string& method, const vit::MethodOptions& options) {
+    const Tensor a = vit::explain(method, explained.subject, explained.pixels, options).map;
+    const Tensor b = vit::explain(method, second, explained.pixels, options).map;
+    return !std::equal(a.f32(), a.f32() + a.numel(), b.f32());
+  };
+  for (const char* method : {"attention", "rollout", "gradient_rollout", "relevance", "gradcam"})
+    EXPECT_TRUE(differ(method, {})) << method;
+  EXPECT_FALSE(differ("rollout", {.layer = 0})) << "the encoder knows no queries";
+}
+
 TEST(DetectionSubject, PointsAreNoMatrix) {
   const Explained explained("B6_rtdetr");
   EXPECT_THAT(vit::test::usage_error([&] { vit::explain("rollout", explained.subject, explained.pixels); }),

@@ -174,11 +174,33 @@ TEST_P(EveryKindTest, LayersOutOfRangeAreRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Models, EveryKindTest,
     testing::Values(Kind{"vit", test::kTinyVit, {}}, Kind{"without_class_token", test::kTinyGapVit, {}},
-                    Kind{"registers", test::kTinyRegisterVit, {}}, Kind{"windows", test::kTinySwin, {}},
-                    Kind{"windows_and_channels", test::kTinyDavit, {}},
+                    Kind{"registers", test::kTinyRegisterVit, {}}, Kind{"attention_pool", test::kTinyPooledVit, {}},
+                    Kind{"windows", test::kTinySwin, {}}, Kind{"windows_and_channels", test::kTinyDavit, {}},
                     Kind{"cnn_with_channel_attention", test::kTinyResnet, {"rollout", "gradient_rollout", "relevance"}},
                     Kind{"cnn", test::kPlainResnet, {"attention", "rollout", "gradient_rollout", "relevance"}}),
     [](const auto& kind) { return kind.param.name; });
+
+// The pool's learned query takes half of what it looks at, and that goes down through the blocks.
+TEST(Rollout, BeginsWithTheAttentionPool) {
+  const ClassifierSubject subject = test::tiny_subject(test::kTinyPooledVit);
+  const Tensor pixels = test::random_pixels();
+  const std::vector<RecordedAttention> layers = recorded(subject, pixels);
+  const RecordedAttention& pool = layers.back();
+  ASSERT_EQ(subject.role_of(pool.module), AttentionRole::cross) << pool.module;
+  const Array<double> row = mean_over_heads(array_of(pool.probs));
+  Array<double> product = 0.5 * row;
+  for (size_t i = layers.size() - 1; i-- > 0;) {
+    const Array<double> attention = mean_over_heads(array_of(layers[i].probs));
+    product = plain::matmul<double>(product, by_rows(Array<double>(attention + xt::eye<double>(attention.shape(0)))));
+  }
+  expect_row(explain("rollout", subject, pixels).map, product, 3);
+}
+
+TEST(Methods, LayersAndHeadsThatMeanNothingAreRefused) {
+  const ClassifierSubject subject = test::tiny_subject(test::kTinyVit);
+  EXPECT_THAT(test::usage_error([&] { check_method("gradcam", subject, {.head = 0}); }), HasSubstr("no single head"));
+  EXPECT_THAT(test::usage_error([&] { check_method("rise", subject, {.layer = 0}); }), HasSubstr("no single layer"));
+}
 
 TEST(Methods, UnknownNamesAndHeadsAreRefused) {
   const ClassifierSubject subject = test::tiny_subject(test::kTinyVit);

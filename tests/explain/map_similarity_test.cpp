@@ -120,5 +120,18 @@ TEST(MapSimilarity, MapsOfOtherGridsMeetOnThePixels) {
   EXPECT_NEAR(compare_maps(coarse, fine, 2, 4).spearman, 1.0, 1e-12);
 }
 
+// The sign of a gradient of random weights says nothing: a map turned over shows the same.
+TEST(CompareMaps, OfSignedMapsSizesCount) {
+  Tensor map = Tensor::empty({4, 4}), turned = Tensor::empty({4, 4}), mixed = Tensor::empty({4, 4});
+  for (int64_t i = 0; i < 16; ++i) {
+    map.f32()[i] = static_cast<float>(i) - 7.5f;
+    turned.f32()[i] = -map.f32()[i];
+    mixed.f32()[i] = (i * 7 % 3 == 0 ? -1.0f : 1.0f) * map.f32()[i];
+  }
+  EXPECT_EQ(compare_maps(map, turned, 4, 4).verdict, "changes with the weights");
+  EXPECT_THAT(compare_maps(map, turned, 4, 4, true).verdict, HasSubstr("unchanged by random weights"));
+  EXPECT_NEAR(compare_maps(map, mixed, 4, 4, true).spearman, 1.0, 1e-12) << "equal sizes";
+}
+
 }  // namespace
 }  // namespace vit

@@ -21,6 +21,9 @@ inline constexpr const char* kTinyGapVit =
 inline constexpr const char* kTinyRegisterVit =
     "{type: vit, img_size: [32, 32], patch_size: [8, 8], embed_dim: 16, depth: 2, num_heads: 2, num_classes: 5, "
     "mlp_ratio: 2, reg_tokens: 3}";
+inline constexpr const char* kTinyPooledVit =
+    "{type: vit, img_size: [32, 32], patch_size: [8, 8], embed_dim: 16, depth: 2, num_heads: 2, num_classes: 5, "
+    "mlp_ratio: 2, class_token: false, reg_tokens: 3, global_pool: map}";
 inline constexpr const char* kTinySwin =
     "{type: swin, img_size: [32, 32], patch_size: 4, embed_dim: 8, depths: [2, 2], num_heads: [2, 4], window_size: 4, "
     "num_classes: 5, mlp_ratio: 2}";
@@ -28,10 +31,12 @@ inline constexpr const char* kTinyDavit =
     "{type: davit, img_size: [32, 32], embed_dims: [8, 16], depths: [1, 1], num_heads: [2, 2], window_size: 4, "
     "num_classes: 5, mlp_ratio: 2}";
 inline constexpr const char* kTinyResnet =
-    "{type: resnet, img_size: [32, 32], layers: [1, 1, 1, 1], channels: [8, 8, 16, 16], stem_channels: 8, block: basic, num_classes: 5, zero_init_last: false, "
+    "{type: resnet, img_size: [32, 32], layers: [1, 1, 1, 1], channels: [8, 8, 16, 16], stem_channels: 8, block: "
+    "basic, num_classes: 5, zero_init_last: false, "
     "attention: squeeze_excite}";
 inline constexpr const char* kPlainResnet =
-    "{type: resnet, img_size: [32, 32], layers: [1, 1, 1, 1], channels: [8, 8, 16, 16], stem_channels: 8, block: basic, num_classes: 5, zero_init_last: false}";
+    "{type: resnet, img_size: [32, 32], layers: [1, 1, 1, 1], channels: [8, 8, 16, 16], stem_channels: 8, block: "
+    "basic, num_classes: 5, zero_init_last: false}";
 
 inline std::shared_ptr<const ExplainedModel> tiny_model(const std::string& config, uint64_t seed = 3) {
   return std::make_shared<ExplainedModel>([config, seed](Purpose purpose) {

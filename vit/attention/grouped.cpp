@@ -166,9 +166,10 @@ Var attend_in_groups(Context& ctx, const std::vector<GroupedHeads>& parts, const
   std::vector<MixedValues> values;
   for (const GroupedHeads& heads : parts) {
     mixed.push_back(attend_part(ctx, heads, input));
-    values.push_back({heads.v, heads.heads, heads.head_dim});
+    if (ctx.observer) values.push_back({heads.v, heads.heads, heads.head_dim});
   }
-  return with_probs_gradient(ctx, mixed.size() == 1 ? mixed[0] : concat(ctx, mixed, 2), values);
+  const Var joined = mixed.size() == 1 ? mixed[0] : concat(ctx, mixed, 2);
+  return ctx.observer ? with_probs_gradient(ctx, joined, values) : joined;
 }
 
 }  // namespace vit

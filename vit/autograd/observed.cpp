@@ -62,7 +62,7 @@ Var with_probs_gradient(Context& ctx, const Var& mixed, const std::vector<MixedV
   if (!ctx.wants("probs.grad") || !ctx.tape) return mixed;
   const Var start = mixed.requires_grad() ? mixed : Var::leaf(mixed.value());
   return with_gradient_shown(
-      ctx, mixed, [name = full_name(ctx, "probs.grad"), observer = ctx.observer, values](Tape&, const Tensor& d_mixed) {
+      ctx, start, [name = full_name(ctx, "probs.grad"), observer = ctx.observer, values](Tape&, const Tensor& d_mixed) {
         std::vector<Var> parts;
         int64_t first = 0;
         for (const MixedValues& part : values) {
@@ -79,7 +79,8 @@ Var observed_attention(Context& ctx, const HeadColumns& q, const HeadColumns& k,
   if (ctx.observer) tell_listener(ctx, q, k, options);
   if (ctx.wants("probs")) ctx.observe("probs", attention_probs(ctx, q, k, options));
   if (ctx.wants("scores")) ctx.observe("scores", attention_scores(ctx, q, k, options));
-  return with_probs_gradient(ctx, attention(ctx, q, k, v, options), {{v, options.heads, options.head_dim}});
+  const Var mixed = attention(ctx, q, k, v, options);
+  return ctx.observer ? with_probs_gradient(ctx, mixed, {{v, options.heads, options.head_dim}}) : mixed;
 }
 
 }  // namespace vit

@@ -32,7 +32,9 @@ std::vector<SeenAttention> seen_attention(const Subject& subject) {
       if (module.empty() || subject.role_of(module) == AttentionRole::queries) continue;
       if (!all.empty() && all.back().module == module) continue;  // points say more than what they make of them
       all.push_back({module, ending});
-      if (subject.role_of(module) == AttentionRole::cross) crossing.push_back(all.back());
+      // A pool is the last layer among the others, a decoder's look at the picture is what is asked about.
+      const bool pools = module.ends_with("attn_pool");
+      if (!pools && subject.role_of(module) == AttentionRole::cross) crossing.push_back(all.back());
     }
   return crossing.empty() ? all : crossing;
 }
@@ -75,7 +77,7 @@ class OneValue : public Observer {
 /// The points that the subject's queries chose, over all of the input.
 Tensor sampled_points(const Subject& subject, const OneValue& seen, const Tensor& pixels,
                       const MethodOptions& options) {
-  const std::vector<double> reading = subject.readout(seen.value().size(1), seen.layout());
+  const std::vector<double> reading = subject.readout(AttentionRole::cross, seen.value().size(1), seen.layout());
   const Extent grid = point_grid({pixels.size(2), pixels.size(3)});
   Tensor map = Tensor::zeros({grid.height, grid.width});
   for (size_t query = 0; query < reading.size(); ++query) {
@@ -139,12 +141,14 @@ std::vector<std::string> attention_layers(const Subject& subject) {
 }
 
 std::string refuse_attention(const Subject& subject) {
+  if (!subject.attention_refusal().empty()) return subject.attention_refusal();
   return seen_attention(subject).empty() ? "it shows no attention to observers" : "";
 }
 
 // ---- rollouts ----
 
 std::string refuse_rollout(const Subject& subject) {
+  if (!subject.attention_refusal().empty()) return subject.attention_refusal();
   const std::vector<std::string> modules = modules_offering(subject, ".probs");
   const bool reaches = std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
     return subject.role_of(module) != AttentionRole::queries;
@@ -183,9 +187,9 @@ Explanation explain_rollout(const Subject& subject, const Tensor& pixels, const 
 }
 
 /// Heads by their mean, what speaks against the subject left out (Gildenblat's vit-explain).
-Tensor weighed_by_gradient(const RecordedAttention& layer, const MethodOptions& options) {
-  Tensor weighed = layer.probs.clone();
-  for (int64_t i = 0; i < weighed.numel(); ++i) weighed.f32()[i] *= layer.gradient.f32()[i];
+Tensor weighed_by_gradient(const Tensor& probs, const Tensor& gradient, const MethodOptions& options) {
+  Tensor weighed = probs.clone();
+  for (int64_t i = 0; i < weighed.numel(); ++i) weighed.f32()[i] *= gradient.f32()[i];
   Tensor matrix = fused_heads(weighed, options.head, options.head_fusion);
   for (float& value : matrix.span<float>()) value = std::max(value, 0.0f);
   discard_weakest(matrix, options.discard_ratio);
@@ -194,25 +198,28 @@ Tensor weighed_by_gradient(const RecordedAttention& layer, const MethodOptions& 
 
 Explanation explain_gradient_rollout(const Subject& subject, const Tensor& pixels, const MethodOptions& options) {
   const std::vector<std::string> modules = rolled_modules(subject, options);
-  std::vector<RecordedAttention> layers = attention_with_gradient(subject, pixels, modules);
-  for (RecordedAttention& layer : layers) layer.probs = weighed_by_gradient(layer, options);
+  const std::vector<RecordedAttention> layers = joined_attention(
+      subject, pixels, modules,
+      [&](const Tensor& probs, const Tensor& gradient) { return weighed_by_gradient(probs, gradient, options); });
   return {.map = roll_back(subject, layers), .layer = modules.front() + " to " + modules.back()};
 }
 
 VITKIT_REGISTER_METHOD("attention", .title = "Attention",
                        .summary = "what one layer's attention gives to each place, before the model goes on",
                        .source = "Vaswani et al. 2017; Dosovitskiy et al. 2021, appendix D.8", .needs_gradient = false,
-                       .layers = attention_layers, .refusal = refuse_attention, .explain = explain_attention);
+                       .takes_head = true, .layers = attention_layers, .refusal = refuse_attention,
+                       .explain = explain_attention);
 
 VITKIT_REGISTER_METHOD("rollout", .title = "Attention rollout",
                        .summary = "attention of all layers multiplied, half of each layer being its skip connection",
                        .source = "Abnar, Zuidema 2020, Quantifying attention flow in transformers, section 3",
-                       .needs_gradient = false, .refusal = refuse_rollout, .explain = explain_rollout);
+                       .needs_gradient = false, .takes_head = true, .layers = token_modules, .refusal = refuse_rollout,
+                       .explain = explain_rollout);
 
 VITKIT_REGISTER_METHOD("gradient_rollout", .title = "Gradient rollout",
                        .summary = "rollout of attention times its gradient: what of it speaks for the subject",
                        .source = "Gildenblat 2020, vit-explain; after Abnar, Zuidema 2020", .needs_gradient = true,
-                       .layers = token_modules, .refusal = refuse_gradient_rollout,
+                       .takes_head = true, .layers = token_modules, .refusal = refuse_gradient_rollout,
                        .explain = explain_gradient_rollout);
 
 }  // namespace

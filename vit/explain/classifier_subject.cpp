@@ -39,10 +39,11 @@ const std::vector<std::string>& ClassifierSubject::offers() const {
       [this](Context& ctx, const Tensor& pixels) { static_cast<void>(model_->fast().forward(ctx, pixels)); });
 }
 
-std::vector<double> ClassifierSubject::readout(int64_t tokens, const TokenLayout& layout) const {
+std::vector<double> ClassifierSubject::readout(AttentionRole role, int64_t tokens, const TokenLayout& layout) const {
   const auto* vit = dynamic_cast<const Vit*>(&model_->fast());
   const auto* timesformer = dynamic_cast<const Timesformer*>(&model_->fast());
-  if ((!vit && !timesformer) || layout.prefix == 0) return Subject::readout(tokens, layout);
+  if ((!vit && !timesformer) || layout.prefix == 0 || role != AttentionRole::picture)
+    return Subject::readout(role, tokens, layout);
   std::vector<double> weights(static_cast<size_t>(tokens), 0.0);
   if ((vit ? vit->config().global_pool : timesformer->config().global_pool) == Pool::token) {
     // The distilled model's answer is the mean of both heads'.
@@ -50,6 +51,8 @@ std::vector<double> ClassifierSubject::readout(int64_t tokens, const TokenLayout
     std::fill_n(weights.begin(), read, 1.0 / static_cast<double>(read));
     return weights;
   }
+  check(layout.prefix + layout.cells() <= tokens, "explain: ", tokens, " tokens hold no grid of ", layout.rows, " x ",
+        layout.columns);
   std::fill_n(weights.begin() + layout.prefix, layout.cells(), 1.0 / static_cast<double>(layout.cells()));
   return weights;
 }

@@ -21,7 +21,7 @@ class ClassifierSubject : public Subject {
   Var objective(Context& ctx, const Var& pixels) const override;
   std::vector<double> scores(const Tensor& pixels) const override;
   const std::vector<std::string>& offers() const override;
-  std::vector<double> readout(int64_t tokens, const TokenLayout& layout) const override;
+  std::vector<double> readout(AttentionRole role, int64_t tokens, const TokenLayout& layout) const override;
   std::unique_ptr<Subject> randomized(uint64_t seed) const override;
 
  private:

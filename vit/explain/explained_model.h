@@ -34,7 +34,8 @@ class ExplainedModel {
   /// The one that a context needs.
   const ImageModel& for_context(const Context& ctx) const { return ctx.tape ? differentiable() : fast(); }
 
-  /// The same architecture, every parameter drawn anew. The last one made is kept: all pictures ask the same.
+  /// The same architecture, every parameter drawn anew; the last seed's is kept. The last one made is kept: all
+  /// pictures ask the same.
   std::shared_ptr<const ExplainedModel> randomized(uint64_t seed) const;
 
   /// What `run` offers to observers (offered_names()), found once.

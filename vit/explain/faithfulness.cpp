@@ -43,7 +43,7 @@ Faithfulness measure_faithfulness(const std::string& method, const Subject& subj
   MethodOptions other_options = method_options;
   ++other_options.seed;
   const Explanation other = explain(method, *randomized, pixels, other_options);
-  result.sanity = compare_maps(explanation.map, other.map, height, width);
+  result.sanity = compare_maps(explanation.map, other.map, height, width, explanation.is_signed);
   return result;
 }
 

@@ -117,13 +117,21 @@ double structural_similarity(const Tensor& a, const Tensor& b) {
 
 bool fails_sanity(const SanityCheck& check) { return check.constant || check.spearman >= kUnchangedCorrelation; }
 
-SanityCheck compare_maps(const Tensor& map, const Tensor& randomized, int64_t height, int64_t width) {
+SanityCheck compare_maps(const Tensor& map, const Tensor& randomized, int64_t height, int64_t width, bool is_signed) {
   const Tensor first = map_on_pixels(map, height, width), second = map_on_pixels(randomized, height, width);
   const std::vector<double> a = values_of(first), b = values_of(second);
   const auto constant = [](const std::vector<double>& values) {
     return std::all_of(values.begin(), values.end(), [&](double value) { return value == values.front(); });
   };
   SanityCheck result{.spearman = spearman(a, b), .constant = constant(a), .ssim = structural_similarity(first, second)};
+  if (is_signed) {
+    const auto sizes = [](std::vector<double> values) {
+      for (double& value : values) value = std::abs(value);
+      return values;
+    };
+    const double of_sizes = spearman(sizes(a), sizes(b));
+    result.spearman = std::max(std::abs(result.spearman), std::isnan(of_sizes) ? 0.0 : of_sizes);
+  }
   result.verdict = verdict_of(result.spearman, result.constant, constant(b));
   return result;
 }

@@ -33,7 +33,10 @@ inline constexpr double kUnchangedCorrelation = 0.7, kDoubtfulCorrelation = 0.4;
 /// Whether a map is as unchanged as that, or was constant to begin with: it does not show what the model learnt.
 bool fails_sanity(const SanityCheck& check);
 
-/// map, randomized f32 [rows, columns], compared on height x width pixels. Errors: as map_on_pixels.
-SanityCheck compare_maps(const Tensor& map, const Tensor& randomized, int64_t height, int64_t width);
+/// map, randomized f32 [rows, columns], compared on height x width pixels. Of signed maps the sign of random weights
+/// says nothing: a map turned over is no other one, and their sizes are compared as well; `spearman` is the larger of
+/// both. Errors: as map_on_pixels.
+SanityCheck compare_maps(const Tensor& map, const Tensor& randomized, int64_t height, int64_t width,
+                         bool is_signed = false);
 
 }  // namespace vit

@@ -32,7 +32,9 @@ void check_method(const std::string& method, const Subject& subject, const Metho
   if (!reason.empty())
     fail_usage("the method '", method, "' does not apply to the model: ", reason,
                "; those that do: ", joined(methods_for(subject)));
-  if (!options.layer || !entry.layers) return;
+  if (options.head && !entry.takes_head) fail_usage("the method '", method, "' looks at no single head");
+  if (!options.layer) return;
+  if (!entry.layers) fail_usage("the method '", method, "' looks at no single layer");
   const std::vector<std::string> layers = entry.layers(subject);
   if (*options.layer < 0 || *options.layer >= static_cast<int64_t>(layers.size()))
     fail_usage("there is no layer ", *options.layer, " for the method '", method, "'; the model has ", layers.size(),

@@ -43,6 +43,7 @@ struct MethodEntry {
   std::string summary{};  ///< a line: what the map shows
   std::string source{};   ///< paper
   bool needs_gradient = false;
+  bool takes_head = false;  ///< `head` means something to it
   /// The layers that `layer` chooses from; not there: it chooses nothing.
   std::function<std::vector<std::string>(const Subject&)> layers{};
   /// Why the method cannot explain this subject ("there is no attention between positions"); empty: it can.

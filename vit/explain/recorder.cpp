@@ -62,8 +62,14 @@ void AttentionRecorder::observe(const std::string& name, const Tensor& value) {
     return;
   }
   const std::string of = without_ending(name, ".probs.grad");
-  for (RecordedAttention& layer : layers_)
-    if (layer.module == of) layer.gradient = sample;
+  for (RecordedAttention& layer : layers_) {
+    if (layer.module != of) continue;
+    if (options_.join)
+      layer.probs = options_.join(layer.probs, sample);
+    else
+      layer.gradient = sample;
+    layer.reached = true;
+  }
 }
 
 }  // namespace vit

@@ -18,6 +18,7 @@ struct RecordedAttention {
   TokenLayout layout{};  ///< of the tokens that are looked at
   Tensor probs{};        ///< f32 [H, Nq, Nk], or what RecorderOptions::reduce made of it
   Tensor gradient{};     ///< the objective's, f32 [H, Nq, Nk]; undefined where there is none
+  bool reached = false;  ///< a gradient came
 };
 
 struct RecorderOptions {
@@ -27,6 +28,8 @@ struct RecorderOptions {
   /// Applied to probs [H, Nq, Nk] as soon as they are there, so that a layer's heads need not be kept; undefined:
   /// nothing.
   std::function<Tensor(const Tensor& probs)> reduce{};
+  /// Applied to probs and their gradient as soon as both are there; probs become its result, the gradient is let go.
+  std::function<Tensor(const Tensor& probs, const Tensor& gradient)> join{};
 };
 
 /// Records attention in the order of the pass.

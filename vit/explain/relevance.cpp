@@ -16,10 +16,9 @@ namespace vit {
 namespace {
 
 /// Mean over heads of what of attention times gradient is positive: [Nq, Nk] (eq. 5).
-Tensor positive_mean(const RecordedAttention& layer, const std::optional<int64_t>& head) {
-  Tensor weighed = layer.probs.clone();
-  for (int64_t i = 0; i < weighed.numel(); ++i)
-    weighed.f32()[i] = std::max(0.0f, weighed.f32()[i] * layer.gradient.f32()[i]);
+Tensor positive_mean(const Tensor& probs, const Tensor& gradient, const std::optional<int64_t>& head) {
+  Tensor weighed = probs.clone();
+  for (int64_t i = 0; i < weighed.numel(); ++i) weighed.f32()[i] = std::max(0.0f, weighed.f32()[i] * gradient.f32()[i]);
   return fused_heads(weighed, head, HeadFusion::mean);
 }
 
@@ -51,29 +50,28 @@ Tensor normalized(const Tensor& relevance) {
 }
 
 /// Models whose tokens all are one sequence: one row of the product of (A + I), from the last layer down (eq. 6).
-Tensor among_tokens(const Subject& subject, const std::vector<RecordedAttention>& layers,
-                    const std::vector<Tensor>& matrices) {
+Tensor among_tokens(const Subject& subject, const std::vector<RecordedAttention>& layers) {
   std::vector<FlowLayer> flow;
-  for (size_t i = 0; i < layers.size(); ++i) flow.push_back({matrices[i], layers[i].layout});
+  for (const RecordedAttention& layer : layers) flow.push_back({layer.probs, layer.layout});
   const FlowLayer& last = flow.back();
-  const std::vector<double> start = subject.readout(last.matrix.size(1), last.layout);
+  const std::vector<double> start = subject.readout(AttentionRole::picture, last.matrix.size(1), last.layout);
   return cells_of(flow_back(flow, start, FlowRule::relevance), flow.front().layout);
 }
 
-/// Encoders and decoders: relevance of picture to picture, query to query, query to picture (eq. 6, 7, 10).
-Tensor through_queries(const Subject& subject, const std::vector<RecordedAttention>& layers,
-                       const std::vector<Tensor>& matrices) {
+/// `probs` of the layers are matrices. Encoders and decoders: relevance of picture to picture, query to query, query to
+/// picture (eq. 6, 7, 10).
+Tensor through_queries(const Subject& subject, const std::vector<RecordedAttention>& layers) {
   Tensor picture, queries, crossing;
   TokenLayout layout;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const AttentionRole role = subject.role_of(layers[i].module);
-    const Tensor& matrix = matrices[i];
+  for (const RecordedAttention& layer : layers) {
+    const AttentionRole role = subject.role_of(layer.module);
+    const Tensor& matrix = layer.probs;
     const int64_t asking = matrix.size(0), tokens = matrix.size(1);
     if (role == AttentionRole::picture) {
       if (!picture.defined()) picture = identity(tokens);
       check(asking == tokens && picture.size(0) == tokens, "relevance: an encoder of changing numbers of tokens");
       add_product(picture, matrix, picture);
-      layout = layers[i].layout;
+      layout = layer.layout;
       continue;
     }
     if (!queries.defined()) queries = identity(asking);
@@ -84,7 +82,7 @@ Tensor through_queries(const Subject& subject, const std::vector<RecordedAttenti
     }
     if (!picture.defined()) {
       picture = identity(tokens);
-      layout = layers[i].layout;
+      layout = layer.layout;
     }
     if (!crossing.defined()) crossing = Tensor::zeros({asking, tokens});
     Context ctx;
@@ -96,6 +94,7 @@ Tensor through_queries(const Subject& subject, const std::vector<RecordedAttenti
 }
 
 std::string refuse_relevance(const Subject& subject) {
+  if (!subject.attention_refusal().empty()) return subject.attention_refusal();
   const std::vector<std::string> modules = modules_offering(subject, ".probs");
   if (std::none_of(modules.begin(), modules.end(),
                    [&](const std::string& module) { return subject.role_of(module) != AttentionRole::queries; }))
@@ -110,14 +109,13 @@ Explanation explain_relevance(const Subject& subject, const Tensor& pixels, cons
   std::vector<std::string> modules = modules_offering(subject, ".probs");
   const auto layer = static_cast<size_t>(wanted_layer(options.layer, static_cast<int64_t>(modules.size())));
   modules.resize(layer + 1);
-  const std::vector<RecordedAttention> layers = attention_with_gradient(subject, pixels, modules);
-  std::vector<Tensor> matrices;
-  bool asks = false;
-  for (const RecordedAttention& recorded : layers) {
-    matrices.push_back(positive_mean(recorded, options.head));
-    asks = asks || subject.role_of(recorded.module) != AttentionRole::picture;
-  }
-  return {.map = asks ? through_queries(subject, layers, matrices) : among_tokens(subject, layers, matrices),
+  const std::vector<RecordedAttention> layers = joined_attention(
+      subject, pixels, modules,
+      [&](const Tensor& probs, const Tensor& gradient) { return positive_mean(probs, gradient, options.head); });
+  const bool asks = std::any_of(layers.begin(), layers.end(), [&](const RecordedAttention& recorded) {
+    return subject.role_of(recorded.module) != AttentionRole::picture;
+  });
+  return {.map = asks ? through_queries(subject, layers) : among_tokens(subject, layers),
           .layer = modules.front() + " to " + modules.back()};
 }
 
@@ -125,8 +123,8 @@ VITKIT_REGISTER_METHOD(
     "relevance", .title = "Class relevance",
     .summary = "attention times its gradient, added up through all layers for one answer",
     .source = "Chefer, Gur, Wolf 2021, Generic attention-model explainability, section 3", .needs_gradient = true,
-    .layers = [](const Subject& subject) { return modules_offering(subject, ".probs"); }, .refusal = refuse_relevance,
-    .explain = explain_relevance);
+    .takes_head = true, .layers = [](const Subject& subject) { return modules_offering(subject, ".probs"); },
+    .refusal = refuse_relevance, .explain = explain_relevance);
 
 }  // namespace
 

@@ -33,7 +33,7 @@ std::string refuse_without_gradient(const Subject& subject) {
 
 Tensor read_row(const Subject& subject, const RecordedAttention& layer) {
   const int64_t asking = layer.probs.size(0), tokens = layer.probs.size(1);
-  const std::vector<double> reading = subject.readout(asking, layer.layout);
+  const std::vector<double> reading = subject.readout(subject.role_of(layer.module), asking, layer.layout);
   std::vector<double> row(static_cast<size_t>(tokens), 0.0);
   for (int64_t i = 0; i < asking; ++i)
     for (int64_t j = 0; j < tokens; ++j)
@@ -47,14 +47,14 @@ Tensor roll_back(const Subject& subject, const std::vector<RecordedAttention>& l
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
     const int64_t asking = layer->probs.size(0), tokens = layer->probs.size(1);
     const AttentionRole role = subject.role_of(layer->module);
-    if (role != AttentionRole::picture && queries.empty()) queries = subject.readout(asking, layer->layout);
+    if (role != AttentionRole::picture && queries.empty()) queries = subject.readout(role, asking, layer->layout);
     if (role == AttentionRole::queries) {
       queries = through_layer(queries, layer->probs, FlowRule::rollout);
       continue;
     }
     if (values.empty())
       values = role == AttentionRole::cross ? std::vector<double>(static_cast<size_t>(tokens), 0.0)
-                                            : subject.readout(tokens, layer->layout);
+                                            : subject.readout(role, tokens, layer->layout);
     else
       values = on_layout(values, layout, layer->layout, tokens);
     layout = layer->layout;
@@ -73,6 +73,11 @@ Tensor roll_back(const Subject& subject, const std::vector<RecordedAttention>& l
 }
 
 namespace {
+
+void check_reached(const std::vector<RecordedAttention>& layers) {
+  check(std::any_of(layers.begin(), layers.end(), [](const RecordedAttention& layer) { return layer.reached; }),
+        "explain: no gradient came to any attention");
+}
 
 void forward_and_back(const Subject& subject, const Var& pixels, Observer* observer) {
   Context ctx;
@@ -99,15 +104,24 @@ void run_back(const Subject& subject, const Tensor& pixels, Observer& observer) 
 std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, const Tensor& pixels,
                                                        const std::vector<std::string>& modules) {
   AttentionRecorder recorder(subject, {.wants = among(modules), .gradients = true});
-  static_cast<void>(input_gradient(subject, pixels, &recorder));
+  run_back(subject, pixels, recorder);
   std::vector<RecordedAttention> layers = recorder.layers();
-  bool reached = false;
-  for (RecordedAttention& layer : layers) {
-    reached = reached || layer.gradient.defined();
-    // What does not lead to the answer has none.
-    if (!layer.gradient.defined()) layer.gradient = Tensor::zeros(layer.probs.shape());
-  }
-  check(reached, "explain: no gradient came to any attention");
+  // What does not lead to the answer has no gradient.
+  for (RecordedAttention& layer : layers)
+    if (!layer.reached) layer.gradient = Tensor::zeros(layer.probs.shape());
+  check_reached(layers);
+  return layers;
+}
+
+std::vector<RecordedAttention> joined_attention(
+    const Subject& subject, const Tensor& pixels, const std::vector<std::string>& modules,
+    const std::function<Tensor(const Tensor& probs, const Tensor& gradient)>& join) {
+  AttentionRecorder recorder(subject, {.wants = among(modules), .gradients = true, .join = join});
+  run_back(subject, pixels, recorder);
+  std::vector<RecordedAttention> layers = recorder.layers();
+  for (RecordedAttention& layer : layers)
+    if (!layer.reached) layer.probs = join(layer.probs, Tensor::zeros(layer.probs.shape()));
+  check_reached(layers);
   return layers;
 }
 

@@ -27,10 +27,15 @@ Tensor read_row(const Subject& subject, const RecordedAttention& layer);
 /// goes through. Queries take half of what they look at in a cross attention, as a skip connection adds it to them.
 Tensor roll_back(const Subject& subject, const std::vector<RecordedAttention>& layers);
 
-/// One pass and its gradients: probs and gradients [H, Nq, Nk] of these modules, zeros for those that do not lead to the
-/// objective. Errors: none does.
+/// One pass and its gradients: probs and gradients [H, Nq, Nk] of these modules, zeros for those that do not lead to
+/// the objective. Errors: none does.
 std::vector<RecordedAttention> attention_with_gradient(const Subject& subject, const Tensor& pixels,
                                                        const std::vector<std::string>& modules);
+
+/// The same where `join` makes one matrix of both as soon as they are there, so that no layer's heads are kept longer.
+std::vector<RecordedAttention> joined_attention(
+    const Subject& subject, const Tensor& pixels, const std::vector<std::string>& modules,
+    const std::function<Tensor(const Tensor& probs, const Tensor& gradient)>& join);
 
 /// Runs `subject` forward on pixels [B, ...] for an observer and back from the sum of its objective; returns the
 /// gradient of the pixels, [B, channels, height, width].

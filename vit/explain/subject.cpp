@@ -38,11 +38,15 @@ std::vector<std::string> offered_names(const ImageModel& model,
   return names;
 }
 
-AttentionRole Subject::role_of(const std::string&) const { return AttentionRole::picture; }
+AttentionRole Subject::role_of(const std::string& module) const {
+  return module.ends_with("attn_pool") ? AttentionRole::cross : AttentionRole::picture;
+}
 
 std::optional<TokenLayout> Subject::layout_of(const std::string&) const { return std::nullopt; }
 
-std::vector<double> Subject::readout(int64_t tokens, const TokenLayout& layout) const {
+std::vector<double> Subject::readout(AttentionRole role, int64_t tokens, const TokenLayout& layout) const {
+  if (role != AttentionRole::picture)
+    return std::vector<double>(static_cast<size_t>(tokens), 1.0 / static_cast<double>(tokens));
   std::vector<double> weights(static_cast<size_t>(tokens), 0.0);
   if (layout.prefix > 0) {
     weights.front() = 1.0;

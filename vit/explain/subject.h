@@ -52,16 +52,19 @@ class Subject {
   /// ("blocks.0.attn.probs"); empty: nothing.
   virtual const std::vector<std::string>& offers() const;
 
-  /// What the attention of this scope ("encoder.layers.0.self_attn") is between.
+  /// What the attention of this scope ("encoder.layers.0.self_attn") is between. A pool by attention is a query.
   virtual AttentionRole role_of(const std::string& module) const;
 
   /// The layout of the tokens that the attention of this scope looks at, where it is no part of what the model shows
   /// beside it ("layout"); none: it is.
   virtual std::optional<TokenLayout> layout_of(const std::string& module) const;
 
-  /// How the objective reads the tokens of the last attention with that role: [tokens], sum 1. For `picture`, unless
-  /// there are queries: the class token, or all cells alike. For `queries`: the query or word in question.
-  virtual std::vector<double> readout(int64_t tokens, const TokenLayout& layout) const;
+  /// How the objective reads the tokens behind an attention: [tokens], sum 1. For `picture` the class token, or all
+  /// cells alike; for the others the query or word in question. Errors: fewer tokens than the layout has.
+  virtual std::vector<double> readout(AttentionRole role, int64_t tokens, const TokenLayout& layout) const;
+
+  /// Why no attention of the subject lies on one grid ("its words look at three maps at once"); empty: it does.
+  virtual std::string attention_refusal() const { return {}; }
 
   /// The same question to a model of the same architecture with random weights: what of an explanation does not come
   /// from what the model has learnt (Adebayo et al. 2018, "Sanity checks for saliency maps").
