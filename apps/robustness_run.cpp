@@ -12,6 +12,7 @@
 #include "vit/core/parallel.h"
 #include "vit/core/softmax.h"
 #include "vit/core/timer.h"
+#include "vit/media/source.h"
 
 namespace apps {
 
@@ -94,7 +95,7 @@ std::vector<vit::Image> RobustnessPictures::load(const std::vector<int64_t>& num
       const vit::Image seen = preprocessor_.resized(data_.load(numbers[at]));
       pictures[at] = change ? change(seen, numbers[at]) : seen;
     } catch (const std::exception& error) {  // memory and decoders have errors of their own
-      errors[at] = error.what();
+      errors[at] = vit::without_source(error.what(), data_.source(numbers[at]));
       if (errors[at].empty()) errors[at] = kUnknownError;
     } catch (...) {
       errors[at] = kUnknownError;

@@ -85,7 +85,7 @@ TEST_F(RobustnessCorruptions, AreAllWithoutAName) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--corruptions", "--severities", "1"}, {"--severities", "1", "--corruptions"}}) {
     std::vector<std::string> all = arguments;
-    all.insert(all.begin(), {"--limit", "2", "--format", "json"});
+    all.insert(all.begin(), {"--limit", "1", "--format", "json"});
     const CommandResult result = robustness(all);
     ASSERT_EQ(result.status, 0) << result.err;
     EXPECT_EQ(records(result).size(), 1u + 15u + 1u) << "clean, the fifteen families of the paper, the summary";
