@@ -26,6 +26,15 @@ constexpr int64_t kSpoiltDrawn = 6;    // under each corruption
 /// Told of every batch's outcome under a condition.
 using BatchOf = std::function<void(const Condition&, const vit::AttackBatch&, const vit::AttackResult&)>;
 
+/// Errors: a condition that was measured on nothing.
+void require_pictures(const ConditionResult& result) {
+  if (result.figures.count() > 0) return;
+  if (result.left_out > 0)
+    vit::fail("--targeted: all ", result.left_out, " pictures are of the target class, so that ",
+              result.condition.title, " has nothing to aim at");
+  vit::fail("there is no readable picture in the data");
+}
+
 /// Measures all conditions, each one's line at once. Returns the results.
 std::vector<ConditionResult> run_conditions(const std::vector<Condition>& conditions, RobustnessPictures& pictures,
                                             const vit::AttackTarget& target, const BatchOf& seen, Output& output,
@@ -37,7 +46,7 @@ std::vector<ConditionResult> run_conditions(const std::vector<Condition>& condit
     results.push_back(measure(
         pictures, target, condition, [&](int64_t count) { progress.advance(count); },
         [&](const vit::AttackBatch& batch, const vit::AttackResult& found) { seen(condition, batch, found); }));
-    vit::check(results.back().figures.count() > 0, "there is no readable picture in the data");
+    require_pictures(results.back());
     clear_progress();
     const auto errors = static_cast<int64_t>(pictures.unreadable().size());
     output.write(condition_record(results.back(), errors), condition_text(results.back()));

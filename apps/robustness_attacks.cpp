@@ -68,33 +68,27 @@ class TargetRule {
   int64_t classes_, fixed_ = -1;
 };
 
-/// Runs one attack on batch after batch, with targets where there are any.
-class AttackRun {
- public:
-  AttackRun(std::string name, const vit::AttackOptions& options, const vit::AttackTarget& target, TargetRule rule)
-      : name_(std::move(name)), options_(options), target_(target), rule_(std::move(rule)) {}
-
-  vit::AttackResult operator()(const vit::AttackBatch& batch) const {
-    if (!rule_.targeted()) return vit::attack(name_, target_, batch, options_);
-    vit::AttackBatch aimed = batch;
-    vit::Tensor logits;
-    if (rule_.needs_logits()) {
-      vit::Context ctx;
-      logits = target_.logits(ctx, batch.pixels).value();
-    }
-    for (size_t b = 0; b < aimed.goals.size(); ++b) {
-      const float* row = logits.defined() ? logits.f32() + static_cast<int64_t>(b) * logits.size(1) : nullptr;
-      aimed.goals[b].target = rule_.target(batch.goals[b].label, batch.numbers[b], row);
-    }
-    return vit::attack(name_, target_, aimed, options_);
+/// The batch with targets by the rule. A picture of its target's class is right where a targeted attack succeeds, so it
+/// is left out.
+vit::AttackBatch aimed_by(const TargetRule& rule, const vit::AttackTarget& target, const vit::AttackBatch& batch) {
+  vit::Tensor logits;
+  if (rule.needs_logits()) {
+    vit::Context ctx;
+    logits = target.logits(ctx, batch.pixels).value();
   }
-
- private:
-  std::string name_;
-  vit::AttackOptions options_;
-  const vit::AttackTarget& target_;
-  TargetRule rule_;
-};
+  std::vector<vit::AttackGoal> goals = batch.goals;
+  std::vector<int64_t> places;
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    const auto at = static_cast<size_t>(b);
+    const float* row = logits.defined() ? logits.f32() + b * logits.size(1) : nullptr;
+    goals[at].target = rule.target(goals[at].label, batch.numbers[at], row);
+    if (goals[at].target != goals[at].label) places.push_back(b);
+  }
+  if (places.empty()) return {};
+  vit::AttackBatch aimed = batch.at(places);
+  for (size_t i = 0; i < places.size(); ++i) aimed.goals[i] = goals[static_cast<size_t>(places[i])];
+  return aimed;
+}
 
 /// Errors (usage): an eps that means nothing in this norm, before any picture is read.
 double parse_eps(const std::string& text, vit::Norm norm, const std::string& attack) {
@@ -111,6 +105,12 @@ vit::Norm norm_of(const RobustnessOptions& options, const vit::AttackEntry& entr
   return options.norm == "l2" ? vit::Norm::l2 : vit::Norm::linf;
 }
 
+/// An l2 ball of some 255ths is too small to change any answer: the norms measure different things.
+const std::vector<std::string>& default_eps(vit::Norm norm) {
+  static const std::vector<std::string> linf = {"2/255", "4/255", "8/255"}, l2 = {"0.25", "0.5", "1.0"};
+  return norm == vit::Norm::l2 ? l2 : linf;
+}
+
 /// How strong an attack is to be, and how that is said.
 struct Strength {
   double value = 0.0;
@@ -123,8 +123,9 @@ std::vector<Strength> strengths_of(const RobustnessOptions& options, const vit::
   std::vector<Strength> strengths;
   if (entry.budget == vit::AttackBudget::cell) return {{0.0, "one patch"}};
   if (entry.budget == vit::AttackBudget::ball) {
-    for (const std::string& text : options.eps)
-      strengths.push_back({parse_eps(text, norm_of(options, entry), name), text});
+    const vit::Norm norm = norm_of(options, entry);
+    for (const std::string& text : options.eps.empty() ? default_eps(norm) : options.eps)
+      strengths.push_back({parse_eps(text, norm, name), text});
     return strengths;
   }
   for (const std::string& text : options.shares) {
@@ -163,6 +164,74 @@ Condition condition_of(const std::string& name, const vit::AttackEntry& entry, c
   return condition;
 }
 
+constexpr const char* kGroup = "Attacks";
+
+void add_strength_options(CLI::App& command, RobustnessOptions& options) {
+  command
+      .add_option("--eps,-e", options.eps,
+                  with_example("Strengths: the largest change of a pixel (linf) or the length of all changes (l2), in "
+                               "pixels of 0 to 1",
+                               "--eps 1/255,2/255,0.5"))
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->group(kGroup)
+      ->default_str(vit::joined(default_eps(vit::Norm::linf)) + "; l2: " + vit::joined(default_eps(vit::Norm::l2)));
+  command
+      .add_option("--norm", options.norm,
+                  with_example("What --eps measures, of attacks that know both: linf or l2", "--norm l2 --eps 0.5"))
+      ->check(CLI::IsMember({"linf", "l2"}))
+      ->group(kGroup)
+      ->capture_default_str();
+}
+
+void add_search_options(CLI::App& command, RobustnessOptions& options) {
+  command.add_option("--steps", options.steps, with_example("Steps of each search", "--steps 100"))
+      ->type_name("N")
+      ->group(kGroup)
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
+      ->capture_default_str();
+  command.add_option("--alpha", options.alpha, with_example("Length of a step of pgd", "--alpha 2/255"))
+      ->type_name("A")
+      ->group(kGroup)
+      ->default_str("2.5 eps / steps");
+  command
+      .add_option("--restarts", options.restarts,
+                  with_example("Searches from other random points, of the pictures that held", "--restarts 5"))
+      ->type_name("N")
+      ->group(kGroup)
+      ->check(CLI::Range(int64_t{1}, int64_t{10'000}))
+      ->capture_default_str();
+  command
+      .add_flag("--no-random-start", options.no_random_start,
+                with_example("Begin the first search at the picture itself (default: off)", "--no-random-start"))
+      ->group(kGroup);
+  command
+      .add_option("--targeted", options.targeted,
+                  with_example("Aim at a class: next (number + 1), random, least (the least likely), or one by name or "
+                               "number",
+                               "--targeted next"))
+      ->type_name("RULE")
+      ->group(kGroup)
+      ->default_str("any wrong class");
+}
+
+void add_patch_options(CLI::App& command, RobustnessOptions& options) {
+  command
+      .add_option(
+          "--patch-share", options.shares,
+          with_example("Sizes of patch: shares of the picture's pixels", "--attack patch --patch-share 0.02,0.1"))
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->group(kGroup)
+      ->default_str("0.05");
+  command
+      .add_option("--patch-position", options.position,
+                  with_example("Where patch lies: random, center, corner", "--patch-position corner"))
+      ->check(CLI::IsMember({"random", "center", "corner"}))
+      ->group(kGroup)
+      ->capture_default_str();
+}
+
 }  // namespace
 
 double parse_fraction(const std::string& option, const std::string& text) {
@@ -178,23 +247,29 @@ std::vector<Condition> attack_conditions(const RobustnessOptions& options, const
                                          const vit::AttackTarget& target, const vit::ClassLabels& labels,
                                          const vit::Tensor& sample) {
   const TargetRule rule(options.targeted, common.seed, labels);
-  vit::AttackOptions attack{.steps = options.steps,
+  vit::AttackOptions shared{.steps = options.steps,
                             .restarts = options.restarts,
                             .random_start = !options.no_random_start,
                             .seed = common.seed,
                             .position = position_of(options.position)};
-  if (!options.alpha.empty()) attack.alpha = parse_fraction("--alpha", options.alpha);
-  if (attack.alpha && !(*attack.alpha > 0.0)) vit::fail_usage("--alpha ", options.alpha, ": it must be above 0");
+  if (!options.alpha.empty()) shared.alpha = parse_fraction("--alpha", options.alpha);
+  if (shared.alpha && !(*shared.alpha > 0.0)) vit::fail_usage("--alpha ", options.alpha, ": it must be above 0");
   std::vector<Condition> conditions;
   for (const std::string& name : options.attacks) {
     vit::require_attack(name, target, sample);
     const vit::AttackEntry& entry = vit::attack_registry().find(name);
-    attack.norm = norm_of(options, entry);
     for (const Strength& strength : strengths_of(options, entry, name)) {
+      vit::AttackOptions attack = shared;
+      attack.norm = norm_of(options, entry);
       if (entry.budget == vit::AttackBudget::ball) attack.eps = strength.value;
       if (entry.budget == vit::AttackBudget::share) attack.share = strength.value;
       Condition condition = condition_of(name, entry, attack, strength, options);
-      condition.attack = AttackRun(name, attack, target, rule);
+      vit::require_options(name, attack, sample, labels.size(), rule.targeted());
+      if (rule.targeted())
+        condition.aim = [rule, &target](const vit::AttackBatch& batch) { return aimed_by(rule, target, batch); };
+      condition.attack = [name, attack, &target](const vit::AttackBatch& batch) {
+        return vit::attack(name, target, batch, attack);
+      };
       conditions.push_back(std::move(condition));
     }
   }
@@ -202,72 +277,17 @@ std::vector<Condition> attack_conditions(const RobustnessOptions& options, const
 }
 
 void add_attack_options(CLI::App& command, RobustnessOptions& options) {
-  const std::string group = "Attacks";
   command
       .add_option("--attack,-a", options.attacks,
                   with_example("Attacks, with commas: " + vit::joined(vit::attack_registry().names()),
                                "--attack fgsm,pgd,pgd_l2"))
       ->delimiter(',')
       ->type_name("NAMES")
-      ->group(group)
+      ->group(kGroup)
       ->default_str("fgsm,pgd");
-  command
-      .add_option("--eps,-e", options.eps,
-                  with_example("Strengths: the largest change of a pixel (linf) or the length of all changes (l2), in "
-                               "pixels of 0 to 1",
-                               "--eps 1/255,2/255,0.5"))
-      ->delimiter(',')
-      ->type_name("LIST")
-      ->group(group)
-      ->default_str("2/255,4/255,8/255");
-  command
-      .add_option("--norm", options.norm,
-                  with_example("What --eps measures, of attacks that know both: linf or l2", "--norm l2 --eps 0.5"))
-      ->check(CLI::IsMember({"linf", "l2"}))
-      ->group(group)
-      ->capture_default_str();
-  command.add_option("--steps", options.steps, with_example("Steps of each search", "--steps 100"))
-      ->type_name("N")
-      ->group(group)
-      ->check(CLI::Range(int64_t{1}, int64_t{100'000}))
-      ->capture_default_str();
-  command.add_option("--alpha", options.alpha, with_example("Length of a step of pgd", "--alpha 2/255"))
-      ->type_name("A")
-      ->group(group)
-      ->default_str("2.5 eps / steps");
-  command
-      .add_option("--restarts", options.restarts,
-                  with_example("Searches from other random points, of the pictures that held", "--restarts 5"))
-      ->type_name("N")
-      ->group(group)
-      ->check(CLI::Range(int64_t{1}, int64_t{10'000}))
-      ->capture_default_str();
-  command
-      .add_flag("--no-random-start", options.no_random_start,
-                with_example("Begin the first search at the picture itself (default: off)", "--no-random-start"))
-      ->group(group);
-  command
-      .add_option("--targeted", options.targeted,
-                  with_example("Aim at a class: next (number + 1), random, least (the least likely), or one by name or "
-                               "number",
-                               "--targeted next"))
-      ->type_name("RULE")
-      ->group(group)
-      ->default_str("any wrong class");
-  command
-      .add_option(
-          "--patch-share", options.shares,
-          with_example("Sizes of patch: shares of the picture's pixels", "--attack patch --patch-share 0.02,0.1"))
-      ->delimiter(',')
-      ->type_name("LIST")
-      ->group(group)
-      ->default_str("0.05");
-  command
-      .add_option("--patch-position", options.position,
-                  with_example("Where patch lies: random, center, corner", "--patch-position corner"))
-      ->check(CLI::IsMember({"random", "center", "corner"}))
-      ->group(group)
-      ->capture_default_str();
+  add_strength_options(command, options);
+  add_search_options(command, options);
+  add_patch_options(command, options);
 }
 
 }  // namespace apps

@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <cstdlib>
 #include <optional>
 
 #include "datasets/corruption.h"
+#include "vit/core/softmax.h"
 #include "vit/image/encode.h"
 
 namespace apps {
@@ -41,9 +42,7 @@ vit::PlotSeries series_of(const std::string& name, const Curve& curve, const std
 
 /// The best answer and its share of the softmax.
 std::string answer_text(const float* logits, int64_t classes, const vit::ClassLabels& labels, int64_t answer) {
-  double total = 0.0;
-  for (int64_t k = 0; k < classes; ++k) total += std::exp(static_cast<double>(logits[k]) - logits[answer]);
-  return fmt::format("{} {:.0f} %", labels.name(answer), 100.0 / total);
+  return fmt::format("{} {:.0f} %", labels.name(answer), 100.0 * vit::softmax_probability(logits, classes, answer));
 }
 
 }  // namespace

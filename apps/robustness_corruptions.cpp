@@ -76,14 +76,21 @@ std::vector<nlohmann::json> records_of(const std::string& text, const std::strin
 void add_corruption_options(CLI::App& command, CorruptionOptions& options) {
   const std::string group = "Corruptions";
   command
-      .add_option("--corruptions", options.families,
-                  with_example("Spoilt pictures: families (fog), groups (noise, blur, weather, digital), all (the "
-                               "fifteen of ImageNet-C), extra (its four others)",
-                               "--corruptions noise,fog"))
+      .add_option_function<std::vector<std::string>>(
+          "--corruptions",
+          // A name that is not there arrives as an empty one; the help's default would arrive in its place if it had
+          // one.
+          [&options](const std::vector<std::string>& names) {
+            const bool unnamed = std::all_of(names.begin(), names.end(), [](const auto& name) { return name.empty(); });
+            options.families = unnamed ? std::vector<std::string>{"all"} : names;
+          },
+          with_example("Spoilt pictures: families (fog), groups (noise, blur, weather, digital), all (the fifteen of "
+                       "ImageNet-C; also without a name), extra (its four others) (default: none)",
+                       "--corruptions noise,fog"))
       ->type_name("NAME,...")
+      ->expected(0, -1)
       ->delimiter(',')
-      ->group(group)
-      ->default_str("none");
+      ->group(group);
   command.add_option("--severities", options.severities, with_example("How much, from 1 to 5", "--severities 1,3,5"))
       ->type_name("N,...")
       ->delimiter(',')

@@ -20,7 +20,7 @@ struct RobustnessOptions {
   std::optional<int64_t> img_size{};
   // attacks
   std::vector<std::string> attacks{};  ///< none given: fgsm and pgd, unless other conditions were asked for
-  std::vector<std::string> eps = {"2/255", "4/255", "8/255"};
+  std::vector<std::string> eps{};      ///< none given: as suits the norm
   std::string norm = "linf";
   int64_t steps = 20;
   std::string alpha{};  ///< empty: 2.5 eps / steps

@@ -7,6 +7,7 @@
 
 #include "vit/core/check.h"
 #include "vit/core/file.h"
+#include "vit/core/softmax.h"
 #include "vit/image/encode.h"
 
 namespace apps {
@@ -17,12 +18,6 @@ namespace {
 constexpr int64_t kCell = 128;
 constexpr size_t kPicturesDrawn = 6;
 constexpr float kGrey = 0.5f;
-
-double softmax_of(const float* logits, int64_t classes, int64_t k) {
-  double total = 0.0;
-  for (int64_t i = 0; i < classes; ++i) total += std::exp(static_cast<double>(logits[i]) - logits[k]);
-  return 1.0 / total;
-}
 
 struct Difference {
   vit::Image picture;
@@ -95,7 +90,7 @@ void ChangedPictures::see(const Condition& condition, const vit::AttackBatch& ba
     seen_[condition.title][batch.numbers[b]] = {.pixels = result.pixels.slice(at, at + 1).clone(),
                                                 .answer = answer,
                                                 .label = batch.goals[b].label,
-                                                .confidence = softmax_of(logits, classes, answer)};
+                                                .confidence = vit::softmax_probability(logits, classes, answer)};
   }
 }
 

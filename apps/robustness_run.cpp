@@ -4,26 +4,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <optional>
 
 #include "apps/common.h"
 #include "vit/core/check.h"
 #include "vit/core/parallel.h"
+#include "vit/core/softmax.h"
 #include "vit/core/timer.h"
+#include "vit/media/source.h"
 
 namespace apps {
 
 namespace {
 
 constexpr float kWhite = 255.0f;
-
-/// The largest softmax probability.
-double confidence_of(const float* logits, int64_t classes) {
-  const double largest = *std::max_element(logits, logits + classes);
-  double total = 0.0;
-  for (int64_t k = 0; k < classes; ++k) total += std::exp(logits[k] - largest);
-  return 1.0 / total;
-}
+constexpr const char* kUnknownError = "unknown error";
 
 Record number(double value) { return std::isfinite(value) ? Record(value) : Record(nullptr); }
 
@@ -37,6 +33,15 @@ vit::AttackResult answered(vit::TargetProbe& probe, const vit::AttackBatch& batc
           .losses = answer.losses,
           .fooled = answer.fooled,
           .forwards = batch.size()};
+}
+
+void add_answers(const vit::AttackBatch& batch, const vit::AttackResult& found, ConditionResult& result) {
+  const int64_t classes = found.logits.size(1);
+  for (size_t b = 0; b < batch.goals.size(); ++b)
+    result.figures.add(found.logits.f32() + static_cast<int64_t>(b) * classes, classes, batch.goals[b].label,
+                       result.condition.targeted && found.fooled[b] != 0);
+  result.forwards += found.forwards;
+  result.backwards += found.backwards;
 }
 
 }  // namespace
@@ -89,8 +94,11 @@ std::vector<vit::Image> RobustnessPictures::load(const std::vector<int64_t>& num
     try {
       const vit::Image seen = preprocessor_.resized(data_.load(numbers[at]));
       pictures[at] = change ? change(seen, numbers[at]) : seen;
-    } catch (const vit::Error& error) {
-      errors[at] = error.what();
+    } catch (const std::exception& error) {  // memory and decoders have errors of their own
+      errors[at] = vit::without_source(error.what(), data_.source(numbers[at]));
+      if (errors[at].empty()) errors[at] = kUnknownError;
+    } catch (...) {
+      errors[at] = kUnknownError;
     }
   });
   return pictures;
@@ -133,7 +141,8 @@ void RobustnessPictures::each_batch(const Change& change, const Use& use) {
 
 void ConditionFigures::add(const float* logits, int64_t classes, int64_t label, bool reached) {
   metrics_.add(logits, classes, label);
-  calibration_.add(std::min(1.0, confidence_of(logits, classes)), vit::predicted_class(logits, classes) == label);
+  const int64_t predicted = vit::predicted_class(logits, classes);
+  calibration_.add(vit::softmax_probability(logits, classes, predicted), predicted == label);
   reached_ += reached ? 1 : 0;
 }
 
@@ -141,16 +150,16 @@ ConditionResult measure(RobustnessPictures& pictures, const vit::AttackTarget& t
                         const std::function<void(int64_t)>& advance, const BatchSeen& seen) {
   ConditionResult result{.condition = condition};
   vit::TargetProbe probe(target);
+  vit::AttackBatch aimed;
   const vit::Timer timer;
   pictures.each_batch(condition.change, [&](const vit::AttackBatch& batch) {
-    const vit::AttackResult found = condition.attack ? condition.attack(batch) : answered(probe, batch);
-    const int64_t classes = found.logits.size(1);
-    for (size_t b = 0; b < batch.goals.size(); ++b)
-      result.figures.add(found.logits.f32() + static_cast<int64_t>(b) * classes, classes, batch.goals[b].label,
-                         condition.targeted && found.fooled[b] != 0);
-    result.forwards += found.forwards;
-    result.backwards += found.backwards;
-    if (seen) seen(batch, found);
+    const vit::AttackBatch& used = condition.aim ? aimed = condition.aim(batch) : batch;
+    result.left_out += batch.size() - used.size();
+    if (used.size() > 0) {
+      const vit::AttackResult found = condition.attack ? condition.attack(used) : answered(probe, used);
+      add_answers(used, found, result);
+      if (seen) seen(used, found);
+    }
     advance(batch.size());
   });
   result.seconds = timer.seconds();
@@ -171,6 +180,7 @@ Record condition_record(const ConditionResult& result, int64_t errors) {
   record["confidence"] = number(figures.calibration().confidence());
   record["ece"] = number(figures.calibration().expected_error());
   record["reached"] = condition.targeted ? number(figures.reached()) : Record(nullptr);
+  record["left_out"] = condition.targeted ? Record(result.left_out) : Record(nullptr);
   record["passes"] = result.forwards + result.backwards;
   record["seconds"] = result.seconds;
   return record;
@@ -183,6 +193,7 @@ std::string condition_text(const ConditionResult& result) {
                   result.condition.title, percent(figures.accuracy()), figures.loss(),
                   percent(figures.calibration().confidence()), percent(figures.calibration().expected_error()));
   if (result.condition.targeted) text += fmt::format("   target reached {:>8}", percent(figures.reached()));
+  if (result.left_out > 0) text += fmt::format("   {} of the target class left out", result.left_out);
   return text + "\n";
 }
 

@@ -83,7 +83,9 @@ struct Condition {
   Record facts{};               ///< what the record has beside kind, name and figures; any of condition_record()'s keys
   double strength = 0.0;        ///< eps, share of the picture or severity: the place on the curve's x axis
   std::string strength_text{};  ///< as it was given: "8/255"
-  RobustnessPictures::Change change{};                                 ///< none: the pictures as they are
+  RobustnessPictures::Change change{};  ///< none: the pictures as they are
+  /// Gives a batch's pictures their targets, without those that are of their target's class; none: all as they are.
+  std::function<vit::AttackBatch(const vit::AttackBatch&)> aim{};
   std::function<vit::AttackResult(const vit::AttackBatch&)> attack{};  ///< none: they are only answered
   bool targeted = false;
 };
@@ -92,6 +94,7 @@ struct ConditionResult {
   Condition condition{};
   ConditionFigures figures{};
   double seconds = 0.0;
+  int64_t left_out = 0;                 ///< pictures that cannot be aimed at: they are of the target's class
   int64_t forwards = 0, backwards = 0;  ///< pictures through the model and back
 };
 
@@ -103,7 +106,7 @@ ConditionResult measure(RobustnessPictures& pictures, const vit::AttackTarget& t
                         const std::function<void(int64_t)>& advance, const BatchSeen& seen = {});
 
 /// {"kind", "name", "norm", "eps", "steps", "restarts", "target", "share", "severity", "images", "errors", "accuracy",
-/// "loss", "confidence", "ece", "reached", "passes", "seconds"}: null where a key means nothing. Fractions.
+/// "loss", "confidence", "ece", "reached", "left_out", "passes", "seconds"}: null where a key means nothing. Fractions.
 Record condition_record(const ConditionResult& result, int64_t errors);
 /// The same in one line, with its break.
 std::string condition_text(const ConditionResult& result);

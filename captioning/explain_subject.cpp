@@ -7,6 +7,7 @@
 #include "captioning/model.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/check.h"
+#include "vit/core/softmax.h"
 
 namespace captioning {
 
@@ -52,10 +53,7 @@ std::vector<double> CaptionSubject::scores(const Tensor& pixels) const {
     double sum = 0.0;
     for (const size_t at : words_.pieces) {
       const float* row = logits.f32() + (b * steps + static_cast<int64_t>(at) - 1) * words;
-      const double largest = *std::max_element(row, row + words);
-      double total = 0.0;
-      for (int64_t v = 0; v < words; ++v) total += std::exp(row[v] - largest);
-      sum += row[words_.ids[at]] - largest - std::log(total);
+      sum += vit::SoftmaxRow(row, words).log_probability(words_.ids[at]);
     }
     scores.push_back(std::exp(sum / static_cast<double>(words_.pieces.size())));
   }

@@ -6,20 +6,9 @@
 #include <utility>
 
 #include "vit/core/check.h"
+#include "vit/core/softmax.h"
 
 namespace datasets {
-
-namespace {
-
-/// The largest softmax probability.
-double confidence_of(const float* logits, int64_t classes, int64_t predicted) {
-  const double largest = logits[predicted];
-  double sum = 0.0;
-  for (int64_t i = 0; i < classes; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
-  return 1.0 / sum;
-}
-
-}  // namespace
 
 ClassificationReport::ClassificationReport(std::vector<int64_t> model_classes, int64_t classes)
     : model_classes_(std::move(model_classes)),
@@ -39,7 +28,7 @@ void ClassificationReport::add(const float* logits, int64_t label) {
   overall_.add(logits, classes_, target);
   of_label_[static_cast<size_t>(label)].add(logits, classes_, target);
   confusion_.add(target, predicted);
-  calibration_.add(confidence_of(logits, classes_, predicted), predicted == target);
+  calibration_.add(vit::softmax_probability(logits, classes_, predicted), predicted == target);
 }
 
 const vit::ClassificationMetrics& ClassificationReport::of_label(int64_t label) const {

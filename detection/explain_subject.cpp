@@ -7,6 +7,7 @@
 #include "detection/model.h"
 #include "vit/autograd/tensor_ops.h"
 #include "vit/core/check.h"
+#include "vit/core/softmax.h"
 #include "vit/explain/recorder.h"
 
 namespace detection {
@@ -45,13 +46,9 @@ std::vector<double> DetectionSubject::agreement(const Tensor& logits, const Tens
   std::vector<double> all;
   for (int64_t q = 0; q < queries; ++q) {
     const float *row = logits.f32() + (b * queries + q) * classes, *box = boxes.f32() + (b * queries + q) * 4;
-    double probability = 1.0 / (1.0 + std::exp(-static_cast<double>(row[found_.index])));
-    if (detector().scoring() == Scoring::softmax) {
-      const double largest = *std::max_element(row, row + classes);
-      double sum = 0.0;
-      for (int64_t k = 0; k < classes; ++k) sum += std::exp(row[k] - largest);
-      probability = std::exp(row[found_.index] - largest) / sum;
-    }
+    const double probability = detector().scoring() == Scoring::softmax
+                                   ? vit::softmax_probability(row, classes, found_.index)
+                                   : 1.0 / (1.0 + std::exp(-static_cast<double>(row[found_.index])));
     const auto width = static_cast<double>(size_.width), height = static_cast<double>(size_.height);
     const vit::Corners corners = vit::to_corners({box[0] * width, box[1] * height, box[2] * width, box[3] * height});
     all.push_back(probability * vit::box_iou(corners, found_.box));

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "vit/core/context_pool.h"
+#include "vit/core/softmax.h"
 #include "vit/image/preprocess.h"
 #include "vit/io/json.h"
 #include "vit/models/build.h"
@@ -152,13 +153,10 @@ std::vector<Prediction> Classifier::top(const float* logits, int64_t topk) const
   const auto wanted = order.begin() + std::clamp<int64_t>(topk, 0, classes);
   std::partial_sort(order.begin(), wanted, order.end(),
                     [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
-  const double largest = *std::max_element(logits, logits + classes);
-  double sum = 0.0;
-  for (int64_t i = 0; i < classes; ++i) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  const SoftmaxRow softmax(logits, classes);
   std::vector<Prediction> predictions;
   for (auto index = order.begin(); index != wanted; ++index)
-    predictions.push_back(
-        {state_->labels.name(*index), *index, std::exp(static_cast<double>(logits[*index]) - largest) / sum});
+    predictions.push_back({state_->labels.name(*index), *index, softmax.probability(*index)});
   return predictions;
 }
 

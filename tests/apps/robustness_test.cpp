@@ -79,6 +79,45 @@ TEST_F(RobustnessVerb, TargetedSaysHowOftenTheTargetWasReached) {
     EXPECT_EQ(robustness({"--attack", "fgsm", "--eps", "0.1", "--targeted", rule}).status, 0) << rule;
 }
 
+TEST_F(RobustnessVerb, LeavesPicturesOfTheTargetClassOut) {
+  const std::vector<std::string> how = {"--attack", "fgsm,pgd",   "--eps", "0.1",      "--steps",
+                                        "2",        "--targeted", "horse", "--format", "json"};
+  const auto lines = records(robustness(how));
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0]["images"], 12);
+  EXPECT_TRUE(lines[0]["left_out"].is_null());
+  for (size_t i = 1; i < 3; ++i) {
+    EXPECT_EQ(lines[i]["images"], 8) << "cats and dogs";
+    EXPECT_EQ(lines[i]["left_out"], 4);
+  }
+  EXPECT_THAT(robustness({"--attack", "fgsm", "--eps", "0.1", "--targeted", "horse"}).out,
+              HasSubstr("4 of the target class left out"));
+  jpeg("horses/horse/0.jpg");
+  const CommandResult none = run_vitkit({"robustness", "--model", model(), "--data", path("horses"), "--attack", "fgsm",
+                                         "--eps", "0.1", "--targeted", "horse"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("all 1 pictures are of the target class"));
+}
+
+TEST_F(RobustnessVerb, StrengthsSuitTheNorm) {
+  const auto strengths = [&](const std::vector<std::string>& arguments) {
+    std::vector<std::string> all = {"--steps", "1", "--limit", "1", "--format", "json"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    std::vector<double> eps;
+    for (const auto& line : records(robustness(all)))
+      if (line["kind"] == "attack") eps.push_back(line["eps"].get<double>());
+    return eps;
+  };
+  const std::vector<double> linf = {2.0 / 255.0, 4.0 / 255.0, 8.0 / 255.0}, l2 = {0.25, 0.5, 1.0};
+  EXPECT_EQ(strengths({"--attack", "pgd"}), linf);
+  EXPECT_EQ(strengths({"--attack", "pgd_l2"}), l2);
+  EXPECT_EQ(strengths({"--attack", "pgd", "--norm", "l2"}), l2);
+  EXPECT_EQ(strengths({"--attack", "pgd_l2", "--eps", "2/255"}), (std::vector<double>{2.0 / 255.0}));
+  EXPECT_THAT(run_vitkit({"robustness", "--help"}).out, HasSubstr("l2: 0.25, 0.5, 1.0"));
+  // One attack's strength is none of another's: a patch has no eps.
+  EXPECT_EQ(robustness({"--attack", "pgd_l2,patch", "--eps", "2", "--steps", "1", "--limit", "1"}).status, 0);
+}
+
 TEST_F(RobustnessVerb, LimitIsSpreadOverTheData) {
   const auto lines = records(
       robustness({"--attack", "fgsm", "--eps", "0.1", "--limit", "3", "--save", path("report"), "--format", "json"}));
@@ -122,6 +161,27 @@ TEST_F(RobustnessVerb, RefusesStrengthsThatMeanNothing) {
   expect_refused(robustness({"--alpha", "0"}), "--alpha 0: it must be above 0");
   expect_refused(robustness({"--attack", "patch", "--patch-share", "2"}), "--patch-share 2: it must be above 0 and at");
   EXPECT_EQ(robustness({"--steps", "0"}).status, 2);
+  // 3 x 32 x 32 values: the distance from black to white is 55.4.
+  expect_refused(robustness({"--attack", "pgd_l2", "--eps", "1000"}), "eps must be at most 55.4");
+}
+
+TEST_F(RobustnessVerb, RefusesALossThatNeedsMoreClassesBeforeAnythingIsMeasured) {
+  const std::string config = dir_.write("two.yaml",
+                                        "{type: vit, img_size: [32, 32], patch_size: [8, 8], embed_dim: 16, depth: 1, "
+                                        "num_heads: 2, num_classes: @}")
+                                 .string();
+  const auto asked = [&](const std::string& classes, const std::vector<std::string>& more) {
+    std::string text = slurp(config);
+    text.replace(text.find('@'), 1, classes);
+    const std::string of_classes = dir_.write("classes" + classes + ".yaml", text).string();
+    for (const char* folder : {"0", "1"}) jpeg(std::string("few/") + folder + "/a.jpg");
+    std::vector<std::string> arguments = {"robustness", "--model", of_classes, "--data", path("few"), "--quiet"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_vitkit(arguments);
+  };
+  expect_refused(asked("2", {"--attack", "fgsm,apgd_dlr"}), "the dlr loss needs 3 classes or more, the model has 2");
+  expect_refused(asked("3", {"--attack", "apgd_dlr", "--targeted", "next"}),
+                 "the dlr loss needs 4 classes or more for a targeted attack, the model has 3");
 }
 
 TEST_F(RobustnessVerb, RefusesWhatItDoesNotKnow) {

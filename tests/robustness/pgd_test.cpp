@@ -160,6 +160,30 @@ TEST(Pgd, TargetedReachesTheTarget) {
     EXPECT_EQ(predicted_class(result.logits.f32() + static_cast<int64_t>(b) * 4, 4), batch.goals[b].target);
 }
 
+TEST(Pgd, NeverLeavesLessWrongThanThePicturesThemselves) {
+  // Pictures that are wrong as they are and right at the random point where the search begins; it goes nowhere from
+  // there.
+  const ModelTarget target = tiny_vit().target();
+  const AttackOptions options{.eps = 1.0, .steps = 1, .alpha = 1e-6};
+  AttackBatch all = quarters(64, 1);
+  const Tensor start = options.ball().random_point(all.pixels, options.seed, all.numbers, 0);
+  TargetProbe probe(target);
+  const Tensor here = probe.answer(all.pixels, all.goals, options.loss).logits;
+  const Tensor there = probe.answer(start, all.goals, options.loss).logits;
+  std::vector<int64_t> places;
+  for (int64_t b = 0; b < 64; ++b) {
+    const int64_t label = predicted_class(there.f32() + b * test::kTinyClasses, test::kTinyClasses);
+    all.goals[static_cast<size_t>(b)].label = label;
+    if (label != predicted_class(here.f32() + b * test::kTinyClasses, test::kTinyClasses)) places.push_back(b);
+  }
+  ASSERT_GT(places.size(), 5u);
+  const AttackBatch batch = all.at(places);
+  for (const std::string name : {"pgd", "apgd_ce", "apgd_dlr"}) {
+    const AttackResult result = attack(name, target, batch, options);
+    EXPECT_EQ(fooled_count(result), batch.size()) << name;
+  }
+}
+
 TEST(Attacks, GiveTheSameBytesInAnyBatchOnAnyThreads) {
   const ModelTarget target = tiny_vit().target();
   const AttackBatch batch = quarters(6, 1);
@@ -194,6 +218,27 @@ TEST(Attacks, RefuseWhatMeansNothing) {
   EXPECT_THAT(refused("pgd", {.steps = 0}), HasSubstr("steps"));
   EXPECT_THAT(refused("pgd", {.restarts = 0}), HasSubstr("restarts"));
   EXPECT_THAT(refused("pgd", {.alpha = -1.0}), HasSubstr("alpha"));
+}
+
+TEST(Attacks, TellOfTheirOptionsBeforeTheyRun) {
+  const Tensor pixels = quarters(1, 1).pixels;
+  const auto refused = [&](const std::string& name, const AttackOptions& options, int64_t classes, bool targeted) {
+    return usage_error([&] { require_options(name, options, pixels, classes, targeted); });
+  };
+  EXPECT_THAT(refused("pgd_l2", {.eps = 1000.0}, 4, false), HasSubstr("at most 13.8"));
+  EXPECT_THAT(refused("pgd", {.eps = 2.0}, 4, false), HasSubstr("at most 1"));
+  EXPECT_THAT(refused("apgd_dlr", {}, 2, false), HasSubstr("3 classes or more"));
+  EXPECT_THAT(refused("apgd_dlr", {}, 3, true), HasSubstr("4 classes or more for a targeted"));
+  require_options("apgd_dlr", {}, pixels, 4, true);
+  require_options("apgd_ce", {}, pixels, 2, true);
+  require_options("pgd_l2", {.eps = 2.0}, pixels, 2, false);
+}
+
+TEST(Attacks, RefuseToAimAtThePicturesOwnClass) {
+  const LinearTarget target;
+  AttackBatch batch = quarters(2, 1);
+  for (AttackGoal& goal : batch.goals) goal.target = 1;
+  EXPECT_THAT(test::failure([&] { attack("pgd", target, batch, {}); }), HasSubstr("its own class; leave it out"));
 }
 
 TEST(Attacks, PicturesMustBePixels) {

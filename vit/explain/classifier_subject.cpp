@@ -1,10 +1,10 @@
 #include "vit/explain/classifier_subject.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "vit/autograd/ops.h"
+#include "vit/core/softmax.h"
 #include "vit/models/timesformer.h"
 #include "vit/models/vit.h"
 
@@ -29,10 +29,7 @@ std::vector<double> ClassifierSubject::scores(const Tensor& pixels) const {
   std::vector<double> scores;
   for (int64_t b = 0; b < logits.size(0); ++b) {
     const float* row = logits.f32() + b * classes;
-    const double largest = *std::max_element(row, row + classes);
-    double sum = 0.0;
-    for (int64_t i = 0; i < classes; ++i) sum += std::exp(row[i] - largest);
-    scores.push_back(std::exp(row[target_] - largest) / sum);
+    scores.push_back(softmax_probability(row, classes, target_));
   }
   return scores;
 }

@@ -14,6 +14,14 @@ void copy_row(const Tensor& from, int64_t row, const Tensor& to, int64_t to_row)
               static_cast<size_t>(from.nbytes() / from.size(0)));
 }
 
+/// With the attack's own norm and loss.
+AttackOptions options_of(const AttackEntry& entry, const AttackOptions& options) {
+  AttackOptions used = options;
+  used.norm = entry.norm.value_or(options.norm);
+  used.loss = entry.loss.value_or(options.loss);
+  return used;
+}
+
 }  // namespace
 
 void AttackOptions::validate(const Tensor& pixels) const {
@@ -66,6 +74,10 @@ void WorstFound::offer(const std::vector<int64_t>& places, const Tensor& pixels,
   }
 }
 
+void WorstFound::offer_unchanged(TargetProbe& probe, const AttackBatch& batch, AttackLoss loss) {
+  offer(all_places(batch.size()), batch.pixels, probe.answer(batch.pixels, batch.goals, loss));
+}
+
 std::vector<int64_t> WorstFound::unfooled() const {
   std::vector<int64_t> places;
   for (size_t i = 0; i < worst_.fooled.size(); ++i)
@@ -103,6 +115,13 @@ void require_attack(const std::string& name, const AttackTarget& target, const T
   fail_usage("the attack '", name, "' does not apply to this model: ", reason, "; those that do: ", joined(others));
 }
 
+void require_options(const std::string& name, const AttackOptions& options, const Tensor& pixels, int64_t classes,
+                     bool targeted) {
+  const AttackOptions used = options_of(attack_registry().find(name), options);
+  used.validate(pixels);
+  require_classes(used.loss, classes, targeted);
+}
+
 AttackResult attack(const std::string& name, const AttackTarget& target, const AttackBatch& batch,
                     const AttackOptions& options) {
   const AttackEntry& entry = attack_registry().find(name);
@@ -112,8 +131,10 @@ AttackResult attack(const std::string& name, const AttackTarget& target, const A
         " goals and ", batch.numbers.size(), " numbers for pictures ", batch.pixels.shape());
   for (const float value : batch.pixels.span<float>())
     check(value >= 0.0f && value <= 1.0f, "attack: pixels must lie between 0 and 1, got ", value);
-  AttackOptions used = options;
-  if (entry.norm) used.norm = *entry.norm;
+  for (const AttackGoal& goal : batch.goals)
+    check(goal.target != goal.label, "attack: a picture of class ", goal.label,
+          " cannot be aimed at its own class; leave it out");
+  const AttackOptions used = options_of(entry, options);
   used.validate(batch.pixels);
   return entry.run(target, batch, used);
 }

@@ -71,6 +71,10 @@ class WorstFound {
   /// Candidates for the pictures of these places.
   void offer(const std::vector<int64_t>& places, const Tensor& pixels, const TargetAnswer& answer);
 
+  /// The pictures of the batch as they are. They lie in every ball: a search that begins elsewhere offers them first,
+  /// so that it never ends with less than what is wrong already.
+  void offer_unchanged(TargetProbe& probe, const AttackBatch& batch, AttackLoss loss);
+
   /// Places of the pictures that nobody was fooled by.
   std::vector<int64_t> unfooled() const;
   AttackResult result(const TargetProbe& probe) const;
@@ -90,10 +94,11 @@ enum class AttackBudget {
 };
 
 struct AttackEntry {
-  std::string title{};         ///< "Projected gradient descent"
-  std::string summary{};       ///< a line: how it searches
-  std::string source{};        ///< paper
-  std::optional<Norm> norm{};  ///< the only one that it knows; none: any
+  std::string title{};               ///< "Projected gradient descent"
+  std::string summary{};             ///< a line: how it searches
+  std::string source{};              ///< paper
+  std::optional<Norm> norm{};        ///< the only one that it knows; none: any
+  std::optional<AttackLoss> loss{};  ///< likewise
   AttackBudget budget = AttackBudget::ball;
   /// Why the attack cannot be tried on a target that takes such pictures ("it offers no attention"); empty: it can.
   std::function<std::string(const AttackTarget&, const Tensor& pixels)> refusal{};
@@ -106,8 +111,14 @@ Registry<AttackEntry>& attack_registry();
 /// pictures [B, channels, height, width].
 void require_attack(const std::string& name, const AttackTarget& target, const Tensor& pixels);
 
-/// Runs an attack. Errors (usage): an unknown one (the known are listed), options out of range or of another norm than
-/// the attack's; pictures outside [0, 1], goals that are not one per picture.
+/// What an attack can tell of its options before it runs. `pixels`: any pictures of the size that will be attacked;
+/// `classes`: of the model. Errors (usage): AttackOptions::validate, require_classes.
+void require_options(const std::string& name, const AttackOptions& options, const Tensor& pixels, int64_t classes,
+                     bool targeted);
+
+/// Runs an attack; norm and loss are the attack's own where it has only one. Errors (usage): an unknown one (the known
+/// are listed), options out of range. Errors: pictures outside [0, 1], goals that are not one per picture, a target
+/// that is the picture's own class.
 AttackResult attack(const std::string& name, const AttackTarget& target, const AttackBatch& batch,
                     const AttackOptions& options);
 

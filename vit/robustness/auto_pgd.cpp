@@ -104,6 +104,7 @@ class Search {
 AttackResult auto_pgd(const AttackTarget& target, const AttackBatch& batch, const AttackOptions& options) {
   TargetProbe probe(target);
   WorstFound found(batch.pixels);
+  if (options.random_start) found.offer_unchanged(probe, batch, options.loss);
   Search(probe, batch, options, 0).run(all_places(batch.size()), found);
   for (int64_t restart = 1; restart < options.restarts; ++restart) {
     const std::vector<int64_t> places = found.unfooled();
@@ -112,14 +113,6 @@ AttackResult auto_pgd(const AttackTarget& target, const AttackBatch& batch, cons
     Search(probe, part, options, restart).run(places, found);
   }
   return found.result(probe);
-}
-
-/// The same with one of the two losses, whatever the options say.
-template <AttackLoss loss>
-AttackResult auto_pgd_of(const AttackTarget& target, const AttackBatch& batch, const AttackOptions& options) {
-  AttackOptions used = options;
-  used.loss = loss;
-  return auto_pgd(target, batch, used);
 }
 
 }  // namespace
@@ -159,10 +152,10 @@ bool StepRule::halve_at_checkpoint() {
 VITKIT_REGISTER_ATTACK("apgd_ce", .title = "AutoPGD with cross-entropy",
                        .summary = "pgd with momentum that halves its step where it gets no further",
                        .source = "Croce, Hein 2020, \"Reliable evaluation of adversarial robustness\"",
-                       .run = auto_pgd_of<AttackLoss::cross_entropy>);
+                       .loss = AttackLoss::cross_entropy, .run = auto_pgd);
 VITKIT_REGISTER_ATTACK("apgd_dlr", .title = "AutoPGD with the difference of logits ratio",
                        .summary = "the same, with a loss that neither shifting nor scaling the logits changes",
                        .source = "Croce, Hein 2020, \"Reliable evaluation of adversarial robustness\"",
-                       .run = auto_pgd_of<AttackLoss::dlr>);
+                       .loss = AttackLoss::dlr, .run = auto_pgd);
 
 }  // namespace vit

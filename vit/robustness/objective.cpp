@@ -1,27 +1,24 @@
 #include "vit/robustness/objective.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "vit/core/check.h"
+#include "vit/core/softmax.h"
 
 namespace vit {
 
 namespace {
 
+constexpr int64_t kDlrClasses = 3, kDlrClassesTargeted = 4;
 constexpr double kDlrEps = 1e-12;  // of Croce & Hein's code: no division by zero where logits are equal
 
 /// -log softmax(z)_c and its gradient times `sign`, added to nothing: d is overwritten.
 double cross_entropy(const float* z, int64_t classes, int64_t c, double sign, float* d) {
-  const double largest = *std::max_element(z, z + classes);
-  double total = 0.0;
-  for (int64_t k = 0; k < classes; ++k) total += std::exp(z[k] - largest);
-  for (int64_t k = 0; d && k < classes; ++k) {
-    const double probability = std::exp(z[k] - largest) / total;
-    d[k] = static_cast<float>(sign * (probability - static_cast<double>(k == c)));
-  }
-  return sign * (std::log(total) + largest - z[c]);
+  const SoftmaxRow softmax(z, classes);
+  for (int64_t k = 0; d && k < classes; ++k)
+    d[k] = static_cast<float>(sign * (softmax.probability(k) - static_cast<double>(k == c)));
+  return -sign * softmax.log_probability(c);
 }
 
 /// The classes by falling logit, of equal ones the first first.
@@ -37,10 +34,8 @@ std::vector<int64_t> ranking(const float* z, int64_t classes, int64_t count) {
 /// -(z_y - z_t) / (z_1 - (z_3 + z_4) / 2).
 double difference_of_logits_ratio(const float* z, int64_t classes, const AttackGoal& goal, float* d) {
   const bool targeted = goal.target >= 0;
-  const int64_t needed = targeted ? 4 : 3;
-  if (classes < needed)
-    fail_usage("the dlr loss needs ", needed, " classes or more", targeted ? " for a targeted attack" : "",
-               ", the model has ", classes, "; cross-entropy has no such need");
+  const int64_t needed = targeted ? kDlrClassesTargeted : kDlrClasses;
+  require_classes(AttackLoss::dlr, classes, targeted);
   const std::vector<int64_t> rank = ranking(z, classes, needed);
   const int64_t other = targeted ? goal.target : rank[0] == goal.label ? rank[1] : rank[0];
   const double lead = static_cast<double>(z[goal.label]) - z[other];
@@ -66,6 +61,13 @@ const std::vector<std::pair<AttackLoss, std::string>>& enum_names(AttackLoss) {
   static const std::vector<std::pair<AttackLoss, std::string>> names = {{AttackLoss::cross_entropy, "ce"},
                                                                         {AttackLoss::dlr, "dlr"}};
   return names;
+}
+
+void require_classes(AttackLoss loss, int64_t classes, bool targeted) {
+  const int64_t needed = targeted ? kDlrClassesTargeted : kDlrClasses;
+  if (loss == AttackLoss::dlr && classes < needed)
+    fail_usage("the dlr loss needs ", needed, " classes or more", targeted ? " for a targeted attack" : "",
+               ", the model has ", classes, "; cross-entropy has no such need");
 }
 
 int64_t predicted_class(const float* logits, int64_t classes) {

@@ -19,8 +19,11 @@ const std::vector<std::pair<AttackLoss, std::string>>& enum_names(AttackLoss);
 /// What a picture is, and what a targeted attack wants it to be taken for.
 struct AttackGoal {
   int64_t label = 0;
-  int64_t target = -1;  ///< -1: anything but the label
+  int64_t target = -1;  ///< another class than the label; -1: anything but the label
 };
+
+/// Errors (usage): a model with so many classes is too small for the loss: dlr needs 3, targeted 4.
+void require_classes(AttackLoss loss, int64_t classes, bool targeted);
 
 /// The class of a row of logits [classes]: the largest, of equal ones the first.
 int64_t predicted_class(const float* logits, int64_t classes);
@@ -29,7 +32,7 @@ int64_t predicted_class(const float* logits, int64_t classes);
 bool is_fooled(const float* logits, int64_t classes, const AttackGoal& goal);
 
 /// The objective of a row of logits [classes]; its gradient goes to `d_logits` [classes] unless that is null.
-/// Errors (usage): dlr of fewer than 3 classes (targeted: 4).
+/// Errors (usage): as require_classes.
 double attack_objective(AttackLoss loss, const float* logits, int64_t classes, const AttackGoal& goal,
                         float* d_logits = nullptr);
 

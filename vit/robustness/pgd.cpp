@@ -37,6 +37,7 @@ void search(TargetProbe& probe, const AttackBatch& batch, const std::vector<int6
 AttackResult projected_gradient(const AttackTarget& target, const AttackBatch& batch, const AttackOptions& options) {
   TargetProbe probe(target);
   WorstFound found(batch.pixels);
+  if (options.random_start) found.offer_unchanged(probe, batch, options.loss);
   search(probe, batch, all_places(batch.size()), options, 0, found);
   for (int64_t restart = 1; restart < options.restarts; ++restart) {
     const std::vector<int64_t> places = found.unfooled();
