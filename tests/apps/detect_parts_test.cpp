@@ -89,7 +89,8 @@ TEST(DetectionClasses, AreNamesOrNumbers) {
   EXPECT_THAT(chosen_classes("--classes", "sea lion, cat", labels()), ElementsAre(1, 0));
   EXPECT_THAT(chosen_classes("--classes", "1,0,", labels()), ElementsAre(1, 0));
   EXPECT_THAT(chosen_classes("--classes", "2", labels()), ElementsAre(2)) << "a name goes before a number";
-  EXPECT_THAT(vit::test::usage_error([] { chosen_classes("--classes", "cat,sealion", labels()); }), HasSubstr("'sea lion'"));
+  EXPECT_THAT(vit::test::usage_error([] { chosen_classes("--classes", "cat,sealion", labels()); }),
+              HasSubstr("'sea lion'"));
   for (const char* wrong : {"3", "-1", "1.5", "0x1"})
     EXPECT_THAT(vit::test::usage_error([&] { chosen_classes("--classes", wrong, labels()); }), HasSubstr(wrong));
 }

@@ -12,7 +12,8 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 
-const std::vector<std::string> kVerbs = {"classify", "caption", "evaluate", "robustness", "verify", "benchmark", "info"};
+const std::vector<std::string> kVerbs = {"classify", "caption",   "evaluate", "robustness",
+                                         "verify",   "benchmark", "info"};
 
 TEST(Vitkit, SaysItsVersion) {
   const CommandResult result = run_vitkit({"--version"});

@@ -51,8 +51,8 @@ int main(int argc, char** argv) {
       std::make_shared<vit::ExplainedModel>(vit::ExplainedModel::from(checkpoint, probe->info().input_size));
   const vit::ClassifierSubject subject(model, 0, "class 0");
   const vit::Tensor pixels = picture_of(probe->info());
-  const std::vector<std::string> wanted = {"attention", "rollout", "gradient_rollout", "relevance", "gradcam",
-                                           "layercam",  "input_x_gradient"};
+  const std::vector<std::string> wanted = {"attention", "rollout",  "gradient_rollout", "relevance",
+                                           "gradcam",   "layercam", "input_x_gradient"};
   const std::vector<std::string> possible = vit::methods_for(subject);
   std::vector<std::string> methods;
   for (const std::string& method : wanted)
