@@ -188,9 +188,7 @@ Explanation explain_rollout(const Subject& subject, const Tensor& pixels, const 
 
 /// Heads by their mean, what speaks against the subject left out (Gildenblat's vit-explain).
 Tensor weighed_by_gradient(const Tensor& probs, const Tensor& gradient, const MethodOptions& options) {
-  Tensor weighed = probs.clone();
-  for (int64_t i = 0; i < weighed.numel(); ++i) weighed.f32()[i] *= gradient.f32()[i];
-  Tensor matrix = fused_heads(weighed, options.head, options.head_fusion);
+  Tensor matrix = fused_products(probs, gradient, options.head, options.head_fusion, /*positive_only=*/false);
   for (float& value : matrix.span<float>()) value = std::max(value, 0.0f);
   discard_weakest(matrix, options.discard_ratio);
   return matrix;

@@ -15,13 +15,6 @@ namespace vit {
 
 namespace {
 
-/// Mean over heads of what of attention times gradient is positive: [Nq, Nk] (eq. 5).
-Tensor positive_mean(const Tensor& probs, const Tensor& gradient, const std::optional<int64_t>& head) {
-  Tensor weighed = probs.clone();
-  for (int64_t i = 0; i < weighed.numel(); ++i) weighed.f32()[i] = std::max(0.0f, weighed.f32()[i] * gradient.f32()[i]);
-  return fused_heads(weighed, head, HeadFusion::mean);
-}
-
 Tensor identity(int64_t n) {
   Tensor matrix = Tensor::zeros({n, n});
   for (int64_t i = 0; i < n; ++i) matrix.f32()[i * n + i] = 1.0f;
@@ -109,9 +102,10 @@ Explanation explain_relevance(const Subject& subject, const Tensor& pixels, cons
   std::vector<std::string> modules = modules_offering(subject, ".probs");
   const auto layer = static_cast<size_t>(wanted_layer(options.layer, static_cast<int64_t>(modules.size())));
   modules.resize(layer + 1);
-  const std::vector<RecordedAttention> layers = joined_attention(
-      subject, pixels, modules,
-      [&](const Tensor& probs, const Tensor& gradient) { return positive_mean(probs, gradient, options.head); });
+  const std::vector<RecordedAttention> layers =
+      joined_attention(subject, pixels, modules, [&](const Tensor& probs, const Tensor& gradient) {
+        return fused_products(probs, gradient, options.head, HeadFusion::mean, /*positive_only=*/true);
+      });
   const bool asks = std::any_of(layers.begin(), layers.end(), [&](const RecordedAttention& recorded) {
     return subject.role_of(recorded.module) != AttentionRole::picture;
   });

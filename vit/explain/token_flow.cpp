@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "vit/core/check.h"
+#include "vit/core/parallel.h"
 #include "vit/image/cell_map.h"
 
 namespace vit {
@@ -18,23 +19,43 @@ double overlap(int64_t outer_at, int64_t outer, int64_t inner_at, int64_t inner)
   return std::max(0.0, end - begin);
 }
 
+/// value(i), i over [H, Nq, Nk], of some heads as one matrix.
+template <class Value>
+Tensor fuse(const Shape& shape, const std::optional<int64_t>& head, HeadFusion fusion, const Value& value) {
+  const int64_t each = shape[1] * shape[2];
+  const std::array<int64_t, 2> heads = wanted_heads(head, shape[0]);
+  Tensor fused = Tensor::empty({shape[1], shape[2]});
+  constexpr int64_t kGrain = 4096;
+  parallel_for_range(each, kGrain, [&](int64_t begin, int64_t end) {
+    float* result = fused.f32();
+    for (int64_t i = begin; i < end; ++i) result[i] = value(heads[0] * each + i);
+    for (int64_t h = heads[0] + 1; h < heads[1]; ++h)
+      for (int64_t i = begin; i < end; ++i) {
+        const float next = value(h * each + i);
+        result[i] = fusion == HeadFusion::mean  ? result[i] + next
+                    : fusion == HeadFusion::min ? std::min(result[i], next)
+                                                : std::max(result[i], next);
+      }
+    if (fusion != HeadFusion::mean) return;
+    for (int64_t i = begin; i < end; ++i) result[i] /= static_cast<float>(heads[1] - heads[0]);
+  });
+  return fused;
+}
+
 }  // namespace
 
 Tensor fused_heads(const Tensor& probs, const std::optional<int64_t>& head, HeadFusion fusion) {
-  const int64_t rows = probs.size(1), columns = probs.size(2), each = rows * columns;
-  const std::array<int64_t, 2> heads = wanted_heads(head, probs.size(0));
-  Tensor fused = probs.slice(heads[0], heads[0] + 1).view({rows, columns}).clone();
-  float* sum = fused.f32();
-  for (int64_t h = heads[0] + 1; h < heads[1]; ++h) {
-    const float* from = probs.f32() + h * each;
-    for (int64_t i = 0; i < each; ++i)
-      sum[i] = fusion == HeadFusion::mean  ? sum[i] + from[i]
-               : fusion == HeadFusion::min ? std::min(sum[i], from[i])
-                                           : std::max(sum[i], from[i]);
-  }
-  if (fusion == HeadFusion::mean)
-    for (int64_t i = 0; i < each; ++i) sum[i] /= static_cast<float>(heads[1] - heads[0]);
-  return fused;
+  const float* values = probs.f32();
+  return fuse(probs.shape(), head, fusion, [values](int64_t i) { return values[i]; });
+}
+
+Tensor fused_products(const Tensor& probs, const Tensor& gradient, const std::optional<int64_t>& head,
+                      HeadFusion fusion, bool positive_only) {
+  check(probs.shape() == gradient.shape(), "token flow: probabilities ", probs.shape(), " and their gradient ",
+        gradient.shape());
+  const float *p = probs.f32(), *g = gradient.f32();
+  if (!positive_only) return fuse(probs.shape(), head, fusion, [p, g](int64_t i) { return p[i] * g[i]; });
+  return fuse(probs.shape(), head, fusion, [p, g](int64_t i) { return std::max(0.0f, p[i] * g[i]); });
 }
 
 void discard_weakest(Tensor& matrix, double ratio) {

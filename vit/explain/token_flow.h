@@ -15,6 +15,10 @@ namespace vit {
 /// Heads as one matrix: [H, Nq, Nk] -> [Nq, Nk], one head, or all by `fusion`. Errors (usage): no such head.
 Tensor fused_heads(const Tensor& probs, const std::optional<int64_t>& head, HeadFusion fusion);
 
+/// The same of probabilities times their gradient; with `positive_only` what is below 0 counts as 0 in each head.
+Tensor fused_products(const Tensor& probs, const Tensor& gradient, const std::optional<int64_t>& head,
+                      HeadFusion fusion, bool positive_only);
+
 /// In place: the share `ratio` of the weakest entries of a matrix [Nq, Nk] becomes 0, but not its first entry, what
 /// the class token gives itself (as Gildenblat's vit-explain has it).
 void discard_weakest(Tensor& matrix, double ratio);
