@@ -17,12 +17,21 @@ constexpr const char* kMethodGroup = "Methods";
 /// "attention, eigencam, ...": for --help.
 std::string known_methods() { return vit::joined(vit::method_registry().names()); }
 
-/// The values of an option by their names.
+/// Takes an option's values by their names.
 template <class Enum>
-std::map<std::string, Enum> choices() {
-  std::map<std::string, Enum> names;
-  for (const auto& [value, name] : enum_names(Enum{})) names[name] = value;
-  return names;
+CLI::Validator one_of(const std::string& option) {
+  return CLI::Validator(
+      [option](std::string& text) -> std::string {
+        std::vector<std::string> known;
+        for (const auto& [value, name] : enum_names(Enum{})) {
+          known.push_back(name);
+          if (name != text) continue;
+          text = std::to_string(static_cast<int>(value));
+          return {};
+        }
+        return "unknown '" + text + "'" + vit::did_you_mean(text, known) + "; known: " + vit::joined(known);
+      },
+      "");
 }
 
 template <class Value>
@@ -53,12 +62,12 @@ void add_method_options(CLI::App& command, ExplainOptions& options) {
                   with_example("How heads become one", "--head-fusion max"))
       ->type_name("mean|min|max")
       ->default_str("mean")
-      ->transform(CLI::CheckedTransformer(choices<vit::HeadFusion>()))
+      ->transform(one_of<vit::HeadFusion>("--head-fusion"))
       ->group(kMethodGroup);
   add_number(command, "--discard-ratio", options.method.discard_ratio, "0", CLI::Range(0.0, 0.999),
              with_example("Rollouts: share of each layer's weakest attention that is left out", "--discard-ratio 0.9"));
-  add_number(command, "--steps", options.method.steps, "50", CLI::Range(int64_t{1}, int64_t{1} << 16),
-             with_example("Integrated gradients: points on the path", "--steps 100"));
+  add_number(command, "--steps", options.method.steps, "100", CLI::Range(int64_t{1}, int64_t{1} << 16),
+             with_example("Integrated gradients: points on the path", "--steps 400"));
   add_number(command, "--samples", options.method.samples, "1000", CLI::Range(int64_t{1}, int64_t{1} << 20),
              with_example("RISE: masks", "--samples 4000"));
 }
@@ -101,7 +110,7 @@ void add_judgement_options(CLI::App& command, ExplainOptions& options) {
                                "--faithfulness never"))
       ->type_name("pictures|always|never")
       ->default_str("pictures")
-      ->transform(CLI::CheckedTransformer(choices<Judge>()))
+      ->transform(one_of<Judge>("--faithfulness"))
       ->group(group);
   command
       .add_flag("--no-sanity", options.no_sanity,
@@ -109,9 +118,10 @@ void add_judgement_options(CLI::App& command, ExplainOptions& options) {
                              "--no-sanity"))
       ->group(group);
   command
-      .add_option("--data", options.data,
-                  with_example("Compare methods on a labelled data set instead: a table with 95 % intervals",
-                               "--data scenes:7:100 --method all"))
+      .add_option(
+          "--data", options.data,
+          with_example("Compare methods on a labelled data set instead (classifiers): a table with 95 % intervals",
+                       "--data scenes:7:100 --method all"))
       ->type_name("DATA")
       ->default_str("none")
       ->group(group);
@@ -124,7 +134,7 @@ void add_judgement_options(CLI::App& command, ExplainOptions& options) {
 
 constexpr const char* kFooter =
     "EXAMPLES\n"
-    "  vitkit explain photo.jpg --save out   (the bundled model; out/report.html opens in any browser)\n"
+    "  vitkit explain photo.jpg --save out   (the bundled model; out/report.html opens anywhere)\n"
     "  vitkit explain --model path/to/vit --method rollout,relevance,gradcam --save out photos/\n"
     "  vitkit explain --model path/to/vit --method attention --layer 5 --head 2 --save out photo.jpg\n"
     "  vitkit explain --model path/to/detr --target person --answers 3 --save out street.jpg\n"
@@ -143,7 +153,8 @@ Action add_explain(CLI::App& command, const CommonOptions& common) {
   add_model_option(command, options->model, ": classifier, detector or captioner");
   command
       .add_option("--save", options->save,
-                  with_example("Maps (.npy, grey PNG), overlays, sheets of all heads, films and report.html go here",
+                  with_example("Of pictures maps (.npy, grey PNG), overlays, sheets of all heads and report.html go "
+                               "here, of films films of overlays",
                                "--save out"))
       ->type_name("DIR")
       ->default_str("nothing is saved");
@@ -165,6 +176,8 @@ Action add_explain(CLI::App& command, const CommonOptions& common) {
     options->method.seed = common.seed;
     if (options->sources.empty() == options->data.empty())
       vit::fail_usage("name sources to explain, or --data to compare methods on, and not both");
+    if (!options->data.empty() && !options->save.empty())
+      vit::fail_usage("--save writes maps of sources; --data makes a table, for --output FILE");
     return options->data.empty() ? explain(*options, common) : compare_methods(*options, common);
   };
 }

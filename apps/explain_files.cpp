@@ -41,7 +41,7 @@ std::vector<std::string> trust_lines(const ExplainedMap& map) {
     lines.push_back(
         fmt::format("deletion {:.3f} (low is good), insertion {:.3f} (high is good), ROAD {:.3f} (high is good)",
                     figures.deletion.auc, figures.insertion.auc, figures.road.combined));
-    if (figures.sanity) lines.push_back("random weights: " + figures.sanity->verdict);
+    if (figures.sanity) lines.push_back(figures.sanity->verdict);
   }
   for (const std::string& note : map.explanation.notes) lines.push_back(note);
   return lines;
@@ -136,7 +136,8 @@ void ExplainFiles::add_to_film(const ExplainedPicture& explained, const Explaine
   const std::string file = fmt::format("{}_{}{}.mp4", name, map.method, number > 1 ? "_" + std::to_string(number) : "");
   auto& film = films_[{explained.item.stream, file}];
   if (!film) {
-    const double rate = explained.item.info.frame_rate > 0.0 ? explained.item.info.frame_rate : 25.0;
+    const double rate = (explained.item.info.frame_rate > 0.0 ? explained.item.info.frame_rate : 25.0) /
+                        static_cast<double>(options_.stride);
     film = std::make_unique<vit::OverlayFilm>((fs::path(options_.folder) / file).string(),
                                               vit::VideoWriterOptions{.frame_rate = rate});
   }

@@ -42,6 +42,7 @@ struct ExplainedPicture {
 struct ExplainFileOptions {
   std::string folder{};  ///< --save; empty: nothing is written
   int64_t report_mb = 25;
+  int64_t stride = 1;   ///< of the frames of films: their film of overlays lasts as long
   std::string title{};  ///< of the report: the model
 };
 

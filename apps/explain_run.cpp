@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 #include <utility>
 
@@ -58,15 +59,28 @@ Record map_record(const vit::FeedItem& item, const ExplainedMap& map) {
   return record;
 }
 
-/// The same on one level, for tables.
+/// The same on one level, for tables: every row has every column.
 Record map_row(const vit::FeedItem& item, const ExplainedMap& map) {
-  Record row = map_record(item, map);
-  row.erase("box");
-  row.erase("notes");
-  row.erase("window");
-  row.erase("frame_shares");
-  const Record sanity = row["sanity"];
-  row["sanity"] = sanity.is_object() ? sanity["verdict"] : Record(nullptr);
+  const Record full = map_record(item, map);
+  Record row;
+  for (const char* column : {"source", "frame", "time_s", "method", "target", "index", "score", "layer", "map",
+                             "deletion_auc", "insertion_auc", "road", "sanity", "seconds"})
+    row[column] = full.value(column, Record(nullptr));
+  if (row["sanity"].is_object()) row["sanity"] = Record(row["sanity"]["verdict"]);
+  row["error"] = nullptr;
+  return row;
+}
+
+Record error_row(const vit::FeedItem& item, const std::string& method, const std::string& error) {
+  Record row = {{"source", item.source}};
+  const bool is_frame = !item.picture() && item.event.kind == Kind::frame;
+  row["frame"] = is_frame ? Record(item.event.number) : Record(nullptr);
+  row["time_s"] = is_frame ? Record(item.event.time_s) : Record(nullptr);
+  row["method"] = method.empty() ? Record(nullptr) : Record(method);
+  for (const char* column :
+       {"target", "index", "score", "layer", "map", "deletion_auc", "insertion_auc", "road", "sanity", "seconds"})
+    row[column] = nullptr;
+  row["error"] = error;
   return row;
 }
 
@@ -77,7 +91,7 @@ std::string map_text(const vit::FeedItem& item, const ExplainedMap& map) {
   if (map.faithfulness) {
     text += fmt::format("; deletion {:.3f}, insertion {:.3f}, ROAD {:.3f}", map.faithfulness->deletion.auc,
                         map.faithfulness->insertion.auc, map.faithfulness->road.combined);
-    if (map.faithfulness->sanity) text += "; random weights: " + map.faithfulness->sanity->verdict;
+    if (map.faithfulness->sanity) text += "\n  " + map.faithfulness->sanity->verdict;
   }
   for (const std::string& note : map.explanation.notes) text += "\n  " + note;
   if (!map.npy.empty()) text += "\n  " + map.npy;
@@ -98,7 +112,11 @@ class ExplainRun {
         model_(model),
         methods_(std::move(methods)),
         output_(common),
-        files_({.folder = options.save, .report_mb = options.report_mb, .title = title}, model,
+        files_({.folder = options.save,
+                .report_mb = options.report_mb,
+                .stride = options.video.vid_stride,
+                .title = title},
+               model,
                [this](const std::string& message) {
                  ++failed_;
                  print_error("vitkit explain: " + message);
@@ -113,7 +131,7 @@ class ExplainRun {
         return write_gap(output_, item.source, item.event);
       case Kind::error:
         ++failed_;
-        write_error(output_, item.source, nullptr, item.event.reason.empty() ? "unknown" : item.event.reason);
+        tell_error(item, "", item.event.reason.empty() ? "unknown" : item.event.reason);
         return files_.end(item);
       case Kind::end:
         return files_.end(item);
@@ -132,8 +150,6 @@ class ExplainRun {
 
  private:
   void answer(const vit::FeedItem& item) {
-    const FramePlace place{item.event.number, item.event.time_s};
-    const FramePlace* frame = item.picture() ? nullptr : &place;
     try {
       const vit::Image picture = item.event.image.defined()
                                      ? item.event.image
@@ -144,8 +160,15 @@ class ExplainRun {
       throw;
     } catch (const std::exception& error) {
       ++failed_;
-      write_error(output_, item.source, frame, vit::without_source(error.what(), item.source));
+      tell_error(item, "", vit::without_source(error.what(), item.source));
     }
+  }
+
+  void tell_error(const vit::FeedItem& item, const std::string& method, const std::string& error) {
+    if (output_.format() == Format::csv) return output_.write(error_row(item, method, error), "");
+    const FramePlace place{item.event.number, item.event.time_s};
+    const bool is_frame = !item.picture() && item.event.kind == Kind::frame;
+    write_error(output_, item.source, is_frame ? &place : nullptr, (method.empty() ? "" : method + ": ") + error);
   }
 
   void explain_picture(const vit::FeedItem& item, const vit::Image& picture) {
@@ -182,8 +205,7 @@ class ExplainRun {
     } catch (const vit::Error& error) {
       if (error.kind() == vit::ErrorKind::kUsage && answered_ == 0 && maps.empty()) throw Unanswerable(error);
       ++failed_;
-      const FramePlace place{item.event.number, item.event.time_s};
-      write_error(output_, item.source, item.picture() ? nullptr : &place, method + ": " + error.what());
+      tell_error(item, method, error.what());
     }
     progress_.advance();
   }
@@ -277,10 +299,12 @@ std::vector<std::string> chosen_methods(const std::string& list, const Explained
 }
 
 int explain(const ExplainOptions& options, const CommonOptions& common) {
-  const std::string model = model_or_bundled("explain", options.model, "scenes", common);
+  const std::string model = model_or_bundled("explain", options.model, "cifar10", common);
   const auto answers = ExplainedAnswers::load(model, options.answers, common);
   std::vector<std::string> methods = chosen_methods(options.methods, *answers, options.method);
-  ExplainRun run(options, common, *answers, std::move(methods), model);
+  // The bundled model is known by its name, wherever it is installed.
+  const std::string title = options.model.empty() ? std::filesystem::path(model).filename().string() : model;
+  ExplainRun run(options, common, *answers, std::move(methods), title);
   stop_on_signals();
   vit::FeedOptions feeding = feed_options("explain", options.video, options.max_pixels, common);
   feeding.stop_requested = stop_requested;
@@ -294,6 +318,10 @@ int explain(const ExplainOptions& options, const CommonOptions& common) {
     throw;
   }
   run.finish();
+  if (!options.save.empty() && run.answered() > 0) {
+    clear_progress();
+    note(common, "maps, overlays and report.html (of films: films of overlays) are in {}", options.save);
+  }
   return conclude(run, common);
 }
 

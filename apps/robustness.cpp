@@ -83,6 +83,10 @@ int robustness(RobustnessOptions options, const CommonOptions& common) {
   RobustnessPictures pictures(*data.data, loaded.preprocessor, mapping.classes, options.limit, options.batch_size);
   note(common, "{}: {} of {} pictures, the model's classes by {}", data.name, pictures.size(), data.data->size(),
        name_of(mapping.rule));
+  if (mapping.rule == datasets::MappingRule::rank)
+    note(common,
+         "warning: no class of the data is named as one of the model's: the figures only mean something if the data's "
+         "classes, in their order, are the model's first");
   if (!options.save.empty()) prepare_save_folder(options.save);
   ChangedPictures drawn(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kPicturesKept), loaded.labels);
   SpoiltPictures spoilt(options.save.empty() ? std::vector<int64_t>() : pictures.spread(kSpoiltDrawn),

@@ -138,8 +138,10 @@ Action add_scenes(CLI::App& command, const CommonOptions& common) {
                    with_example("Also write boxes of all objects as COCO's JSON, so that the folder is a data set for "
                                 "detectors",
                                 "--coco"));
-  command.add_flag("--video", options->video,
-                   with_example("Also write each clip as a film, clip_000000.mp4, of 25 frames a second", "--video"));
+  command.add_flag(
+      "--video", options->video,
+      with_example("Also write each clip as a film, clip_000000.mp4, of 25 frames a second (--actions: films only)",
+                   "--video"));
   command.add_flag("--actions", options->actions,
                    with_example("With --clip: films of one action each, one folder per class, for models of clips",
                                 "--actions --clip 24"));

@@ -104,6 +104,8 @@ TEST_F(ExplainVerb, RefusesWhatCannotBe) {
   expect_refused(explain({"--discard-ratio", "1", "--method", "rollout", picture}), "--discard-ratio");
   expect_refused(explain({}), "--data");
   expect_refused(explain({"--data", "scenes:1:2", picture}), "not both");
+  expect_refused(explain({"--data", "scenes:1:2", "--save", path("out")}), "--data makes a table");
+  expect_refused(explain({"--head-fusion", "median", picture}), "known: mean, min, max");
   expect_refused(run_vitkit({"explain", "--model", path("nowhere"), picture}), "nowhere");
 }
 
@@ -123,6 +125,17 @@ TEST_F(ExplainVerb, GoesOnBehindWhatCannotBeRead) {
   EXPECT_TRUE(all[0].contains("error"));
   EXPECT_EQ(all[1]["method"], "attention");
   EXPECT_TRUE(all[2].contains("error"));
+}
+
+TEST_F(ExplainVerb, EveryRowOfATableHasEveryColumn) {
+  const std::string film = write_film(dir_ / "film.mp4", 2);
+  const CommandResult result = explain({"--format", "csv", "--method", "attention", "--faithfulness", "never",
+                                        jpeg("a.jpg"), path("missing.png"), film});
+  EXPECT_EQ(result.status, 1);
+  const std::vector<std::string> lines = result.lines();
+  ASSERT_EQ(lines.size(), 5u) << result.out;
+  for (const std::string& line : lines) EXPECT_EQ(std::count(line.begin(), line.end(), ','), 14) << line;
+  EXPECT_THAT(lines[2], HasSubstr("no such file"));
 }
 
 TEST_F(ExplainVerb, ExplainsDetections) {

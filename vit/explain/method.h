@@ -23,7 +23,7 @@ struct MethodOptions {
   std::optional<int64_t> head{};   ///< attention; none: `head_fusion`
   HeadFusion head_fusion = HeadFusion::mean;
   double discard_ratio = 0.0;  ///< rollouts: this share of each layer's weakest attention counts as none, [0, 1)
-  int64_t steps = 50;          ///< integrated gradients: points on the path
+  int64_t steps = 100;         ///< integrated gradients: points on the path
   int64_t samples = 1000;      ///< RISE: masks
   int64_t batch_size = 8;      ///< inputs per forward pass of methods that need many
   uint64_t seed = 0;

@@ -217,7 +217,7 @@ function fillPicture() {
   fillLayer();
 }
 
-/** A row per map: its picture, its name, its figures; the best of a column is marked. */
+/** A row per map: its picture, its name, its figures; of each answer the best of a column is marked. */
 function fillTable() {
   const picture = thePicture();
   const columns = report.figures.filter((column) => picture.maps.some((map) => column.name in map.figures));
@@ -225,20 +225,23 @@ function fillTable() {
   const isNumber = (column) => picture.maps.some((map) => typeof map.figures[column.name]?.value === "number");
   const heading = (column) => made("th", { scope: "col", className: isNumber(column) ? "number" : "" }, column.name,
     made("span", { className: "quiet" }, goals[column.goal]));
-  const best = columns.map((column) => {
-    const values = picture.maps.map((map) => map.figures[column.name]?.value).filter((value) => typeof value === "number");
+  // Figures of different answers are of different scores: maps are compared with those of the same one.
+  const bestOf = (column, subject) => {
+    const values = picture.maps.filter((map) => map.subject === subject).map((map) => map.figures[column.name]?.value)
+      .filter((value) => typeof value === "number");
     return column.goal === "none" || values.length < 2 ? null : Math[column.goal === "low" ? "min" : "max"](...values);
-  });
+  };
   const rows = picture.maps.map((map, i) => {
     const thumbnail = made("canvas", {});
     drawThumbnail(thumbnail, map, valuesOf(map), mapScale(map));
     const button = choice(String(i), () => change({ mode: "map", map: i }), thumbnail, made("span", {},
       made("span", { className: "line" }, map.name), made("span", { className: "line quiet" }, map.subject)));
-    const cells = columns.map((column, c) => {
-      const figure = map.figures[column.name], isBest = best[c] !== null && figure?.value === best[c];
+    const cells = columns.map((column) => {
+      const figure = map.figures[column.name], best = bestOf(column, map.subject);
+      const isBest = best !== null && figure?.value === best;
       const text = !figure ? "" : figure.text || short(figure.value);
       const cell = made("td", { className: typeof figure?.value === "number" ? "number" : "" }, text);
-      if (isBest) Object.assign(cell, { className: "number best", title: "the best of this column" });
+      if (isBest) Object.assign(cell, { className: "number best", title: "the best for this answer" });
       return cell;
     });
     return made("tr", {}, made("th", { scope: "row" }, button), ...cells);
