@@ -181,6 +181,31 @@ TEST_F(ExplainVerb, AFilmBecomesAFilm) {
   EXPECT_EQ(read_all((dir_ / "out" / "film_rollout.mp4").string()).size(), 7u) << "six frames and the end";
 }
 
+// The bundled model of clips rests on the frames in which something happens, and the shares of frames say so.
+TEST_F(ExplainVerb, FramesOfTheEventMatter) {
+  const std::string films = path("films");
+  const CommandResult drawn = run_vitkit({"scenes", films, "--actions", "--clip", "8", "--size", "32", "--count", "8",
+                                          "--seed", "11", "--format", "json", "--quiet"});
+  ASSERT_EQ(drawn.status, 0) << drawn.err;
+  std::map<std::string, nlohmann::json> truth;
+  for (const nlohmann::json& clip : records(drawn)) truth[clip["source"]] = clip;
+  const CommandResult result = run_vitkit({"explain", "--model", "actions", "--method", "frame_occlusion",
+                                           "--faithfulness", "never", "--format", "json", films});
+  ASSERT_EQ(result.status, 0) << result.err;
+  double inside = 0.0, right = 0.0, filled = 0.0;
+  for (const nlohmann::json& map : records(result)) {
+    const nlohmann::json& clip = truth.at(map["source"]);
+    if (clip["label"] != map["target"]) continue;
+    right += 1.0;
+    for (int64_t frame = clip["event"][0]; frame < clip["event"][1].get<int64_t>(); ++frame) {
+      inside += map["frame_shares"][static_cast<size_t>(frame)].get<double>();
+      filled += 1.0 / 8.0;
+    }
+  }
+  EXPECT_GE(right, 7.0) << "of 8";
+  EXPECT_GT(inside / right, 0.8) << "an even map has " << filled / right;
+}
+
 TEST_F(ExplainVerb, ComparesMethodsOnData) {
   const CommandResult result = run_vitkit(
       {"explain", "--model", "scenes", "--data", "scenes:7:2", "--method", "rollout,gradcam", "--format", "json"});
