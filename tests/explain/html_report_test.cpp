@@ -126,9 +126,19 @@ TEST(HtmlReport, NeedsNothingElse) {
   EXPECT_EQ(page, html_report(report_of())) << "the same bytes";
 }
 
+/// A page without these elements and what is in them. (No expression: the library's recurses for every letter.)
+std::string without_elements(std::string page, const std::string& name) {
+  const std::string end = "</" + name + ">";
+  for (size_t from = page.find("<" + name); from != std::string::npos; from = page.find("<" + name)) {
+    const size_t to = page.find(end, from);
+    if (to == std::string::npos) break;
+    page.erase(from, to + end.size() - from);
+  }
+  return page;
+}
+
 TEST(HtmlReport, ElementsAreClosedAndNamesUnique) {
-  std::string page = html_report(report_of());
-  page = std::regex_replace(page, std::regex("<(style|script)[^>]*>[^]*?</\\1>"), "");
+  const std::string page = without_elements(without_elements(html_report(report_of()), "style"), "script");
   std::vector<std::string> open, ids;
   const std::regex tag("<(/?)([a-z0-9]+)([^>]*)>");
   for (std::sregex_iterator at(page.begin(), page.end(), tag), end; at != end; ++at) {
