@@ -148,15 +148,7 @@ DetectionFiles::DetectionFiles(const DetectionFileOptions& options, const vit::C
 
 DetectionFiles::~DetectionFiles() = default;
 
-bool DetectionFiles::attempt(const std::function<void()>& work) {
-  try {
-    work();
-    return true;
-  } catch (const std::exception& error) {
-    failed_(error.what());
-    return false;
-  }
-}
+bool DetectionFiles::attempt(const std::function<void()>& work) { return attempted(work, failed_); }
 
 void DetectionFiles::encode(FrameResult& frame) const {
   if (!draws()) return;

@@ -82,15 +82,7 @@ ExplainFiles::ExplainFiles(ExplainFileOptions options, const ExplainedAnswers& m
   if (enabled()) make_folder(options_.folder);
 }
 
-bool ExplainFiles::attempt(const std::function<void()>& work) {
-  try {
-    work();
-    return true;
-  } catch (const std::exception& error) {
-    failed_(error.what());
-    return false;
-  }
-}
+bool ExplainFiles::attempt(const std::function<void()>& work) { return attempted(work, failed_); }
 
 void ExplainFiles::write_map(const ExplainedPicture& explained, ExplainedMap& map, const fs::path& stem) {
   const vit::Tensor& cells = map.explanation.map;

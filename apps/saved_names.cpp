@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cctype>
+#include <exception>
 #include <system_error>
 
 #include "vit/core/check.h"
@@ -51,6 +52,16 @@ std::string SavedNames::take(const std::string& source) {
   std::string name = stem;
   for (int64_t n = 2; !taken_.insert(name).second; ++n) name = fmt::format("{}_{}", stem, n);
   return name;
+}
+
+bool attempted(const std::function<void()>& work, const std::function<void(const std::string& message)>& failed) {
+  try {
+    work();
+    return true;
+  } catch (const std::exception& error) {
+    failed(error.what());
+    return false;
+  }
 }
 
 }  // namespace apps

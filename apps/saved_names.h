@@ -1,7 +1,8 @@
-// Names of files that are made from sources.
+// Files that are made from sources: their names, and what becomes of those that fail.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string>
 
@@ -22,5 +23,8 @@ std::string as_file_name(const std::string& text, const std::string& otherwise);
 
 /// With those above it. Errors (usage): it cannot be made.
 void make_folder(const std::filesystem::path& folder);
+
+/// Does one file's work; false, and told to `failed`, where that failed: it costs the others nothing.
+bool attempted(const std::function<void()>& work, const std::function<void(const std::string& message)>& failed);
 
 }  // namespace apps

@@ -5,6 +5,7 @@
 #include "vit/core/check.h"
 #include "vit/explain/cam.h"
 #include "vit/explain/method.h"
+#include "vit/image/bilinear.h"
 #include "vit/image/cell_map.h"
 
 namespace vit {
@@ -55,15 +56,9 @@ Tensor channel_mask(const Tensor& map, int64_t channel, int64_t height, int64_t 
   };
   Tensor mask = Tensor::empty({height, width});
   for (int64_t y = 0; y < height; ++y)
-    for (int64_t x = 0; x < width; ++x) {
-      const double row = place(y, height, rows), column = place(x, width, columns);
-      const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(column);
-      const int64_t bottom = std::min(top + 1, rows - 1), right = std::min(left + 1, columns - 1);
-      const double down = row - static_cast<double>(top), across = column - static_cast<double>(left);
+    for (int64_t x = 0; x < width; ++x)
       mask.f32()[y * width + x] =
-          static_cast<float>((1 - down) * ((1 - across) * value(top, left) + across * value(top, right)) +
-                             down * ((1 - across) * value(bottom, left) + across * value(bottom, right)));
-    }
+          static_cast<float>(bilinear(place(y, height, rows), place(x, width, columns), rows, columns, value));
   const auto [least, most] = std::minmax_element(mask.f32(), mask.f32() + mask.numel());
   const float low = *least, range = *most - low + 1e-8f;
   for (float& share : mask.span<float>()) share = (share - low) / range;

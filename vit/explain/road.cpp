@@ -8,6 +8,7 @@
 #include "vit/core/parallel.h"
 #include "vit/core/rng.h"
 #include "vit/explain/variants.h"
+#include "vit/image/bilinear.h"
 
 namespace vit {
 
@@ -144,13 +145,8 @@ double value_between(const Plane& coarse, int64_t y, int64_t x) {
   const auto place = [](int64_t at, int64_t extent) {
     return std::clamp(0.5 * (static_cast<double>(at) + 0.5) - 0.5, 0.0, static_cast<double>(extent - 1));
   };
-  const double row = place(y, coarse.height), column = place(x, coarse.width);
-  const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(column);
-  const int64_t bottom = std::min(top + 1, coarse.height - 1), right = std::min(left + 1, coarse.width - 1);
-  const double down = row - static_cast<double>(top), across = column - static_cast<double>(left);
-  const auto value = [&](int64_t r, int64_t c) { return coarse.values[coarse.at(r, c)]; };
-  return (1 - down) * ((1 - across) * value(top, left) + across * value(top, right)) +
-         down * ((1 - across) * value(bottom, left) + across * value(bottom, right));
+  return bilinear(place(y, coarse.height), place(x, coarse.width), coarse.height, coarse.width,
+                  [&](int64_t r, int64_t c) { return coarse.values[coarse.at(r, c)]; });
 }
 
 /// Fills what is unknown. Conjugate gradients take as many steps as a hole is wide to carry values across it, so they

@@ -90,9 +90,9 @@ void forward_and_back(const Subject& subject, const Var& pixels, Observer* obser
 
 }  // namespace
 
-Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer) {
+Tensor input_gradient(const Subject& subject, const Tensor& pixels) {
   const Var input = Var::leaf(pixels);
-  forward_and_back(subject, input, observer);
+  forward_and_back(subject, input, nullptr);
   check(input.grad().defined(), "explain: ", subject.model().info().name, " has no gradient of its pixels");
   return input.grad();
 }

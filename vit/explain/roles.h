@@ -37,9 +37,9 @@ std::vector<RecordedAttention> joined_attention(
     const Subject& subject, const Tensor& pixels, const std::vector<std::string>& modules,
     const std::function<Tensor(const Tensor& probs, const Tensor& gradient)>& join);
 
-/// Runs `subject` forward on pixels [B, ...] for an observer and back from the sum of its objective; returns the
-/// gradient of the pixels, [B, channels, height, width].
-Tensor input_gradient(const Subject& subject, const Tensor& pixels, Observer* observer = nullptr);
+/// Runs `subject` forward on pixels [B, ...] and back from the sum of its objective; returns the gradient of the
+/// pixels, [B, channels, height, width].
+Tensor input_gradient(const Subject& subject, const Tensor& pixels);
 
 /// The same for who only wants what an observer sees: backward goes no further down than to the first value whose
 /// gradient it wants.

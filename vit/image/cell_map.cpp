@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "vit/core/check.h"
+#include "vit/image/bilinear.h"
 #include "vit/image/preprocess_steps.h"
 
 namespace vit {
@@ -18,13 +19,10 @@ float value_at(const Tensor& cells, double x, double y) {
   const auto place = [](double at, int64_t extent) {
     return std::clamp(at - 0.5, 0.0, static_cast<double>(extent - 1));
   };
-  const double row = place(y, cells.size(0)), col = place(x, cells.size(1));
-  const auto top = static_cast<int64_t>(row), left = static_cast<int64_t>(col);
-  const int64_t bottom = std::min(top + 1, cells.size(0) - 1), right = std::min(left + 1, cells.size(1) - 1);
-  const double down = row - static_cast<double>(top), across = col - static_cast<double>(left);
-  const auto cell = [&](int64_t r, int64_t c) { return static_cast<double>(cells.f32()[r * cells.size(1) + c]); };
-  return static_cast<float>((1 - down) * ((1 - across) * cell(top, left) + across * cell(top, right)) +
-                            down * ((1 - across) * cell(bottom, left) + across * cell(bottom, right)));
+  const int64_t rows = cells.size(0), columns = cells.size(1);
+  return static_cast<float>(bilinear(place(y, rows), place(x, columns), rows, columns, [&](int64_t r, int64_t c) {
+    return static_cast<double>(cells.f32()[r * columns + c]);
+  }));
 }
 
 /// Gives the four cells around a point, in cells from the upper left corner, their parts of a weight.
